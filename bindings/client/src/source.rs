@@ -1,0 +1,115 @@
+//! A producer of one source.
+
+use std::sync::Arc;
+
+use laminar_sys as sys;
+
+use crate::arrow::{Array, ArraySchema, Stream};
+use crate::error::{check, text};
+use crate::handle::Handle;
+use crate::{Appender, Result, Schema};
+
+/// A producer: it has its own watermark, and the watermark of the source is the smallest of its
+/// open producers. Each thread that pushes has its own; [`Source::try_clone`] makes another.
+#[derive(Debug)]
+pub struct Source {
+    handle: Handle<sys::laminar_source>,
+    schema: Arc<Schema>,
+    name: String,
+}
+
+impl Source {
+    pub(crate) fn new(handle: Handle<sys::laminar_source>) -> Result<Self> {
+        let mut schema = ArraySchema::empty();
+        // SAFETY: the handle is alive; `schema` is a struct to write into; the name is copied.
+        let name = unsafe {
+            check(|error| sys::laminar_source_schema(handle.shared(), schema.as_mut_ptr(), error))?;
+            text(sys::laminar_source_name(handle.shared()))
+        };
+        Ok(Self {
+            handle,
+            schema: Arc::new(Schema::new(schema)?),
+            name,
+        })
+    }
+
+    /// One more producer of the same source.
+    pub fn try_clone(&self) -> Result<Self> {
+        let mut source = std::ptr::null_mut();
+        // SAFETY: the handle is alive; `source` is an out parameter.
+        unsafe {
+            check(|error| sys::laminar_source_clone(self.handle.shared(), &mut source, error))?;
+            Self::new(Handle::new(source, sys::laminar_source_free)?)
+        }
+    }
+
+    /// The name of the source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The columns of the source.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Rows that wait to be taken up.
+    pub fn pending(&self) -> u64 {
+        // SAFETY: the handle is alive.
+        unsafe { sys::laminar_source_pending(self.handle.shared()) }
+    }
+
+    /// Rows that may wait.
+    pub fn capacity(&self) -> u64 {
+        // SAFETY: the handle is alive.
+        unsafe { sys::laminar_source_capacity(self.handle.shared()) }
+    }
+
+    /// Pushes one batch; answers its rows. All of it lands or nothing. Without a schema its columns
+    /// are those of the source.
+    pub fn push(&mut self, mut array: Array, schema: Option<&ArraySchema>) -> Result<u64> {
+        let rows = array.raw().length.max(0) as u64;
+        let schema = schema.map_or(std::ptr::null(), |schema| schema.raw() as *const _);
+        // SAFETY: the array is moved, or left alone and dropped here; the schema is only read.
+        unsafe {
+            check(|error| {
+                let source = self.handle.exclusive();
+                sys::laminar_push(source, array.as_mut_ptr(), schema, error)
+            })?;
+        }
+        Ok(rows)
+    }
+
+    /// Pushes all batches of a stream as one epoch; answers their rows. All of it lands or nothing.
+    pub fn push_stream(&mut self, stream: Stream) -> Result<u64> {
+        let (mut stream, rows) = stream.counted();
+        // SAFETY: the stream is moved, or left alone and dropped here.
+        unsafe {
+            check(|error| {
+                let source = self.handle.exclusive();
+                sys::laminar_push_stream(source, stream.as_mut_ptr(), error)
+            })?;
+        }
+        Ok(rows.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// Says that every row of this producer with an event time up to `ts_ms` (milliseconds since
+    /// the epoch) has been pushed. It never goes back.
+    pub fn watermark(&mut self, ts_ms: i64) -> Result<()> {
+        // SAFETY: the handle is alive and ours alone.
+        unsafe { check(|error| sys::laminar_watermark(self.handle.exclusive(), ts_ms, error)) }
+    }
+
+    /// An appender whose rows go through this producer.
+    pub fn appender(&self) -> Result<Appender> {
+        let mut appender = std::ptr::null_mut();
+        // SAFETY: the handle is alive; `appender` is an out parameter.
+        unsafe {
+            check(|error| sys::laminar_appender_open(self.handle.shared(), &mut appender, error))?;
+            Ok(Appender::new(Handle::new(
+                appender,
+                sys::laminar_appender_free,
+            )?))
+        }
+    }
+}

@@ -1,0 +1,35 @@
+"""The configuration of a database."""
+
+import dataclasses
+import json
+import os
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LaminarConfig:
+    """Settings for `laminardb.open`. What is None has the library's default."""
+
+    buffer_size: int | None = None
+    """Rows that a subscription holds until they are polled; a power of two (65,536)."""
+    max_queued_bytes: int | None = None
+    """Bytes that wait before start() until inserts are refused (256 MiB)."""
+    retain_history: int | None = None
+    """Rows of its past that a source or a stream keeps for queries (65,536)."""
+    push_timeout_ms: int | None = None
+    """How long an insert waits for room before it raises BACKPRESSURE (30,000)."""
+    wait_strategy: str | None = None
+    """How calls wait: ``"spin"``, ``"spin_yield"``, ``"spin_yield(N)"`` or ``"park"``."""
+    validate_input: str | None = None
+    """``"full"``, or ``"trusted"`` to skip the checks of the content of Arrow buffers."""
+    storage_dir: str | os.PathLike[str] | None = None
+    """Directory of a durable database; this version answers it with code UNSUPPORTED."""
+
+    def to_json(self, path: str | os.PathLike[str] = ":memory:") -> str:
+        """The form that the library reads. A path goes before `storage_dir`."""
+        settings = dataclasses.asdict(self)
+        directory = settings.pop("storage_dir")
+        path = os.fspath(path)
+        if path == ":memory:" and directory is not None:
+            path = os.fspath(directory)
+        settings["path"] = path
+        return json.dumps({key: value for key, value in settings.items() if value is not None})

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Builds the wheel of laminardb, installs it in a fresh environment and tests it there: the package
+# alone first, then with the libraries that it works with, then its types.
+set -euo pipefail
+
+python_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd "$python_dir/.." && pwd)
+. "$here/target.sh"
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    { echo "Python 3.11 or newer is needed, and python3 is $(python3 --version)." >&2; exit 1; }
+
+# The tools and libraries stay between runs; they are installed anew when this list changes.
+tools=$CARGO_TARGET_DIR/python-tools
+wanted="maturin==1.16.* mypy pandas>=2.2 pandas-stubs polars>=1.3 pyarrow>=16 pytest"
+if [[ ! -f $tools/wanted || $(<"$tools/wanted") != "$wanted" ]]; then
+    rm -rf "$tools"
+    python3 -m venv "$tools"
+    # shellcheck disable=SC2086 # words are wanted
+    "$tools/bin/pip" install --quiet --disable-pip-version-check $wanted
+    echo "$wanted" >"$tools/wanted"
+fi
+
+export PATH=$tools/bin:$PATH
+wheels=$CARGO_TARGET_DIR/wheels
+"$python_dir/package.sh" "$wheels"
+
+fresh=$CARGO_TARGET_DIR/python-fresh
+rm -rf "$fresh"
+python3 -m venv --without-pip "$fresh"
+pip --python "$fresh/bin/python" install --quiet --disable-pip-version-check --no-index --no-deps \
+    "$wheels"/laminardb-*.whl
+
+cd "$python_dir/tests"
+"$fresh/bin/python" bare.py
+
+site=$("$fresh/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+"$tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$site/tools.pth"
+"$fresh/bin/python" -m pytest -c "$python_dir/pyproject.toml" -p no:cacheprovider "$@" .
+
+cd "$python_dir"
+"$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict -p laminardb
+"$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict tests/typed.py
+MYPY_CACHE_DIR=$CARGO_TARGET_DIR/mypy "$fresh/bin/python" -m mypy.stubtest laminardb._laminardb

@@ -1,0 +1,415 @@
+//! [`AggregateTable`]: the groups of a query and the state of its aggregate calls.
+//!
+//! A batch goes in in two steps, so that an operator can read what a group was before: `locate`
+//! finds the groups of the rows and tells which are touched for the first time since the last
+//! `settle`, `apply` adds the rows. A failed `apply` takes both back. `settle` ends an epoch:
+//! groups without rows vanish.
+
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::datatypes::DataType;
+use laminar_types::Result;
+
+use super::{Accumulator, Input};
+use crate::state::{GroupIndex, GroupKeys, Paged};
+
+/// The arguments and the filter of one aggregate call over a batch.
+#[derive(Clone, Copy, Default)]
+pub struct AggregateArgs<'a> {
+    /// The arguments; none for `count(*)`.
+    pub args: &'a [ArrayRef],
+    /// The `FILTER` clause.
+    pub filter: Option<&'a BooleanArray>,
+}
+
+/// Groups with accumulators.
+///
+/// Over append-only input a group lives until it is removed. Over updating input a group has the
+/// sum of its rows' weights, is in the result while that is positive, and vanishes at `settle`
+/// when it is zero. Without key columns there is exactly one group, slot 0, always in the result.
+pub struct AggregateTable {
+    index: GroupIndex,
+    is_global: bool,
+    accumulators: Vec<Box<dyn Accumulator>>,
+    /// The weight of each group, over updating input.
+    weights: Option<Paged<i64>>,
+    /// The slot of each row of the batch in work.
+    slots: Vec<u32>,
+    touched: Touched,
+    /// How many slots were touched before the batch in work.
+    touched_before: usize,
+    other_slots: Vec<u32>,
+}
+
+/// The slots touched since the last `settle`, each once, in the order of first touch.
+#[derive(Default)]
+struct Touched {
+    slots: Vec<u32>,
+    is_new: Vec<bool>,
+    bits: Vec<u64>,
+}
+
+impl AggregateTable {
+    /// A table of groups over key columns of these types, without groups.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` when a type cannot be grouped by.
+    pub fn new(
+        key_types: &[DataType],
+        accumulators: Vec<Box<dyn Accumulator>>,
+        append_only: bool,
+    ) -> Result<Self> {
+        let mut table = Self {
+            index: GroupIndex::new(key_types)?,
+            is_global: key_types.is_empty(),
+            accumulators,
+            weights: (!append_only).then(|| Paged::new(0)),
+            slots: Vec::new(),
+            touched: Touched::default(),
+            touched_before: 0,
+            other_slots: Vec::new(),
+        };
+        table.resize();
+        Ok(table)
+    }
+
+    /// A table of the same shape without groups.
+    ///
+    /// # Errors
+    /// None for a table that exists.
+    pub fn fresh(&self) -> Result<Self> {
+        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.fresh());
+        Self::new(self.index.types(), accumulators.collect(), self.weights.is_none())
+    }
+
+    /// The types of the columns of [`AggregateTable::emit`].
+    pub fn column_types(&self) -> Vec<DataType> {
+        let keys = self.index.types().iter().cloned();
+        keys.chain(self.accumulators.iter().map(|accumulator| accumulator.result_type())).collect()
+    }
+
+    /// Adds rows: [`AggregateTable::locate`] and [`AggregateTable::apply`] in one. There is one
+    /// element of `args` for each accumulator, and every column has `rows` rows.
+    ///
+    /// # Errors
+    /// As those; the table is then as if this call had not been.
+    pub fn update(
+        &mut self,
+        keys: &[ArrayRef],
+        args: &[AggregateArgs<'_>],
+        weights: Option<&[i64]>,
+        rows: usize,
+    ) -> Result<()> {
+        self.locate(keys, rows)?;
+        self.apply(args, weights)
+    }
+
+    /// Finds or makes the group of each row of a batch, and puts those touched for the first time
+    /// since the last `settle` at the end of [`AggregateTable::touched`]. Returns how many were
+    /// touched before: what lies behind is new to the list, and still in the state before the
+    /// batch.
+    ///
+    /// # Errors
+    /// When there are too many groups; the table is then as before.
+    pub fn locate(&mut self, keys: &[ArrayRef], rows: usize) -> Result<usize> {
+        self.touched_before = self.touched.slots.len();
+        if let Err(error) = self.index.intern(keys, rows, &mut self.slots) {
+            self.slots.clear();
+            self.take_back();
+            return Err(error);
+        }
+        self.resize();
+        self.touched.touch(&self.slots, self.index.created(), self.index.slots());
+        Ok(self.touched_before)
+    }
+
+    /// Adds the rows of the batch just located.
+    ///
+    /// # Errors
+    /// `EXECUTION` when a sum overflows. The table is then as before `locate`, and the caller
+    /// finds the failing row by adding the rows one by one.
+    pub fn apply(&mut self, args: &[AggregateArgs<'_>], weights: Option<&[i64]>) -> Result<()> {
+        debug_assert_eq!(args.len(), self.accumulators.len());
+        debug_assert!(weights.is_none() || self.weights.is_some(), "append-only means no weights");
+        let slots = &self.slots;
+        let input = |call: usize| {
+            let AggregateArgs { args, filter } = args[call];
+            Input { slots, args, filter, weights }
+        };
+        // Those that can fail go first: they can be undone, the others need not be.
+        let mut failure = None;
+        for call in 0..self.accumulators.len() {
+            if !self.accumulators[call].can_fail() {
+                continue;
+            }
+            if let Err(error) = self.accumulators[call].update(&input(call)) {
+                failure = Some((call, error));
+                break;
+            }
+        }
+        if let Some((failed, error)) = failure {
+            for call in (0..failed).filter(|&call| args.len() > call) {
+                if self.accumulators[call].can_fail() {
+                    self.accumulators[call].undo(&input(call));
+                }
+            }
+            self.take_back();
+            return Err(error);
+        }
+        for call in 0..self.accumulators.len() {
+            if !self.accumulators[call].can_fail() {
+                self.accumulators[call].update(&input(call))?;
+            }
+        }
+        if let Some(group_weights) = &mut self.weights {
+            let mut group_weights = group_weights.writer();
+            input_weights(slots, weights, |slot, weight| {
+                *group_weights.at(slot as usize) += weight;
+            });
+        }
+        Ok(())
+    }
+
+    /// The slots touched since the last `settle`, each once, in the order of first touch.
+    pub fn touched(&self) -> &[u32] {
+        &self.touched.slots
+    }
+
+    /// For each touched slot whether its group did not exist at the last `settle`.
+    pub fn touched_is_new(&self) -> &[bool] {
+        &self.touched.is_new
+    }
+
+    /// Whether the group of a live slot is in the result: its weight is positive.
+    pub fn is_present(&self, slot: u32) -> bool {
+        self.is_global || self.weights.as_ref().is_none_or(|weights| *weights.at(slot as usize) > 0)
+    }
+
+    /// Ends an epoch: removes the touched groups whose weight came to zero, and forgets what was
+    /// touched.
+    pub fn settle(&mut self) {
+        let touched = std::mem::take(&mut self.touched.slots);
+        if let Some(weights) = &self.weights {
+            let is_zero = |slot: &&u32| *weights.at(**slot as usize) == 0;
+            let gone: Vec<u32> = touched.iter().filter(is_zero).copied().collect();
+            gone.into_iter().for_each(|slot| self.remove(slot));
+        }
+        self.touched.forget(&touched, 0);
+        self.touched.slots = touched;
+        self.touched.slots.clear();
+    }
+
+    /// Removes the group of a live slot, whatever its rows; the only group of a table without
+    /// keys is emptied instead. Not between `locate` and `apply`.
+    pub fn remove(&mut self, slot: u32) {
+        for accumulator in &mut self.accumulators {
+            accumulator.reset(slot);
+        }
+        if let Some(weights) = &mut self.weights {
+            *weights.at_mut(slot as usize) = 0;
+        }
+        self.index.remove(slot);
+    }
+
+    /// The rows of these live slots: key columns, then one column per aggregate call.
+    ///
+    /// # Errors
+    /// As [`Accumulator::evaluate`].
+    pub fn emit(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        let mut columns = self.index.keys(slots)?;
+        for accumulator in &self.accumulators {
+            columns.push(accumulator.evaluate(slots)?);
+        }
+        Ok(columns)
+    }
+
+    /// The slots of the groups in the result, ascending.
+    pub fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.index.live_slots().filter(|&slot| self.is_present(slot))
+    }
+
+    /// How many groups there are, those without rows since the last `settle` included.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds the groups of a table of the same shape to this one, which thereby touches them.
+    ///
+    /// # Errors
+    /// As [`Accumulator::merge`]; the table is then to be cleared.
+    pub fn merge_from(&mut self, other: &Self) -> Result<()> {
+        let Self { index, slots, other_slots, touched, .. } = self;
+        index.intern_all(&other.index, slots, other_slots)?;
+        touched.touch(slots, index.created(), index.slots());
+        self.resize();
+        let (slots, other_slots) = (&self.slots, &self.other_slots);
+        for (accumulator, other) in self.accumulators.iter_mut().zip(&other.accumulators) {
+            accumulator.merge(slots, other.as_ref(), other_slots)?;
+        }
+        if let (Some(weights), Some(others)) = (&mut self.weights, &other.weights) {
+            let mut weights = weights.writer();
+            for (&slot, &other) in slots.iter().zip(other_slots) {
+                *weights.at(slot as usize) += others.at(other as usize);
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups in the result as they are now, to be read while this table goes on.
+    pub fn snapshot(&mut self) -> AggregateSnapshot {
+        AggregateSnapshot {
+            keys: self.index.snapshot(),
+            is_global: self.is_global,
+            accumulators: self.accumulators.iter_mut().map(|a| a.snapshot()).collect(),
+            weights: self.weights.as_mut().map(Paged::snapshot),
+        }
+    }
+
+    /// Forgets all groups and keeps memory for new ones.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.accumulators.iter_mut().for_each(|accumulator| accumulator.clear());
+        if let Some(weights) = &mut self.weights {
+            weights.clear();
+        }
+        self.touched.clear();
+        self.resize();
+    }
+
+    /// Bytes allocated, shared memory counted in full.
+    pub fn state_bytes(&self) -> usize {
+        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.state_bytes());
+        self.index.state_bytes()
+            + accumulators.sum::<usize>()
+            + self.weights.as_ref().map_or(0, Paged::state_bytes)
+            + self.touched.bits.capacity() * size_of::<u64>()
+    }
+
+    /// Gives every column room for all slots of the index.
+    fn resize(&mut self) {
+        let slots = self.index.slots();
+        for accumulator in &mut self.accumulators {
+            accumulator.resize(slots);
+        }
+        if let Some(weights) = &mut self.weights {
+            weights.resize(slots);
+        }
+    }
+
+    /// Takes back `locate`: the groups it made, and its touches.
+    fn take_back(&mut self) {
+        self.resize();
+        let created = self.index.created().to_vec();
+        // Last made first, so that the same slots are given out in the same order again.
+        for &slot in created.iter().rev() {
+            self.remove(slot);
+        }
+        let undone = self.touched.slots.split_off(self.touched_before);
+        self.touched.forget(&undone, self.touched_before);
+    }
+}
+
+impl Touched {
+    /// Appends those of `slots` that are not in the list. `created` are those of them whose group
+    /// is new, in the same order; all are below `end`.
+    fn touch(&mut self, slots: &[u32], created: &[u32], end: usize) {
+        let words = end.div_ceil(64);
+        if self.bits.len() < words {
+            self.bits.resize(words, 0);
+        }
+        let mut created = created.iter().peekable();
+        for &slot in slots {
+            let word = &mut self.bits[slot as usize / 64];
+            let bit = 1u64 << (slot % 64);
+            if *word & bit == 0 {
+                *word |= bit;
+                self.slots.push(slot);
+                self.is_new.push(created.next_if_eq(&&slot).is_some());
+            }
+        }
+    }
+
+    /// Takes these slots out; `len` stay in the list.
+    fn forget(&mut self, slots: &[u32], len: usize) {
+        for &slot in slots {
+            self.bits[slot as usize / 64] = 0;
+        }
+        self.is_new.truncate(len);
+        if len > 0 {
+            // Those that stay may have shared a word with those taken out.
+            for &slot in &self.slots {
+                self.bits[slot as usize / 64] |= 1 << (slot % 64);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        self.forget(&slots, 0);
+    }
+}
+
+#[inline(always)]
+fn input_weights(slots: &[u32], weights: Option<&[i64]>, mut each: impl FnMut(u32, i64)) {
+    Input { slots, args: &[], filter: None, weights }.each(None, |_, slot, weight| {
+        each(slot, weight);
+    });
+}
+
+/// The groups of a table at one moment.
+pub struct AggregateSnapshot {
+    keys: GroupKeys,
+    is_global: bool,
+    accumulators: Vec<Box<dyn Accumulator>>,
+    weights: Option<Paged<i64>>,
+}
+
+impl AggregateSnapshot {
+    /// At least how many groups there are; some may turn out to have no rows.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slots of all groups in the result, ascending.
+    pub fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.keys.live_slots().filter(|&slot| {
+            let weights = self.weights.as_ref().filter(|_| !self.is_global);
+            weights.is_none_or(|weights| *weights.at(slot as usize) > 0)
+        })
+    }
+
+    /// All groups in the result as columns (keys, then aggregates), at most `rows` of them at a
+    /// time. No chunk is empty.
+    pub fn chunks(&self, rows: usize) -> impl Iterator<Item = Result<Vec<ArrayRef>>> + '_ {
+        let mut slots = self.live_slots();
+        std::iter::from_fn(move || {
+            let chunk: Vec<u32> = slots.by_ref().take(rows.max(1)).collect();
+            (!chunk.is_empty()).then(|| self.emit(&chunk))
+        })
+    }
+
+    /// The rows of these slots: key columns, then one column per aggregate call.
+    ///
+    /// # Errors
+    /// As [`Accumulator::evaluate`].
+    pub fn emit(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        let mut columns = self.keys.keys(slots)?;
+        for accumulator in &self.accumulators {
+            columns.push(accumulator.evaluate(slots)?);
+        }
+        Ok(columns)
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -1,0 +1,102 @@
+//! Expressions over batches: built once by the planner, evaluated for every batch.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+
+/// An expression that is ready to run.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    physical: Arc<dyn PhysicalExpr>,
+    /// The index when the expression is nothing but a column.
+    column: Option<usize>,
+}
+
+impl Expr {
+    /// Wraps a physical expression of DataFusion.
+    pub fn new(physical: Arc<dyn PhysicalExpr>) -> Self {
+        let column = physical.downcast_ref::<Column>().map(Column::index);
+        Self { physical, column }
+    }
+
+    /// The expression that is a column of its input.
+    pub fn column(name: &str, index: usize) -> Self {
+        Self::new(Arc::new(Column::new(name, index)))
+    }
+
+    /// The index when the expression is nothing but a column.
+    pub fn as_column(&self) -> Option<usize> {
+        self.column
+    }
+
+    /// The value of every row.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
+        match self.column {
+            Some(index) => Ok(Arc::clone(batch.column(index))),
+            None => self.physical.evaluate(batch)?.into_array(batch.num_rows()),
+        }
+    }
+
+    /// Which rows the expression is true for; null counts as false.
+    pub fn evaluate_predicate(&self, batch: &RecordBatch) -> Result<Selection, DataFusionError> {
+        let values = self.evaluate(batch)?;
+        if values.data_type() == &DataType::Null {
+            return Ok(Selection::None);
+        }
+        Ok(Selection::of(values.as_boolean()))
+    }
+}
+
+impl std::fmt::Display for Expr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.physical.fmt(f)
+    }
+}
+
+/// Which rows of a batch a predicate chose.
+#[derive(Debug)]
+pub enum Selection {
+    /// Every row.
+    All,
+    /// No row.
+    None,
+    /// The rows that are true; no nulls.
+    Some(BooleanArray),
+}
+
+impl Selection {
+    fn of(values: &BooleanArray) -> Self {
+        let chosen = match values.nulls() {
+            None => values.values().clone(),
+            Some(nulls) => values.values() & nulls.inner(),
+        };
+        match chosen.count_set_bits() {
+            0 => Self::None,
+            count if count == chosen.len() => Self::All,
+            _ => Self::Some(BooleanArray::new(chosen, None)),
+        }
+    }
+}
+
+/// A row as text for people: `name: value, ...`.
+pub fn row_text(batch: &RecordBatch, row: usize) -> String {
+    let options = FormatOptions::default().with_null("NULL");
+    let mut text = String::new();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(field.name());
+        text.push_str(": ");
+        match ArrayFormatter::try_new(column, &options) {
+            Ok(formatter) => text.push_str(&formatter.value(row).to_string()),
+            Err(_) => text.push('?'),
+        }
+    }
+    text
+}

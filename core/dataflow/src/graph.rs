@@ -1,0 +1,452 @@
+//! [`Graph`]: the operators of all streams, run in topological order.
+//!
+//! A node only ever reads nodes that were added before it, so the order of ids is a topological
+//! order. One *step* delivers rows to sources, moves their frontiers, and visits every node that
+//! got something, once, in that order: diamonds and self-joins have no glitches, and nodes with
+//! nothing to do are not visited. An epoch is one step, or several where a batch holds rows that
+//! are behind the frontier of the rows before them (ARCHITECTURE.md, "Lateness").
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use laminar_types::{Delta, Epoch, Error, Frontier, Result, code};
+
+use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
+
+/// Identifies a node for the life of its graph; never used again after removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What one step gave to the outside.
+#[derive(Debug, Default)]
+pub struct StepOutput {
+    /// The deltas of the nodes that are [tapped](Graph::tap), by tag, in topological order.
+    pub deltas: Vec<(u32, Delta)>,
+    /// Rows left out, with the node that left them out.
+    pub dead_letters: Vec<(NodeId, DeadLetter)>,
+    /// Nodes that failed in this step, before the nodes that failed with them.
+    pub failures: Vec<(NodeId, Error)>,
+}
+
+impl StepOutput {
+    /// Forgets everything, keeping the allocations.
+    pub fn clear(&mut self) {
+        self.deltas.clear();
+        self.dead_letters.clear();
+        self.failures.clear();
+    }
+}
+
+/// The operators of a database and their edges.
+#[derive(Default)]
+pub struct Graph {
+    nodes: Vec<Option<Node>>,
+    ready: ReadySet,
+    /// Scratch: the frontiers of the node that is visited.
+    frontiers: Vec<Frontier>,
+    /// Scratch: the dead letters of the node that is visited.
+    dead_letters: Vec<DeadLetter>,
+}
+
+struct Node {
+    /// `None` for a source: its rows come from outside.
+    operator: Option<Box<dyn Operator>>,
+    traits: Traits,
+    inputs: Vec<Input>,
+    consumers: Vec<(NodeId, usize)>,
+    /// Rows delivered in this step, by port.
+    pending: Vec<(usize, Delta)>,
+    /// Ports whose frontiers moved in this step.
+    moved: Vec<usize>,
+    /// The frontiers of the output.
+    frontiers: Vec<Frontier>,
+    tap: Option<u32>,
+    /// Held back until the database starts; then `Some(sequence number of its creation)`.
+    held_since: Option<u64>,
+    failed: Option<Error>,
+}
+
+struct Input {
+    node: NodeId,
+    /// The frontiers last delivered to this port.
+    frontiers: Vec<Frontier>,
+}
+
+/// Who receives what is delivered to a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The consumers that run.
+    Running,
+    /// The consumers that are held back and were created at or before a sequence number: the
+    /// replay of what queued before the start.
+    HeldSince(u64),
+}
+
+impl Audience {
+    fn includes(self, node: &Node) -> bool {
+        match (self, node.held_since) {
+            (Self::Running, None) => true,
+            (Self::HeldSince(sequence), Some(since)) => since <= sequence,
+            _ => false,
+        }
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a source: a node whose rows and frontiers come by [`push`](Self::push) and
+    /// [`advance`](Self::advance).
+    pub fn add_source(&mut self, traits: Traits) -> NodeId {
+        let frontiers = vec![Frontier::MIN; traits.times.len()];
+        self.add(None, traits, Vec::new(), frontiers)
+    }
+
+    /// Adds an operator that reads `inputs`, one for each port.
+    ///
+    /// It has seen nothing yet, frontiers included: [`backfill`](Self::backfill) gives it what an
+    /// input has now. `held_since` holds it back from its sources until
+    /// [`release`](Self::release). It is visited in the next [`run`](Self::run), so that an
+    /// operator that has something to say of no rows (a global count) says it.
+    pub fn add_operator(
+        &mut self,
+        operator: Box<dyn Operator>,
+        traits: Traits,
+        inputs: Vec<NodeId>,
+        held_since: Option<u64>,
+    ) -> NodeId {
+        let ports = inputs.iter().map(|node| Input { node: *node, frontiers: Vec::new() });
+        let frontiers = vec![Frontier::MIN; traits.times.len()];
+        let id = self.add(Some(operator), traits, ports.collect(), frontiers);
+        for (port, node) in inputs.into_iter().enumerate() {
+            self.node_mut(node).consumers.push((id, port));
+        }
+        self.node_mut(id).held_since = held_since;
+        self.ready.insert(id);
+        id
+    }
+
+    fn add(
+        &mut self,
+        operator: Option<Box<dyn Operator>>,
+        traits: Traits,
+        inputs: Vec<Input>,
+        frontiers: Vec<Frontier>,
+    ) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
+        self.nodes.push(Some(Node {
+            operator,
+            traits,
+            inputs,
+            consumers: Vec::new(),
+            pending: Vec::new(),
+            moved: Vec::new(),
+            frontiers,
+            tap: None,
+            held_since: None,
+            failed: None,
+        }));
+        id
+    }
+
+    /// Removes a node that nobody reads.
+    pub fn remove(&mut self, id: NodeId) {
+        let Some(node) = self.nodes[id.index()].take() else { return };
+        assert!(node.consumers.is_empty(), "a node that others read was removed");
+        self.ready.remove(id);
+        for input in node.inputs {
+            self.node_mut(input.node).consumers.retain(|(consumer, _)| *consumer != id);
+        }
+    }
+
+    /// Whether other nodes read this one.
+    pub fn has_consumers(&self, id: NodeId) -> bool {
+        !self.node(id).consumers.is_empty()
+    }
+
+    /// Whether a consumer of this source is held back.
+    pub fn has_held_consumers(&self, id: NodeId) -> bool {
+        let mut consumers = self.node(id).consumers.iter();
+        consumers.any(|(consumer, _)| self.node(*consumer).held_since.is_some())
+    }
+
+    /// Makes [`run`](Self::run) report the deltas of a node under a tag of the caller's.
+    pub fn tap(&mut self, id: NodeId, tag: u32) {
+        self.node_mut(id).tap = Some(tag);
+    }
+
+    /// Lets every node run that was held back.
+    pub fn release(&mut self) {
+        for node in self.nodes.iter_mut().flatten() {
+            node.held_since = None;
+        }
+    }
+
+    /// What is known of a node's output.
+    pub fn traits(&self, id: NodeId) -> &Traits {
+        &self.node(id).traits
+    }
+
+    /// The frontiers of a node's event-time columns.
+    pub fn frontiers(&self, id: NodeId) -> &[Frontier] {
+        &self.node(id).frontiers
+    }
+
+    /// The counters of a node.
+    pub fn metrics(&self, id: NodeId) -> Metrics {
+        self.node(id).operator.as_ref().map(|operator| operator.metrics()).unwrap_or_default()
+    }
+
+    /// A consistent read of a node's current output, or `None` when nothing upstream holds it.
+    pub fn content(&mut self, id: NodeId) -> Option<Box<dyn Content>> {
+        let node = self.node(id);
+        let derives = node.operator.as_ref()?.derives_content();
+        let input = match node.inputs.as_slice() {
+            [input] if derives => {
+                let input = input.node;
+                Some(self.content(input)?)
+            }
+            _ => None,
+        };
+        self.node_mut(id).operator.as_mut()?.content(input)
+    }
+
+    /// Why a node stopped, if it did.
+    pub fn failure(&self, id: NodeId) -> Option<&Error> {
+        self.node(id).failed.as_ref()
+    }
+
+    /// Delivers rows to the consumers of a source, as part of the next [`run`](Self::run).
+    pub fn push(&mut self, source: NodeId, delta: &Delta, audience: Audience) {
+        if delta.is_empty() {
+            return;
+        }
+        self.for_consumers(source, |graph, consumer, port| {
+            if audience.includes(graph.node(consumer)) {
+                graph.deliver(consumer, port, delta.clone());
+            }
+        });
+    }
+
+    /// Gives a new node what its input has at its creation, as part of the next
+    /// [`run`](Self::run): rows, if it is to have them, then the frontiers.
+    pub fn backfill(&mut self, consumer: NodeId, port: usize, rows: Option<Delta>) {
+        if let Some(rows) = rows.filter(|rows| !rows.is_empty()) {
+            self.deliver(consumer, port, rows);
+        }
+        let input = self.node(consumer).inputs[port].node;
+        let frontiers = self.node(input).frontiers.clone();
+        if !frontiers.is_empty() {
+            self.deliver_frontiers(consumer, port, &frontiers);
+        }
+    }
+
+    /// Moves the frontiers of a source, one for each of its event-time columns, as part of the
+    /// next [`run`](Self::run). Within a step they take effect after the rows.
+    ///
+    /// In a replay the source itself is ahead: only the audience is told.
+    pub fn advance(&mut self, source: NodeId, frontiers: &[Frontier], audience: Audience) {
+        if audience == Audience::Running {
+            let node = self.node_mut(source);
+            if node.frontiers == frontiers {
+                return;
+            }
+            node.frontiers.copy_from_slice(frontiers);
+        }
+        self.for_consumers(source, |graph, consumer, port| {
+            if audience.includes(graph.node(consumer)) {
+                graph.deliver_frontiers(consumer, port, frontiers);
+            }
+        });
+    }
+
+    /// Runs one step: visits, in topological order, every node that got something.
+    pub fn run(&mut self, epoch: Epoch, out: &mut StepOutput) {
+        while let Some(id) = self.ready.pop_first() {
+            self.visit(id, epoch, out);
+        }
+    }
+
+    fn visit(&mut self, id: NodeId, epoch: Epoch, out: &mut StepOutput) {
+        let mut dead_letters = std::mem::take(&mut self.dead_letters);
+        let mut frontiers = std::mem::take(&mut self.frontiers);
+        let node = self.node_mut(id);
+        // An operator may be left half done only when it fails, and then it never runs again.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let mut cx = Context { epoch, dead_letters: &mut dead_letters };
+            node.step(&mut cx, &mut frontiers)
+        }));
+        match result.unwrap_or_else(|panic| Err(from_panic(&*panic))) {
+            Ok((delta, frontiers_moved)) => {
+                if frontiers_moved {
+                    self.for_consumers(id, |graph, consumer, port| {
+                        graph.deliver_frontiers(consumer, port, &frontiers);
+                    });
+                }
+                if let Some(delta) = delta.filter(|delta| !delta.is_empty()) {
+                    self.for_consumers(id, |graph, consumer, port| {
+                        graph.deliver(consumer, port, delta.clone());
+                    });
+                    if let Some(tag) = self.node(id).tap {
+                        out.deltas.push((tag, delta));
+                    }
+                }
+            }
+            Err(error) => self.fail(id, &error, out),
+        }
+        out.dead_letters.extend(dead_letters.drain(..).map(|letter| (id, letter)));
+        self.dead_letters = dead_letters;
+        self.frontiers = frontiers;
+    }
+
+    /// Stops a node and everything that reads it: what they hold can no longer be right.
+    fn fail(&mut self, id: NodeId, error: &Error, out: &mut StepOutput) {
+        let node = self.node_mut(id);
+        if node.failed.is_some() {
+            return;
+        }
+        node.failed = Some(error.clone());
+        node.pending.clear();
+        node.moved.clear();
+        self.ready.remove(id);
+        out.failures.push((id, error.clone()));
+        self.for_consumers(id, |graph, consumer, _| graph.fail(consumer, error, out));
+    }
+
+    fn deliver(&mut self, consumer: NodeId, port: usize, delta: Delta) {
+        let node = self.node_mut(consumer);
+        if node.failed.is_none() {
+            node.pending.push((port, delta));
+            self.ready.insert(consumer);
+        }
+    }
+
+    fn deliver_frontiers(&mut self, consumer: NodeId, port: usize, frontiers: &[Frontier]) {
+        let node = self.node_mut(consumer);
+        let input = &mut node.inputs[port];
+        if node.failed.is_none() && input.frontiers != frontiers {
+            input.frontiers.clear();
+            input.frontiers.extend_from_slice(frontiers);
+            node.moved.push(port);
+            self.ready.insert(consumer);
+        }
+    }
+
+    fn for_consumers(&mut self, id: NodeId, mut visit: impl FnMut(&mut Self, NodeId, usize)) {
+        for index in 0..self.node(id).consumers.len() {
+            let (consumer, port) = self.node(id).consumers[index];
+            visit(self, consumer, port);
+        }
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        self.nodes[id.index()].as_ref().expect("ids are not used after removal")
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes[id.index()].as_mut().expect("ids are not used after removal")
+    }
+}
+
+impl Node {
+    /// One visit: rows, then frontiers, then the net change. Tells whether the frontiers of the
+    /// output moved, which `frontiers` then holds.
+    fn step(
+        &mut self,
+        cx: &mut Context<'_>,
+        frontiers: &mut Vec<Frontier>,
+    ) -> Result<(Option<Delta>, bool)> {
+        let Some(operator) = &mut self.operator else { return Ok((None, false)) };
+        for (port, delta) in self.pending.drain(..) {
+            operator.input(port, &delta, cx)?;
+        }
+        let moved = !self.moved.is_empty();
+        for port in self.moved.drain(..) {
+            operator.advance(port, &self.inputs[port].frontiers, cx)?;
+        }
+        let delta = operator.finish(cx)?;
+        if !moved {
+            return Ok((delta, false));
+        }
+        operator.frontiers(frontiers);
+        if *frontiers == self.frontiers {
+            return Ok((delta, false));
+        }
+        self.frontiers.copy_from_slice(frontiers);
+        Ok((delta, true))
+    }
+}
+
+fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(code::PANIC, format!("an operator panicked: {text}; this is a defect of Laminar"))
+}
+
+/// The nodes to visit, as a bit for each id.
+#[derive(Default)]
+struct ReadySet {
+    words: Vec<u64>,
+    /// No word before this one has a bit.
+    first: usize,
+}
+
+impl ReadySet {
+    fn insert(&mut self, id: NodeId) {
+        let word = id.index() / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (id.index() % 64);
+        self.first = self.first.min(word);
+    }
+
+    fn remove(&mut self, id: NodeId) {
+        if let Some(word) = self.words.get_mut(id.index() / 64) {
+            *word &= !(1 << (id.index() % 64));
+        }
+    }
+
+    fn pop_first(&mut self) -> Option<NodeId> {
+        while let Some(word) = self.words.get_mut(self.first) {
+            if *word != 0 {
+                let bit = word.trailing_zeros();
+                *word &= *word - 1;
+                return Some(NodeId((self.first * 64) as u32 + bit));
+            }
+            self.first += 1;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_nodes_come_in_order_and_once() {
+        let mut ready = ReadySet::default();
+        for index in [70, 3, 3, 200, 64] {
+            ready.insert(NodeId(index));
+        }
+        ready.remove(NodeId(200));
+        assert_eq!(ready.pop_first(), Some(NodeId(3)));
+        ready.insert(NodeId(65));
+        let rest: Vec<_> = std::iter::from_fn(|| ready.pop_first()).collect();
+        assert_eq!(rest, [NodeId(64), NodeId(65), NodeId(70)]);
+        ready.insert(NodeId(0));
+        assert_eq!(ready.pop_first(), Some(NodeId(0)));
+    }
+}

@@ -1,0 +1,27 @@
+//! The incremental dataflow: operators over weighted Arrow batches, connected by a [`Graph`].
+//!
+//! This layer owns no thread, clock, socket or file. It is a deterministic function of its state
+//! and its input, so it can be simulated, replayed and fuzzed. It knows neither SQL text nor names.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`operator`] | the [`Operator`] trait, what an edge promises ([`Traits`]), [`Context`] |
+//! | [`graph`] | [`Graph`]: nodes in topological order, one run per step |
+//! | [`operators`] | one operator per file |
+//! | [`aggregate`] | aggregate functions and the table of groups |
+//! | [`state`] | copy-on-write pages and the group index: all that outlives an epoch |
+//! | [`expr`] | expressions over batches, built once |
+//! | [`window`] | the arithmetic of windows and panes |
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod aggregate;
+pub mod expr;
+pub mod graph;
+pub mod operator;
+pub mod operators;
+pub mod state;
+pub mod window;
+
+pub use graph::{Graph, NodeId, StepOutput};
+pub use operator::{Changes, Content, Context, DeadLetter, EventTime, Metrics, Operator, Traits};

@@ -1,0 +1,152 @@
+//! What an operator is, and what an edge promises.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Epoch, Frontier, Result, TimeUnit};
+
+/// One node of the dataflow: consumes the deltas of its inputs, keeps state, emits one net delta.
+///
+/// Within a step the graph calls, in this order: [`input`](Self::input) once for each port that
+/// has rows, [`advance`](Self::advance) once for each port whose frontier moved ("rows, then
+/// watermark"), and [`finish`](Self::finish) once. An operator with nothing to do is not called.
+///
+/// An operator reads no clock, does not depend on hash iteration order in what it emits, and
+/// does not know its consumers. All of its state that outlives an epoch lives in containers of
+/// [`crate::state`]. An error fails the operator for good; errors of single rows are not errors
+/// of the operator but [`DeadLetter`]s.
+pub trait Operator: Send {
+    /// Takes the rows of one input.
+    fn input(&mut self, port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()>;
+
+    /// Takes the frontiers of one input, one for each of its event-time columns, in the order of
+    /// its [`Traits::times`]. Frontiers never go back.
+    fn advance(&mut self, port: usize, frontiers: &[Frontier], cx: &mut Context<'_>) -> Result<()> {
+        let _ = (port, frontiers, cx);
+        Ok(())
+    }
+
+    /// Emits the net change of the step.
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>>;
+
+    /// The frontiers of the output's event-time columns, in the order of its [`Traits::times`].
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        out.clear();
+    }
+
+    /// A consistent read of everything the operator has emitted and not retracted, or `None` when
+    /// it cannot tell. Cheap: clones page roots, so that the caller can read at leisure while the
+    /// operator goes on.
+    ///
+    /// A stateless operator [derives](Self::derives_content) it from `input`, the content of its
+    /// only input; for every other operator `input` is `None`.
+    fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        let _ = input;
+        None
+    }
+
+    /// Whether [`content`](Self::content) is a function of the content of the only input.
+    fn derives_content(&self) -> bool {
+        false
+    }
+
+    /// Counters for people.
+    fn metrics(&self) -> Metrics {
+        Metrics::default()
+    }
+}
+
+/// The rows that an operator held at one moment, readable from any thread.
+pub trait Content: Send {
+    /// The rows.
+    fn batches(&self) -> Result<Vec<RecordBatch>>;
+}
+
+/// Counters of one operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Rows that came after every window they belong to was closed.
+    pub late_rows: u64,
+    /// Bytes of state.
+    pub state_bytes: usize,
+}
+
+/// What one step of an epoch tells its operators and hears from them.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The epoch that runs.
+    pub epoch: Epoch,
+    /// Rows on which an expression failed.
+    pub dead_letters: &'a mut Vec<DeadLetter>,
+}
+
+impl Context<'_> {
+    /// Notes a row that is left out because an expression failed on it.
+    pub fn dead_letter(&mut self, row: String, error: String) {
+        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error });
+    }
+}
+
+/// A row that an operator left out because an expression failed on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The epoch that brought the row.
+    pub epoch: Epoch,
+    /// The row as text, as `column: value` pairs.
+    pub row: String,
+    /// What failed.
+    pub error: String,
+}
+
+/// Which changes an edge can carry. Each is a promise that the ones after it do not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changes {
+    /// Rows only ever come to be: every weight is +1 and weights are absent.
+    AppendOnly,
+    /// A row may be replaced by another with the same unique key, but no key ever ceases.
+    Upsert,
+    /// Rows come to be and cease.
+    Retract,
+}
+
+/// An event-time column of an edge: its rows are in the order of a frontier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTime {
+    /// The column's index.
+    pub column: usize,
+    /// The unit it counts in.
+    pub unit: TimeUnit,
+}
+
+/// What is known of an edge: inferred by the planner, shown by `EXPLAIN`, and relied upon by the
+/// operators that consume the edge.
+#[derive(Debug, Clone)]
+pub struct Traits {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The kind of changes.
+    pub changes: Changes,
+    /// Columns that are unique together at every epoch, when known.
+    pub unique_key: Option<Vec<usize>>,
+    /// Columns that carry a frontier.
+    pub times: Vec<EventTime>,
+    /// Whether every time-bearing input declares a watermark, so that windows close by themselves.
+    pub declared_watermark: bool,
+}
+
+impl Traits {
+    /// The traits of an append-only edge with no event time.
+    pub fn append_only(schema: SchemaRef) -> Self {
+        Self {
+            schema,
+            changes: Changes::AppendOnly,
+            unique_key: None,
+            times: Vec::new(),
+            declared_watermark: false,
+        }
+    }
+
+    /// The position in [`Self::times`] of a column, when it carries a frontier.
+    pub fn time_of(&self, column: usize) -> Option<usize> {
+        self.times.iter().position(|time| time.column == column)
+    }
+}

@@ -1,0 +1,101 @@
+//! [`Aggregate`]: `GROUP BY` without windows.
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::concat;
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Error, Result, Weights};
+
+use super::aggregate_call::{AggregateCall, Grouping};
+use super::group_changes::{Changed, GroupChanges};
+use crate::aggregate::AggregateSnapshot;
+use crate::expr::row_text;
+use crate::operator::{Content, Context, Metrics, Operator};
+
+/// Rows that are read from a snapshot at a time.
+const CONTENT_ROWS: usize = 8_192;
+
+/// Keeps one row per group and emits, for each group that a step changed, the row that ceased and
+/// the row that came to be. The content *is* the table of groups.
+pub struct Aggregate {
+    grouping: Grouping,
+    groups: GroupChanges,
+    schema: SchemaRef,
+}
+
+impl Aggregate {
+    /// Groups rows of `input` by the columns `keys`; `schema` has the keys, then the calls.
+    pub fn new(
+        input: &SchemaRef,
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+        schema: SchemaRef,
+        append_only: bool,
+    ) -> Result<Self> {
+        let key_count = keys.len();
+        let grouping = Grouping::new(keys, calls, append_only);
+        let groups = GroupChanges::new(grouping.table(input)?, key_count);
+        Ok(Self { grouping, groups, schema })
+    }
+}
+
+impl Operator for Aggregate {
+    fn input(&mut self, _port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()> {
+        for (row, error) in self.groups.add(&self.grouping, delta)? {
+            cx.dead_letter(row_text(&delta.batch, row), error.message().to_string());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        let changed = self.groups.changes()?;
+        changed.map(|changed| delta(&self.schema, changed)).transpose()
+    }
+
+    fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        let schema = self.schema.clone();
+        Some(Box::new(Groups { snapshot: self.groups.snapshot(), schema }))
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics { state_bytes: self.groups.state_bytes(), ..Metrics::default() }
+    }
+}
+
+struct Groups {
+    snapshot: AggregateSnapshot,
+    schema: SchemaRef,
+}
+
+impl Content for Groups {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        self.snapshot.chunks(CONTENT_ROWS).map(|columns| batch(&self.schema, columns?)).collect()
+    }
+}
+
+/// The rows that ceased, then the rows that came to be.
+pub(super) fn delta(schema: &SchemaRef, changed: Changed) -> Result<Delta> {
+    let Changed { old, new, old_rows, new_rows } = changed;
+    let columns = if old_rows == 0 {
+        new
+    } else if new_rows == 0 {
+        old
+    } else {
+        let halves = old.iter().zip(&new);
+        halves
+            .map(|(old, new)| concat(&[old.as_ref(), new.as_ref()]))
+            .collect::<Result<Vec<ArrayRef>, _>>()
+            .map_err(|error| Error::internal(format!("a group changed its type: {error}")))?
+    };
+    let mut weights = vec![1i64; old_rows + new_rows];
+    weights[..old_rows].fill(-1);
+    Ok(Delta::weighted(batch(schema, columns)?, Weights::from(weights)))
+}
+
+/// A batch of columns whose length a schema without columns would not tell.
+pub(super) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let rows = columns.first().map_or(1, |column| column.len());
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|error| {
+        Error::internal(format!("an aggregate does not have the planned columns: {error}"))
+    })
+}

@@ -1,0 +1,196 @@
+//! [`GroupChanges`]: a table of groups that tells, once per step, how its rows changed.
+
+use std::cmp::Ordering;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
+use arrow::compute::{SortOptions, concat, take};
+use arrow::error::ArrowError;
+use laminar_types::{Delta, Error, Result};
+
+use super::aggregate_call::Grouping;
+use crate::aggregate::{AggregateSnapshot, AggregateTable};
+
+/// A table of groups, with the rows it had before the step for every group touched in it.
+pub(super) struct GroupChanges {
+    table: AggregateTable,
+    /// How many key columns there are: they never differ between a group's rows.
+    keys: usize,
+    /// Whether every group is taken as new: nothing has been told yet.
+    untold: bool,
+    /// The rows before the step, with the slot of each, in the order of first touch.
+    before: Vec<(Vec<u32>, Vec<ArrayRef>)>,
+    scratch: Vec<u32>,
+}
+
+/// The rows that ceased and those that came to be, as columns of equal types.
+pub(super) struct Changed {
+    pub(super) old: Vec<ArrayRef>,
+    pub(super) new: Vec<ArrayRef>,
+    pub(super) old_rows: usize,
+    pub(super) new_rows: usize,
+}
+
+impl GroupChanges {
+    pub(super) fn new(table: AggregateTable, keys: usize) -> Self {
+        Self { table, keys, untold: true, before: Vec::new(), scratch: Vec::new() }
+    }
+
+    /// Adds rows. Answers the rows that failed, which are left out, with what failed.
+    pub(super) fn add(
+        &mut self,
+        grouping: &Grouping,
+        delta: &Delta,
+    ) -> Result<Vec<(usize, Error)>> {
+        if self.add_batch(grouping, &delta.batch, delta.weights.as_deref()).is_ok() {
+            return Ok(Vec::new());
+        }
+        let mut failed = Vec::new();
+        for row in 0..delta.num_rows() {
+            let one = delta.slice(row, 1);
+            if let Err(error) = self.add_batch(grouping, &one.batch, one.weights.as_deref()) {
+                failed.push((row, error));
+            }
+        }
+        Ok(failed)
+    }
+
+    fn add_batch(
+        &mut self,
+        grouping: &Grouping,
+        batch: &RecordBatch,
+        weights: Option<&[i64]>,
+    ) -> Result<()> {
+        let first = self.table.locate(&grouping.keys(batch), batch.num_rows())?;
+        self.scratch.clear();
+        if !self.untold {
+            let touched = self.table.touched()[first..].iter();
+            let is_new = &self.table.touched_is_new()[first..];
+            let known = touched.zip(is_new).filter(|(slot, is_new)| {
+                !**is_new && self.table.is_present(**slot)
+            });
+            self.scratch.extend(known.map(|(slot, _)| *slot));
+        }
+        let before =
+            if self.scratch.is_empty() { None } else { Some(self.table.emit(&self.scratch)?) };
+        self.table.apply(&grouping.arguments(batch).args(), weights)?;
+        if let Some(before) = before {
+            self.before.push((self.scratch.clone(), before));
+        }
+        Ok(())
+    }
+
+    /// Ends the step: how the rows of the touched groups changed, or `None` when no row did.
+    ///
+    /// Both halves are in the order in which the groups were first touched.
+    pub(super) fn changes(&mut self) -> Result<Option<Changed>> {
+        let is_first = std::mem::take(&mut self.untold);
+        let mut slots = std::mem::take(&mut self.scratch);
+        slots.clear();
+        if is_first && self.keys == 0 {
+            slots.push(0);
+        } else {
+            let present = self.table.touched().iter().filter(|slot| self.table.is_present(**slot));
+            slots.extend(present);
+        }
+        let before = std::mem::take(&mut self.before);
+        let changed = match slots.is_empty() && before.is_empty() {
+            true => None,
+            false => Some(self.compare(before, &slots)?),
+        };
+        self.table.settle();
+        self.scratch = slots;
+        Ok(changed.filter(|changed| changed.old_rows + changed.new_rows > 0))
+    }
+
+    fn compare(
+        &self,
+        mut before: Vec<(Vec<u32>, Vec<ArrayRef>)>,
+        slots: &[u32],
+    ) -> Result<Changed> {
+        let new = self.table.emit(slots)?;
+        let (old_slots, old) = match before.len() {
+            0 => (Vec::new(), new.iter().map(|column| column.slice(0, 0)).collect()),
+            1 => before.swap_remove(0),
+            _ => join(&before).map_err(unequal)?,
+        };
+        let same = self.same_rows(&old_slots, &old, slots, &new).map_err(unequal)?;
+        if same.is_empty() {
+            let (old_rows, new_rows) = (old_slots.len(), slots.len());
+            return Ok(Changed { old, new, old_rows, new_rows });
+        }
+        // Leave out the rows that are in both halves.
+        let others = |rows: usize, same: Vec<u32>| {
+            let mut is_same = vec![false; rows];
+            same.into_iter().for_each(|row| is_same[row as usize] = true);
+            let others = (0..rows as u32).filter(|row| !is_same[*row as usize]);
+            UInt32Array::from_iter_values(others)
+        };
+        let old_kept = others(old_slots.len(), same.iter().map(|pair| pair.0).collect());
+        let new_kept = others(slots.len(), same.iter().map(|pair| pair.1).collect());
+        let keep = |columns: &[ArrayRef], rows: &UInt32Array| {
+            columns.iter().map(|column| take(column, rows, None)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Changed {
+            old: keep(&old, &old_kept).map_err(unequal)?,
+            new: keep(&new, &new_kept).map_err(unequal)?,
+            old_rows: old_kept.len(),
+            new_rows: new_kept.len(),
+        })
+    }
+
+    /// The pairs of an old and a new row of one group that are equal.
+    fn same_rows(
+        &self,
+        old_slots: &[u32],
+        old: &[ArrayRef],
+        new_slots: &[u32],
+        new: &[ArrayRef],
+    ) -> Result<Vec<(u32, u32)>, ArrowError> {
+        if old_slots.is_empty() {
+            return Ok(Vec::new());
+        }
+        let comparators = old[self.keys..]
+            .iter()
+            .zip(&new[self.keys..])
+            .map(|(old, new)| make_comparator(old, new, SortOptions::default()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut same = Vec::new();
+        // Both are in the order of first touch, so one walk meets all common slots.
+        let mut new_row = 0;
+        for (old_row, slot) in old_slots.iter().enumerate() {
+            let Some(ahead) = new_slots[new_row..].iter().position(|other| other == slot) else {
+                continue;
+            };
+            new_row += ahead;
+            if comparators.iter().all(|compare| compare(old_row, new_row) == Ordering::Equal) {
+                same.push((old_row as u32, new_row as u32));
+            }
+            new_row += 1;
+        }
+        Ok(same)
+    }
+
+    /// The groups as they are now, for readers.
+    pub(super) fn snapshot(&mut self) -> AggregateSnapshot {
+        self.table.snapshot()
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        self.table.state_bytes()
+    }
+}
+
+fn join(parts: &[(Vec<u32>, Vec<ArrayRef>)]) -> Result<(Vec<u32>, Vec<ArrayRef>), ArrowError> {
+    let slots = parts.iter().flat_map(|(slots, _)| slots.iter().copied()).collect();
+    let columns = (0..parts[0].1.len())
+        .map(|column| {
+            let arrays: Vec<_> = parts.iter().map(|(_, part)| part[column].as_ref()).collect();
+            concat(&arrays)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((slots, columns))
+}
+
+fn unequal(error: ArrowError) -> Error {
+    Error::internal(format!("the rows of a group cannot be compared: {error}"))
+}

@@ -1,0 +1,199 @@
+//! [`Map`]: a chain of filters and projections, fused into one pass. Stateless.
+
+use arrow::array::{Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::{concat_batches, filter, filter_record_batch};
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::error::DataFusionError;
+use laminar_types::{Delta, Error, Frontier, Result, Weights};
+
+use crate::expr::{Expr, Selection, row_text};
+use crate::operator::{Content, Context, Operator};
+
+/// One link of the chain.
+#[derive(Debug, Clone)]
+pub enum Stage {
+    /// Keeps the rows for which the expression is true.
+    Filter(Expr),
+    /// Computes new columns.
+    Project {
+        /// One for each column of the schema.
+        exprs: Vec<Expr>,
+        /// The columns that come out.
+        schema: SchemaRef,
+    },
+}
+
+/// How the frontier of an output column follows from that of an input column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeMap {
+    /// The position among the input's event-time columns.
+    pub input: usize,
+    /// The output is the input plus this, in nanoseconds.
+    pub shift_ns: i64,
+}
+
+/// Filters and projects.
+///
+/// When an expression fails on a batch, the batch is evaluated row by row; a row on which it fails
+/// is left out and noted as a dead letter. A retraction of the row fails alike, so the two cancel.
+pub struct Map {
+    stages: Vec<Stage>,
+    schema: SchemaRef,
+    times: Vec<TimeMap>,
+    input_frontiers: Vec<Frontier>,
+    output: Option<Delta>,
+}
+
+impl Map {
+    /// A chain over rows of `input_schema`; `times` has one entry for each event-time column of
+    /// the output.
+    pub fn new(input_schema: SchemaRef, stages: Vec<Stage>, times: Vec<TimeMap>) -> Self {
+        let schema = stages
+            .iter()
+            .rev()
+            .find_map(|stage| match stage {
+                Stage::Project { schema, .. } => Some(schema.clone()),
+                Stage::Filter(_) => None,
+            })
+            .unwrap_or(input_schema);
+        Self { stages, schema, times, input_frontiers: Vec::new(), output: None }
+    }
+}
+
+impl Operator for Map {
+    fn input(&mut self, _port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()> {
+        let output = match apply(&self.stages, delta.clone()) {
+            Ok(output) => output,
+            Err(_) => apply_by_row(&self.stages, &self.schema, delta, Some(cx))?,
+        };
+        debug_assert!(self.output.is_none(), "an input delivers one delta in a step");
+        self.output = Some(output).filter(|delta| !delta.is_empty());
+        Ok(())
+    }
+
+    fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        self.input_frontiers.clear();
+        self.input_frontiers.extend_from_slice(frontiers);
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        Ok(self.output.take())
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        out.clear();
+        out.extend(self.times.iter().map(|time| {
+            self.input_frontiers
+                .get(time.input)
+                .map_or(Frontier::MIN, |frontier| frontier.shift(i128::from(time.shift_ns)))
+        }));
+    }
+
+    fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        let (stages, schema) = (self.stages.clone(), self.schema.clone());
+        Some(Box::new(MappedContent { input: input?, stages, schema }))
+    }
+
+    fn derives_content(&self) -> bool {
+        true
+    }
+}
+
+struct MappedContent {
+    input: Box<dyn Content>,
+    stages: Vec<Stage>,
+    schema: SchemaRef,
+}
+
+impl Content for MappedContent {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        let mut output = Vec::new();
+        for batch in self.input.batches()? {
+            let delta = Delta::insert(batch);
+            let mapped = match apply(&self.stages, delta.clone()) {
+                Ok(mapped) => mapped,
+                // The failing rows were noted when they came; here they are only left out.
+                Err(_) => apply_by_row(&self.stages, &self.schema, &delta, None)?,
+            };
+            if !mapped.is_empty() {
+                output.push(mapped.batch);
+            }
+        }
+        Ok(output)
+    }
+}
+
+fn apply(stages: &[Stage], delta: Delta) -> Result<Delta, DataFusionError> {
+    let Delta { mut batch, mut weights } = delta;
+    for stage in stages {
+        match stage {
+            Stage::Filter(predicate) => match predicate.evaluate_predicate(&batch)? {
+                Selection::All => {}
+                Selection::None => {
+                    batch = batch.slice(0, 0);
+                    weights = None;
+                }
+                Selection::Some(mask) => {
+                    batch = filter_record_batch(&batch, &mask)?;
+                    weights = weights.map(|weights| filter_weights(weights, &mask)).transpose()?;
+                }
+            },
+            Stage::Project { exprs, schema } => {
+                let columns = exprs
+                    .iter()
+                    .map(|expr| expr.evaluate(&batch))
+                    .collect::<Result<Vec<_>, DataFusionError>>()?;
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
+            }
+        }
+    }
+    Ok(Delta { batch, weights })
+}
+
+fn filter_weights(
+    weights: Weights,
+    mask: &arrow::array::BooleanArray,
+) -> Result<Weights, DataFusionError> {
+    let kept = filter(&Int64Array::new(weights, None), mask)?;
+    Ok(kept.as_primitive::<Int64Type>().values().clone())
+}
+
+/// The same, one row at a time, leaving out the rows on which an expression fails.
+fn apply_by_row(
+    stages: &[Stage],
+    schema: &SchemaRef,
+    delta: &Delta,
+    mut cx: Option<&mut Context<'_>>,
+) -> Result<Delta> {
+    let mut batches = Vec::new();
+    let mut weights = Vec::new();
+    for row in 0..delta.num_rows() {
+        let one = delta.slice(row, 1);
+        match apply(stages, one) {
+            Ok(output) => {
+                weights.extend((0..output.num_rows()).map(|_| delta.weight(row)));
+                batches.push(output.batch);
+            }
+            Err(error) => {
+                if let Some(cx) = cx.as_deref_mut() {
+                    cx.dead_letter(row_text(&delta.batch, row), sentence(&error));
+                }
+            }
+        }
+    }
+    let batch = concat_batches(schema, &batches)
+        .map_err(|error| Error::internal(format!("rows of one projection differ: {error}")))?;
+    let weights = delta.weights.is_some().then(|| Weights::from(weights));
+    Ok(Delta { batch, weights })
+}
+
+/// The cause without DataFusion's and Arrow's wrapping words.
+fn sentence(error: &DataFusionError) -> String {
+    match error {
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        error => error.strip_backtrace(),
+    }
+}

@@ -1,0 +1,465 @@
+//! [`GroupIndex`]: gives each row the slot of its group, and slots back their keys.
+//!
+//! Keys are equal as in GROUP BY: null equals null, NaN equals NaN, and -0.0 equals 0.0 (the
+//! group's key reads 0.0, as DataFusion's hash aggregation has it). How they are held follows
+//! from their types:
+//!
+//! | key columns | representation |
+//! |---|---|
+//! | none | one group, slot 0, always there |
+//! | fixed width, at most 32 bytes with null bits | one to four words ([`FixedKeys`]) |
+//! | one string or binary column | 16 bytes, long strings in an arena ([`ByteKeys`]) |
+//! | anything else | the columns' row encoding, held like a string ([`RowKeys`]) |
+//!
+//! Dictionary and run-end encoded columns are held as their values.
+
+use arrow::array::ArrayRef;
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use laminar_types::{Error, Result};
+
+use super::byte_keys::ByteKeys;
+use super::fixed_keys::FixedKeys;
+use super::hash::KeyHasher;
+use super::layout::Layout;
+use super::row_keys::RowKeys;
+use super::slots::{LiveSlots, Slots};
+use super::table::Table;
+use super::{ByteColumn, arrow_error};
+
+/// What [`GroupIndex::lookup`] gives for a key without a group.
+pub const NO_SLOT: u32 = u32::MAX;
+
+/// How many rows ahead of the search a batch prefetches.
+const AHEAD: usize = 16;
+
+/// An index from the values of key columns to slots.
+pub struct GroupIndex {
+    types: Vec<DataType>,
+    plain_types: Vec<DataType>,
+    keys: Keys,
+    search: Search,
+}
+
+enum Keys {
+    None,
+    Fixed1(FixedKeys<1>),
+    Fixed2(FixedKeys<2>),
+    Fixed3(FixedKeys<3>),
+    Fixed4(FixedKeys<4>),
+    Bytes(ByteKeys),
+    Rows(RowKeys),
+}
+
+/// Evaluates an expression for the representation in use; `$none` is for no key columns.
+macro_rules! each_keys {
+    ($keys:expr, $name:ident => $body:expr, $none:expr) => {
+        match $keys {
+            Keys::None => $none,
+            Keys::Fixed1($name) => $body,
+            Keys::Fixed2($name) => $body,
+            Keys::Fixed3($name) => $body,
+            Keys::Fixed4($name) => $body,
+            Keys::Bytes($name) => $body,
+            Keys::Rows($name) => $body,
+        }
+    };
+}
+
+impl GroupIndex {
+    /// An index over key columns of these types.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` when Arrow's row format has no encoding of a type.
+    pub fn new(types: &[DataType]) -> Result<Self> {
+        let plain_types: Vec<DataType> = types.iter().map(plain_type).collect();
+        let keys = if types.is_empty() {
+            Keys::None
+        } else if let Some(layout) = Layout::new(&plain_types) {
+            match layout.words() {
+                1 => Keys::Fixed1(FixedKeys::new(layout)),
+                2 => Keys::Fixed2(FixedKeys::new(layout)),
+                3 => Keys::Fixed3(FixedKeys::new(layout)),
+                _ => Keys::Fixed4(FixedKeys::new(layout)),
+            }
+        } else if let [data_type] = plain_types.as_slice()
+            && ByteColumn::supports(data_type)
+        {
+            Keys::Bytes(ByteKeys::new(data_type.clone()))
+        } else {
+            Keys::Rows(RowKeys::new(&plain_types)?)
+        };
+        let mut search = Search::default();
+        if types.is_empty() {
+            search.slots.allocate()?;
+        }
+        Ok(Self { types: types.to_vec(), plain_types, keys, search })
+    }
+
+    /// Puts into `slots` the slot of each row's group, making groups for keys that have none, in
+    /// the order of their first rows.
+    ///
+    /// # Errors
+    /// When there would be more than 2^31 groups; groups in [`GroupIndex::created`] exist then.
+    pub fn intern(&mut self, keys: &[ArrayRef], rows: usize, slots: &mut Vec<u32>) -> Result<()> {
+        slots.clear();
+        self.search.created.clear();
+        let cast;
+        let keys = match self.plain(keys)? {
+            None => keys,
+            Some(columns) => {
+                cast = columns;
+                &cast
+            }
+        };
+        each_keys!(&mut self.keys, stored => stored.intern(&mut self.search, keys, rows, slots), {
+            slots.resize(rows, 0);
+            Ok(())
+        })
+    }
+
+    /// Puts into `slots` the slot of each row's group, or [`NO_SLOT`] where there is none.
+    pub fn lookup(&mut self, keys: &[ArrayRef], rows: usize, slots: &mut Vec<u32>) -> Result<()> {
+        slots.clear();
+        let cast;
+        let keys = match self.plain(keys)? {
+            None => keys,
+            Some(columns) => {
+                cast = columns;
+                &cast
+            }
+        };
+        each_keys!(&mut self.keys, stored => stored.lookup(&mut self.search, keys, rows, slots), {
+            slots.resize(rows, 0);
+            Ok(())
+        })
+    }
+
+    /// Makes a group here for each group of `other`, an index over the same types: group
+    /// `theirs[i]` there is group `ours[i]` here.
+    ///
+    /// # Errors
+    /// As [`GroupIndex::intern`].
+    pub fn intern_all(
+        &mut self,
+        other: &Self,
+        ours: &mut Vec<u32>,
+        theirs: &mut Vec<u32>,
+    ) -> Result<()> {
+        debug_assert_eq!(self.types, other.types);
+        ours.clear();
+        theirs.clear();
+        self.search.created.clear();
+        theirs.extend(other.live_slots());
+        let null = other.search.null_slot;
+        let search = &mut self.search;
+        match (&mut self.keys, &other.keys) {
+            (Keys::Fixed1(a), Keys::Fixed1(b)) => a.intern_all(search, b, theirs, null, ours),
+            (Keys::Fixed2(a), Keys::Fixed2(b)) => a.intern_all(search, b, theirs, null, ours),
+            (Keys::Fixed3(a), Keys::Fixed3(b)) => a.intern_all(search, b, theirs, null, ours),
+            (Keys::Fixed4(a), Keys::Fixed4(b)) => a.intern_all(search, b, theirs, null, ours),
+            (Keys::Bytes(a), Keys::Bytes(b)) => a.intern_all(search, b, theirs, null, ours),
+            (Keys::Rows(a), Keys::Rows(b)) => a.intern_all(search, b, theirs, null, ours),
+            (Keys::None, Keys::None) => {
+                ours.push(0);
+                Ok(())
+            }
+            _ => Err(Error::internal("groups of one table were merged into another's")),
+        }
+    }
+
+    /// Forgets the group of a live slot; the slot will be given to another. The one group of an
+    /// index without key columns stays.
+    pub fn remove(&mut self, slot: u32) {
+        debug_assert!(self.is_live(slot));
+        each_keys!(&mut self.keys, stored => {
+            if self.search.null_slot == Some(slot) {
+                self.search.null_slot = None;
+            } else {
+                self.search.table.remove(stored.hash(&self.search.hasher, slot), slot);
+                stored.forget(slot);
+            }
+            self.search.slots.release(slot);
+        }, {});
+    }
+
+    /// The types of the key columns.
+    pub fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
+    /// The keys of these live slots, as columns of exactly the types of the index.
+    pub fn keys(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        self.keys.decode(slots, self.search.null_slot, &self.types)
+    }
+
+    /// The slots whose groups the last `intern` or `intern_all` made, in the order of first touch.
+    pub fn created(&self) -> &[u32] {
+        &self.search.created
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.search.slots.len()
+    }
+
+    /// Whether there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One past the largest slot in use, so the size that columns beside this index need.
+    pub fn slots(&self) -> usize {
+        self.search.slots.end()
+    }
+
+    /// Whether a slot belongs to a group.
+    pub fn is_live(&self, slot: u32) -> bool {
+        self.search.slots.is_live(slot)
+    }
+
+    /// The slots of all groups, ascending.
+    pub fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.slots() as u32).filter(|&slot| self.is_live(slot))
+    }
+
+    /// Forgets all groups and keeps memory for new ones.
+    pub fn clear(&mut self) {
+        let Search { table, slots, null_slot, created, .. } = &mut self.search;
+        each_keys!(&mut self.keys, stored => {
+            stored.clear();
+            table.clear();
+            slots.clear();
+        }, {});
+        *null_slot = None;
+        created.clear();
+    }
+
+    /// The keys of all groups as they are now, to be read while this index goes on.
+    pub fn snapshot(&mut self) -> GroupKeys {
+        GroupKeys {
+            types: self.types.clone(),
+            keys: self.keys.snapshot(),
+            null_slot: self.search.null_slot,
+            live: self.search.slots.snapshot(),
+        }
+    }
+
+    /// Bytes allocated.
+    pub fn state_bytes(&self) -> usize {
+        let search = &self.search;
+        let keys = each_keys!(&self.keys, stored => stored.state_bytes(), 0);
+        keys + search.table.state_bytes() + search.slots.state_bytes()
+    }
+
+    /// The columns as plain values, if any column is encoded.
+    fn plain(&self, keys: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>> {
+        debug_assert_eq!(keys.len(), self.types.len());
+        if self.types == self.plain_types {
+            return Ok(None);
+        }
+        let columns = keys.iter().zip(&self.plain_types);
+        let columns = columns.map(|(column, to)| cast(column, to).map_err(arrow_error));
+        columns.collect::<Result<_>>().map(Some)
+    }
+}
+
+/// The keys of an index at one moment.
+pub struct GroupKeys {
+    types: Vec<DataType>,
+    keys: Keys,
+    null_slot: Option<u32>,
+    live: LiveSlots,
+}
+
+impl GroupKeys {
+    /// The keys of these slots, as columns of exactly the types of the index.
+    pub fn keys(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        self.keys.decode(slots, self.null_slot, &self.types)
+    }
+
+    /// How many groups there were.
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether there was no group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slots of all groups, ascending.
+    pub fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.live.iter()
+    }
+}
+
+impl Keys {
+    fn decode(
+        &self,
+        slots: &[u32],
+        null_slot: Option<u32>,
+        types: &[DataType],
+    ) -> Result<Vec<ArrayRef>> {
+        let mut columns = each_keys!(self, stored => stored.decode(slots, null_slot)?, Vec::new());
+        for (column, data_type) in columns.iter_mut().zip(types) {
+            if column.data_type() != data_type {
+                *column = cast(column, data_type).map_err(arrow_error)?;
+            }
+        }
+        Ok(columns)
+    }
+
+    fn snapshot(&mut self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Fixed1(stored) => Self::Fixed1(stored.snapshot()),
+            Self::Fixed2(stored) => Self::Fixed2(stored.snapshot()),
+            Self::Fixed3(stored) => Self::Fixed3(stored.snapshot()),
+            Self::Fixed4(stored) => Self::Fixed4(stored.snapshot()),
+            Self::Bytes(stored) => Self::Bytes(stored.snapshot()),
+            Self::Rows(stored) => Self::Rows(stored.snapshot()),
+        }
+    }
+}
+
+/// Keys by slot, in one representation.
+pub(super) trait KeyColumn {
+    /// A key to be looked for or stored.
+    type Probe<'a>: Copy;
+
+    fn hash(&self, hasher: &KeyHasher, probe: Self::Probe<'_>) -> u32;
+    fn matches(&self, slot: u32, probe: Self::Probe<'_>) -> bool;
+    /// Stores the key of a slot, which may be past the end.
+    fn store(&mut self, slot: u32, probe: Self::Probe<'_>);
+    fn prefetch(&self, slot: u32);
+}
+
+/// What all representations share: the table, the slots in use, the null group, scratch.
+#[derive(Default)]
+pub(super) struct Search {
+    pub(super) hasher: KeyHasher,
+    table: Table,
+    slots: Slots,
+    null_slot: Option<u32>,
+    created: Vec<u32>,
+    hashes: Vec<u32>,
+}
+
+impl Search {
+    /// Appends to `out` the slots of a batch, making groups. `nulls` are rows of the null group.
+    pub(super) fn intern<'a, C: KeyColumn>(
+        &mut self,
+        keys: &mut C,
+        rows: usize,
+        nulls: Option<&NullBuffer>,
+        probe: impl Fn(usize) -> C::Probe<'a>,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        out.reserve(rows);
+        self.hash_batch(keys, rows, &probe);
+        for row in 0..rows {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                out.push(self.intern_null(keys, probe(row))?);
+                continue;
+            }
+            self.prefetch(keys, row);
+            let (hash, key) = (self.hashes[row], probe(row));
+            match self.table.find(hash, |slot| keys.matches(slot, key)) {
+                Ok(slot) => out.push(slot),
+                Err(at) => out.push(self.create(keys, at, hash, key)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to `out` the slots of a batch, [`NO_SLOT`] for keys without a group.
+    pub(super) fn lookup<'a, C: KeyColumn>(
+        &mut self,
+        keys: &C,
+        rows: usize,
+        nulls: Option<&NullBuffer>,
+        probe: impl Fn(usize) -> C::Probe<'a>,
+        out: &mut Vec<u32>,
+    ) {
+        self.hash_batch(keys, rows, &probe);
+        out.extend((0..rows).map(|row| {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                return self.null_slot.unwrap_or(NO_SLOT);
+            }
+            self.prefetch(keys, row);
+            let key = probe(row);
+            let found = self.table.find(self.hashes[row], |slot| keys.matches(slot, key));
+            found.unwrap_or(NO_SLOT)
+        }));
+    }
+
+    fn hash_batch<'a, C: KeyColumn>(
+        &mut self,
+        keys: &C,
+        rows: usize,
+        probe: &impl Fn(usize) -> C::Probe<'a>,
+    ) {
+        let hasher = &self.hasher;
+        self.hashes.clear();
+        self.hashes.extend((0..rows).map(|row| keys.hash(hasher, probe(row))));
+    }
+
+    /// In a table that is not near, fetches what rows ahead will need: first the entry, and half
+    /// way there the key that it most likely leads to.
+    #[inline(always)]
+    fn prefetch<C: KeyColumn>(&self, keys: &C, row: usize) {
+        if !self.table.is_far() {
+            return;
+        }
+        if let Some(&hash) = self.hashes.get(row + 2 * AHEAD) {
+            self.table.prefetch(hash);
+        }
+        if let Some(&hash) = self.hashes.get(row + AHEAD)
+            && let Some(slot) = self.table.guess(hash)
+        {
+            keys.prefetch(slot);
+        }
+    }
+
+    #[cold]
+    fn create<C: KeyColumn>(
+        &mut self,
+        keys: &mut C,
+        at: usize,
+        hash: u32,
+        key: C::Probe<'_>,
+    ) -> Result<u32> {
+        let slot = self.slots.allocate()?;
+        keys.store(slot, key);
+        self.table.insert(at, hash, slot);
+        self.created.push(slot);
+        Ok(slot)
+    }
+
+    #[cold]
+    fn intern_null<C: KeyColumn>(&mut self, keys: &mut C, key: C::Probe<'_>) -> Result<u32> {
+        if let Some(slot) = self.null_slot {
+            return Ok(slot);
+        }
+        let slot = self.slots.allocate()?;
+        keys.store(slot, key);
+        self.created.push(slot);
+        self.null_slot = Some(slot);
+        Ok(slot)
+    }
+}
+
+/// The type that keys of `data_type` are held as.
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+#[path = "group_index_tests.rs"]
+mod tests;

@@ -1,0 +1,67 @@
+//! The hash of group keys: 32 bits, of which the table takes its position from the top.
+//!
+//! Words are mixed by folded multiplication (the 128-bit product's halves xored, as in wyhash
+//! and foldhash), long byte strings by foldhash. The seed differs from process to process, so
+//! that nobody can prepare keys that collide; nothing that leaves an operator depends on it.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+
+use foldhash::fast::{FixedState, RandomState};
+
+/// Hashes the keys of one index.
+#[derive(Clone)]
+pub(super) struct KeyHasher {
+    seeds: [u64; 4],
+    multiplier: u64,
+    strings: FixedState,
+}
+
+impl Default for KeyHasher {
+    fn default() -> Self {
+        static SHARED: OnceLock<KeyHasher> = OnceLock::new();
+        SHARED.get_or_init(Self::seeded).clone()
+    }
+}
+
+impl KeyHasher {
+    fn seeded() -> Self {
+        let random = RandomState::default();
+        let mut number = 0u64;
+        let mut next = || {
+            number += 1;
+            random.hash_one(number)
+        };
+        Self {
+            seeds: [next(), next(), next(), next()],
+            multiplier: next() | 1,
+            strings: FixedState::with_seed(next()),
+        }
+    }
+
+    /// The hash of a key of fixed width.
+    #[inline(always)]
+    pub(super) fn words<const N: usize>(&self, key: &[u64; N]) -> u32 {
+        const { assert!(N >= 1 && N <= 4) };
+        let mut mixed = key[0] ^ self.seeds[0];
+        for word in 1..N {
+            mixed = fold(mixed, self.multiplier) ^ key[word] ^ self.seeds[word];
+        }
+        (fold(mixed, self.multiplier) >> 32) as u32
+    }
+
+    /// The hash of a byte string.
+    #[inline]
+    pub(super) fn bytes(&self, bytes: &[u8]) -> u32 {
+        let mut hasher = self.strings.build_hasher();
+        hasher.write(bytes);
+        let hash = hasher.finish();
+        (fold(hash ^ bytes.len() as u64, self.multiplier) >> 32) as u32
+    }
+}
+
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}

@@ -1,0 +1,67 @@
+//! Containers that hold all state of operators.
+//!
+//! They own layout, copy-on-write snapshots, dirty tracking by page and byte accounting, so that
+//! reading, durability and memory limits are solved once. They know no operator, evaluate
+//! nothing and do no I/O.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`paged`] | [`Paged`]: a column of fixed-size values in copy-on-write pages |
+//! | [`bytes`] | [`ByteColumn`]: a column of byte strings, short ones inline |
+//! | [`bits`] | [`Bits`]: a set of slots |
+//! | [`group_index`] | [`GroupIndex`]: from key columns to the slot of each row's group |
+//! | `byte_array` | arrays of strings and binary of any type |
+//! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
+//! | `table`, `slots`, `hash` | the hash table, slot numbers in use, the hash function |
+//! | `page`, `arena` | shared memory under the columns |
+
+mod arena;
+pub mod bits;
+mod byte_array;
+mod byte_keys;
+pub mod bytes;
+mod fixed_keys;
+pub mod group_index;
+mod hash;
+mod layout;
+mod page;
+pub mod paged;
+mod row_keys;
+mod slots;
+mod table;
+
+pub use bits::Bits;
+pub(crate) use byte_array::{byte_array, each_byte_array};
+pub use bytes::ByteColumn;
+pub use group_index::{GroupIndex, GroupKeys};
+pub use paged::Paged;
+
+use laminar_types::Error;
+use laminar_types::error::code;
+
+/// Asks the processor to bring an address near. Any address will do.
+#[inline(always)]
+#[allow(unsafe_code)]
+fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint and never faults, and SSE is part of x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch is a hint: it never faults and changes no register or memory.
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl1keep, [{}]", in(reg) address,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
+/// An error of an Arrow kernel on data that already passed the schema's checks.
+pub(crate) fn arrow_error(error: arrow::error::ArrowError) -> Error {
+    Error::new(code::EXECUTION, error.to_string())
+}

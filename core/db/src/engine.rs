@@ -1,0 +1,670 @@
+//! [`Core`]: everything that the executor's token guards, and the epochs that run over it.
+//!
+//! Invariants:
+//! - Every change happens in an epoch; epochs are numbered without gaps from 1.
+//! - A source's history, its queue and its consumers see the same rows in the same order.
+//! - Streams are held back until the database starts; what they miss until then is queued, in the
+//!   order of its epochs, and replayed at the start. Anonymous streams are never held back.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use laminar_dataflow::graph::Audience;
+use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
+use laminar_sql::catalog::Catalog;
+use laminar_sql::plan::{InputRef, StreamPlan};
+use laminar_types::{
+    Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code,
+};
+
+use crate::history::History;
+use crate::producers::{Declared, Piece, ProducerId, Producers, frontiers};
+use crate::ring::RingWriter;
+use crate::source::Rules;
+use crate::stream::Stream;
+
+/// Dead letters that are kept, the newest ones.
+const MOST_DEAD_LETTERS: usize = 1_000;
+
+/// What the token guards.
+pub(crate) struct Core {
+    pub(crate) epoch: Epoch,
+    /// Moves whenever a relation comes or goes.
+    pub(crate) catalog_version: u64,
+    pub(crate) started: bool,
+    pub(crate) graph: Graph,
+    pub(crate) objects: BTreeMap<String, Object>,
+    pub(crate) sources: Vec<Option<Source>>,
+    pub(crate) streams: Vec<Option<Stream>>,
+    pub(crate) dead_letters: VecDeque<(String, DeadLetter)>,
+    queue: VecDeque<Queued>,
+    pub(crate) queued_bytes: usize,
+    max_queued_bytes: usize,
+    /// The stream that owns each node.
+    owners: HashMap<NodeId, StreamId>,
+    scratch: Scratch,
+}
+
+/// Vectors that live from epoch to epoch.
+#[derive(Default)]
+struct Scratch {
+    output: StepOutput,
+    pieces: Vec<Piece>,
+    frontiers: Vec<Frontier>,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Object {
+    Source(SourceId),
+    Stream(StreamId),
+    /// A named output of the stream or source of this name.
+    Sink {
+        from: String,
+    },
+}
+
+impl Object {
+    /// As SQL calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "SOURCE",
+            Self::Stream(_) => "STREAM",
+            Self::Sink { .. } => "SINK",
+        }
+    }
+}
+
+/// Identifies a source among all that ever were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SourceId(u32);
+
+/// Identifies a stream among all that ever were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StreamId(u32);
+
+/// An append-only input.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) sql: String,
+    pub(crate) node: NodeId,
+    pub(crate) schema: SchemaRef,
+    pub(crate) producers: Producers,
+    /// The database's own producer, since its first insert.
+    own_producer: Option<ProducerId>,
+    pub(crate) history: History,
+    pub(crate) total_rows: u64,
+    /// What its handles know of it.
+    pub(crate) rules: Arc<Rules>,
+}
+
+/// What happened before the start, for the streams that are held back.
+struct Queued {
+    sequence: Epoch,
+    source: SourceId,
+    rows: Option<RecordBatch>,
+    frontiers: Vec<Frontier>,
+    bytes: usize,
+}
+
+/// What a new source is to be.
+pub(crate) struct NewSource {
+    pub(crate) name: String,
+    pub(crate) sql: String,
+    pub(crate) schema: SchemaRef,
+    pub(crate) declared: Option<Declared>,
+    pub(crate) retain_rows: usize,
+    pub(crate) capacity: u64,
+}
+
+/// Whether a new stream begins with what its inputs hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backfill {
+    /// With what updating inputs hold; append-only inputs count from now on.
+    Updating,
+    /// With what every input holds or retains.
+    All,
+}
+
+impl Core {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            epoch: 0,
+            catalog_version: 0,
+            started: false,
+            graph: Graph::new(),
+            objects: BTreeMap::new(),
+            sources: Vec::new(),
+            streams: Vec::new(),
+            dead_letters: VecDeque::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            max_queued_bytes: config.max_queued_bytes,
+            owners: HashMap::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The object of a name, or an error that says what there is.
+    pub(crate) fn object(&self, name: &str) -> Result<&Object> {
+        self.objects.get(name).ok_or_else(|| self.not_found(name))
+    }
+
+    pub(crate) fn not_found(&self, name: &str) -> Error {
+        let known: Vec<&str> = self.objects.keys().map(String::as_str).collect();
+        let known = match known.as_slice() {
+            [] => "nothing has been created yet".to_string(),
+            known if known.len() > 12 => format!("{} objects exist, see SHOW SOURCES", known.len()),
+            known => format!("there are {}", known.join(", ")),
+        };
+        Error::new(code::NOT_FOUND, format!("no source, stream or sink is called `{name}`: {known}"))
+    }
+
+    pub(crate) fn source(&self, id: SourceId) -> Result<&Source> {
+        self.sources[id.0 as usize].as_ref().ok_or_else(dropped_source)
+    }
+
+    fn source_mut(&mut self, id: SourceId) -> Result<&mut Source> {
+        self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)
+    }
+
+    pub(crate) fn stream(&self, id: StreamId) -> &Stream {
+        self.streams[id.0 as usize].as_ref().expect("names and owners refer to streams that exist")
+    }
+
+    pub(crate) fn stream_if_exists(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.streams[id.0 as usize].as_mut()
+    }
+
+    /// What the rows of a relation promise.
+    pub(crate) fn relation(&self, name: &str) -> Option<(NodeId, Traits)> {
+        let node = match self.objects.get(name)? {
+            Object::Source(id) => self.source(*id).ok()?.node,
+            Object::Stream(id) => self.stream(*id).result(),
+            Object::Sink { from } => return self.relation(from),
+        };
+        Some((node, self.graph.traits(node).clone()))
+    }
+
+    /// The source behind an id, for the calls of its handles.
+    pub(crate) fn add_source(&mut self, new: NewSource) -> SourceId {
+        self.epoch += 1;
+        let times = match &new.declared {
+            Some(declared) => {
+                vec![laminar_dataflow::EventTime { column: declared.column, unit: declared.unit }]
+            }
+            None => new
+                .schema
+                .fields()
+                .iter()
+                .enumerate()
+                .filter_map(|(column, field)| {
+                    let unit = TimeUnit::of(field.data_type())?;
+                    Some(laminar_dataflow::EventTime { column, unit })
+                })
+                .collect(),
+        };
+        let mut traits = Traits::append_only(Arc::clone(&new.schema));
+        traits.times = times;
+        traits.declared_watermark = new.declared.is_some();
+        let id = SourceId(self.sources.len() as u32);
+        self.sources.push(Some(Source {
+            name: new.name.clone(),
+            sql: new.sql,
+            node: self.graph.add_source(traits),
+            history: History::new(Arc::clone(&new.schema), new.retain_rows, None),
+            rules: Arc::new(Rules {
+                name: new.name.clone(),
+                schema: Arc::clone(&new.schema),
+                event_time: new.declared.map(|declared| declared.column),
+                pending: AtomicU64::new(0),
+                capacity: new.capacity,
+            }),
+            schema: new.schema,
+            producers: Producers::new(new.declared),
+            own_producer: None,
+            total_rows: 0,
+        }));
+        self.add_object(new.name, Object::Source(id));
+        id
+    }
+
+    /// Installs the operators of a stream and runs them over what they begin with. Answers what
+    /// the result holds after that.
+    pub(crate) fn add_stream(
+        &mut self,
+        name: &str,
+        sql: String,
+        plan: StreamPlan,
+        retain_rows: usize,
+        backfill: Backfill,
+    ) -> Result<(StreamId, Vec<Delta>)> {
+        self.epoch += 1;
+        let id = StreamId(self.streams.len() as u32);
+        let held_since = (!self.started && !name.is_empty()).then_some(self.epoch);
+        let (explain, reads) = (plan.explain(), plan.relations());
+        let (emit, traits) = (plan.emit, plan.traits().clone());
+        let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.nodes.len());
+        for node in plan.nodes {
+            let mut inputs = Vec::with_capacity(node.inputs.len());
+            let mut begins = Vec::new();
+            for (port, input) in node.inputs.iter().enumerate() {
+                match input {
+                    InputRef::Node(index) => inputs.push(nodes[*index]),
+                    InputRef::Relation(name) => {
+                        let (input, traits) =
+                            self.relation(name).ok_or_else(|| self.not_found(name))?;
+                        inputs.push(input);
+                        let has_rows =
+                            backfill == Backfill::All || traits.changes != Changes::AppendOnly;
+                        let rows = if has_rows { Some(self.rows_of(name, &traits)?) } else { None };
+                        begins.push((port, rows));
+                    }
+                }
+            }
+            let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
+            for (port, rows) in begins {
+                self.graph.backfill(node, port, rows);
+            }
+            self.owners.insert(node, id);
+            nodes.push(node);
+        }
+        let append_only = traits.changes == Changes::AppendOnly;
+        let history =
+            append_only.then(|| History::new(Arc::clone(&traits.schema), retain_rows, None));
+        let stream = Stream {
+            name: name.to_string(),
+            sql,
+            emit,
+            explain,
+            nodes,
+            traits,
+            reads,
+            history,
+            subscribers: Vec::new(),
+            total_rows: 0,
+            dead_letters: 0,
+        };
+        self.graph.tap(stream.result(), id.0);
+        self.streams.push(Some(stream));
+        if !name.is_empty() {
+            self.add_object(name.to_string(), Object::Stream(id));
+        }
+        let mut output = std::mem::take(&mut self.scratch.output);
+        output.clear();
+        self.graph.run(self.epoch, &mut output);
+        let begin = output.deltas.iter().filter(|(tag, _)| *tag == id.0);
+        let begin = begin.map(|(_, delta)| delta.clone()).collect();
+        self.publish(&mut output);
+        self.scratch.output = output;
+        Ok((id, begin))
+    }
+
+    /// Gives a name to something new.
+    pub(crate) fn add_object(&mut self, name: String, object: Object) {
+        self.catalog_version += 1;
+        self.objects.insert(name, object);
+    }
+
+    /// The content of a relation as one delta.
+    fn rows_of(&mut self, name: &str, traits: &Traits) -> Result<Delta> {
+        let batches = self.content(name)?.batches()?;
+        let batch = arrow::compute::concat_batches(&traits.schema, &batches)
+            .map_err(|error| Error::internal(format!("the content of `{name}`: {error}")))?;
+        // Where rows can cease, weights are present.
+        let weighted = traits.changes != Changes::AppendOnly;
+        let weights = weighted.then(|| vec![1; batch.num_rows()].into());
+        Ok(Delta { batch, weights })
+    }
+
+    /// A consistent read of what a relation holds or retains now.
+    pub(crate) fn content(&mut self, name: &str) -> Result<Box<dyn Content>> {
+        match self.object(name)?.clone() {
+            Object::Sink { from } => self.content(&from),
+            Object::Source(id) => Ok(Box::new(Batches(self.source(id)?.history.snapshot()?))),
+            Object::Stream(id) => self.stream_content(id),
+        }
+    }
+
+    /// A consistent read of what a stream holds or retains now.
+    pub(crate) fn stream_content(&mut self, id: StreamId) -> Result<Box<dyn Content>> {
+        let stream = self.stream(id);
+        let (name, result) = (stream.name.clone(), stream.result());
+        if let Some(error) = self.graph.failure(stream.result()) {
+            let message = format!("the stream `{}` stopped: {}", stream.name, error.message());
+            return Err(Error::new(code::STREAM_FAILED, message));
+        }
+        if let Some(history) = &stream.history {
+            return Ok(Box::new(Batches(history.snapshot()?)));
+        }
+        self.graph.content(result).ok_or_else(|| {
+            Error::internal(format!("the content of the stream `{name}` is not held"))
+        })
+    }
+
+    /// Removes an object that nobody reads.
+    pub(crate) fn drop_object(&mut self, name: &str) -> Result<Object> {
+        let readers = self.readers(name);
+        if !readers.is_empty() {
+            return Err(Error::new(
+                code::HAS_DEPENDANTS,
+                format!("`{name}` is read by {}: drop that first", readers.join(", ")),
+            ));
+        }
+        self.epoch += 1;
+        let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
+        self.catalog_version += 1;
+        match &object {
+            Object::Source(id) => {
+                self.forget_queued(*id);
+                if let Some(source) = self.sources[id.0 as usize].take() {
+                    self.graph.remove(source.node);
+                }
+            }
+            Object::Stream(id) => self.remove_stream(*id),
+            Object::Sink { .. } => {}
+        }
+        Ok(object)
+    }
+
+    /// The names of what reads an object, in order.
+    pub(crate) fn readers(&self, name: &str) -> Vec<String> {
+        let streams = self.streams.iter().flatten();
+        let mut readers: Vec<String> = streams
+            .filter(|stream| stream.reads.iter().any(|read| read == name))
+            .map(|stream| match stream.is_anonymous() {
+                true => format!("the subscription to `{}`", stream.sql),
+                false => format!("`{}`", stream.name),
+            })
+            .collect();
+        readers.extend(self.objects.iter().filter_map(|(sink, object)| match object {
+            Object::Sink { from } if from == name => Some(format!("`{sink}`")),
+            _ => None,
+        }));
+        readers
+    }
+
+    fn remove_stream(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams[id.0 as usize].take() {
+            for node in stream.nodes.iter().rev() {
+                self.graph.remove(*node);
+                self.owners.remove(node);
+            }
+        }
+    }
+
+    fn forget_queued(&mut self, source: SourceId) {
+        let mut freed = 0;
+        self.queue.retain(|queued| {
+            let keep = queued.source != source;
+            freed += if keep { 0 } else { queued.bytes };
+            keep
+        });
+        self.queued_bytes -= freed;
+    }
+
+    /// Forgets subscriptions that ended, and the anonymous streams behind them.
+    pub(crate) fn sweep(&mut self) {
+        let mut ended = Vec::new();
+        for (index, stream) in self.streams.iter_mut().enumerate() {
+            if let Some(stream) = stream {
+                stream.sweep();
+                if stream.is_anonymous() && stream.subscribers.is_empty() {
+                    ended.push(StreamId(index as u32));
+                }
+            }
+        }
+        ended.into_iter().for_each(|id| self.remove_stream(id));
+    }
+
+    /// Attaches a subscription to a stream.
+    pub(crate) fn subscribe(&mut self, id: StreamId, ring: RingWriter) {
+        if let Some(stream) = self.stream_if_exists(id) {
+            stream.subscribers.push(ring);
+        }
+    }
+
+    /// Opens a producer of a source.
+    pub(crate) fn add_producer(
+        &mut self,
+        source: SourceId,
+        closed: Arc<AtomicBool>,
+    ) -> Result<ProducerId> {
+        Ok(self.source_mut(source)?.producers.add(closed))
+    }
+
+    /// The producer that the database's own inserts go through.
+    pub(crate) fn own_producer(&mut self, source: SourceId) -> Result<ProducerId> {
+        let source = self.source_mut(source)?;
+        Ok(*source.own_producer.get_or_insert_with(|| source.producers.add(Arc::default())))
+    }
+
+    /// Takes in the rows of one epoch, and runs it.
+    pub(crate) fn push(
+        &mut self,
+        id: SourceId,
+        producer: ProducerId,
+        batches: &[RecordBatch],
+    ) -> Result<Epoch> {
+        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
+        let held = !self.started && self.graph.has_held_consumers(source.node);
+        let bytes = if held { batches.iter().map(RecordBatch::get_array_memory_size).sum() } else { 0 };
+        if held && self.queued_bytes + bytes > self.max_queued_bytes {
+            return Err(Error::new(
+                code::FULL,
+                format!(
+                    "{} bytes wait for start(), and {} may: call start(), or raise \
+                     max_queued_bytes",
+                    self.queued_bytes, self.max_queued_bytes
+                ),
+            ));
+        }
+        self.epoch += 1;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        let result = batches.iter().try_for_each(|batch| {
+            self.push_batch(id, producer, batch, held, &mut scratch)
+        });
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        result.map(|()| self.epoch)
+    }
+
+    /// One batch of an epoch: a step for each piece that it is cut into.
+    fn push_batch(
+        &mut self,
+        id: SourceId,
+        producer: ProducerId,
+        batch: &RecordBatch,
+        held: bool,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
+        source.producers.cut(producer, batch, &mut scratch.pieces)?;
+        source.history.append(batch)?;
+        source.total_rows += batch.num_rows() as u64;
+        let node = source.node;
+        for piece in &scratch.pieces {
+            let rows = match piece.rows == batch.num_rows() {
+                true => batch.clone(),
+                false => batch.slice(piece.offset, piece.rows),
+            };
+            let units = self.graph.traits(node).times.iter().map(|time| time.unit);
+            frontiers(piece.watermark, units, &mut scratch.frontiers);
+            if held {
+                self.enqueue(id, Some(rows.clone()), &scratch.frontiers);
+            }
+            self.graph.push(node, &Delta::insert(rows), Audience::Running);
+            self.graph.advance(node, &scratch.frontiers, Audience::Running);
+            self.graph.run(self.epoch, &mut scratch.output);
+        }
+        Ok(())
+    }
+
+    /// Takes in a producer's promise, and runs the epoch that it makes.
+    pub(crate) fn watermark(
+        &mut self,
+        id: SourceId,
+        producer: ProducerId,
+        watermark: Watermark,
+    ) -> Result<Epoch> {
+        self.source_mut(id)?.producers.promise(producer, watermark);
+        self.epoch += 1;
+        let source = self.source(id)?;
+        let node = source.node;
+        let held = !self.started && self.graph.has_held_consumers(node);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        let units = self.graph.traits(node).times.iter().map(|time| time.unit);
+        frontiers(self.source(id)?.producers.watermark(), units, &mut scratch.frontiers);
+        if held {
+            self.enqueue(id, None, &scratch.frontiers);
+        }
+        self.graph.advance(node, &scratch.frontiers, Audience::Running);
+        self.graph.run(self.epoch, &mut scratch.output);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        Ok(self.epoch)
+    }
+
+    fn enqueue(&mut self, source: SourceId, rows: Option<RecordBatch>, frontiers: &[Frontier]) {
+        let bytes = rows.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        let count = rows.as_ref().map_or(0, RecordBatch::num_rows) as u64;
+        if let Some(source) = &mut self.sources[source.0 as usize] {
+            source.rules.pending.fetch_add(count, Ordering::Relaxed);
+        }
+        self.queued_bytes += bytes;
+        self.queue.push_back(Queued {
+            sequence: self.epoch,
+            source,
+            rows,
+            frontiers: frontiers.to_vec(),
+            bytes,
+        });
+    }
+
+    /// Starts: replays what queued, each piece as an epoch, to the streams that were held back.
+    pub(crate) fn start(&mut self) {
+        if self.started {
+            return;
+        }
+        let mut output = std::mem::take(&mut self.scratch.output);
+        for queued in std::mem::take(&mut self.queue) {
+            let Ok(source) = self.source_mut(queued.source) else { continue };
+            let node = source.node;
+            source.rules.pending.store(0, Ordering::Relaxed);
+            let audience = Audience::HeldSince(queued.sequence);
+            self.epoch += 1;
+            output.clear();
+            if let Some(rows) = queued.rows {
+                self.graph.push(node, &Delta::insert(rows), audience);
+            }
+            self.graph.advance(node, &queued.frontiers, audience);
+            self.graph.run(self.epoch, &mut output);
+            self.publish(&mut output);
+        }
+        self.queued_bytes = 0;
+        self.graph.release();
+        self.started = true;
+        self.scratch.output = output;
+    }
+
+    /// Hands what an epoch gave to the streams whose results it changed.
+    fn publish(&mut self, output: &mut StepOutput) {
+        if !output.dead_letters.is_empty() || !output.failures.is_empty() {
+            self.take_losses(output);
+        }
+        let deltas = &output.deltas;
+        let mut start = 0;
+        if deltas.len() > 1 {
+            // Several steps of one epoch may have changed one stream: bring its changes together.
+            output.deltas.sort_by_key(|(tag, _)| *tag);
+        }
+        let deltas = &output.deltas;
+        while start < deltas.len() {
+            let tag = deltas[start].0;
+            let end = start + deltas[start..].iter().take_while(|(other, _)| *other == tag).count();
+            let epoch = self.epoch;
+            if let Some(stream) = self.streams[tag as usize].as_mut() {
+                let published = match &deltas[start..end] {
+                    [(_, delta)] => stream.publish(epoch, std::slice::from_ref(delta)),
+                    several => {
+                        let pieces: Vec<Delta> =
+                            several.iter().map(|(_, delta)| delta.clone()).collect();
+                        stream.publish(epoch, &pieces)
+                    }
+                };
+                if let Err(error) = published {
+                    stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+                }
+            }
+            start = end;
+        }
+        output.deltas.clear();
+    }
+
+    /// Notes the rows that were left out and the streams that stopped.
+    fn take_losses(&mut self, output: &mut StepOutput) {
+        for (node, letter) in output.dead_letters.drain(..) {
+            let Some(stream) = self.owners.get(&node).and_then(|id| {
+                self.streams[id.0 as usize].as_mut()
+            }) else {
+                continue;
+            };
+            stream.dead_letters += 1;
+            if self.dead_letters.len() == MOST_DEAD_LETTERS {
+                self.dead_letters.pop_front();
+            }
+            self.dead_letters.push_back((stream.name.clone(), letter));
+        }
+        for (node, error) in output.failures.drain(..) {
+            let Some(stream) = self.owners.get(&node).and_then(|id| {
+                self.streams[id.0 as usize].as_mut()
+            }) else {
+                continue;
+            };
+            if stream.result() == node {
+                stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+            }
+        }
+    }
+
+    /// The watermark of a stream, in milliseconds: the least of its event-time columns.
+    pub(crate) fn stream_watermark(&self, stream: &Stream) -> Option<i64> {
+        let frontiers = self.graph.frontiers(stream.result());
+        frontiers.iter().min().and_then(|frontier| frontier.watermark_millis())
+    }
+
+    /// Ends every subscription.
+    pub(crate) fn close(&mut self) {
+        for stream in self.streams.iter_mut().flatten() {
+            stream.subscribers.clear();
+        }
+    }
+}
+
+impl Catalog for Core {
+    fn relation(&self, name: &str) -> Option<Traits> {
+        Core::relation(self, name).map(|(_, traits)| traits)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.objects.keys().cloned().collect()
+    }
+}
+
+/// Rows that lie ready.
+struct Batches(Vec<RecordBatch>);
+
+impl Content for Batches {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        Ok(self.0.clone())
+    }
+}
+
+fn dropped_source() -> Error {
+    Error::new(code::SOURCE_CLOSED, "the source of this handle was dropped: open it again by name")
+}

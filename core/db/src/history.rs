@@ -1,0 +1,462 @@
+//! [`History`], the recent rows that an append-only source or stream keeps for queries.
+//!
+//! Large batches are kept as they came. Small ones are copied value by value into a page of
+//! preallocated builders (`tail`), which becomes a batch when it is full: so neither a row nor a
+//! batch costs an allocation, and a query does not meet thousands of tiny batches.
+//!
+//! Invariants:
+//! - Rows stand in the order of their arrival: `pages`, then `tail`.
+//! - The content is the last `rows - skipped` rows of both; `skipped < pages[0].rows`, or nothing
+//!   is skipped, or there are no pages.
+//! - Nothing that was handed out by [`History::snapshot`] changes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use laminar_types::{Error, Result};
+
+use crate::page::{self, Page};
+
+/// Batches of as many rows are kept as they are.
+const LARGE_ROWS: usize = 1_024;
+/// Rows of a full page.
+const PAGE_ROWS: usize = 4_096;
+/// Bytes of strings and the like after which a page is full, and from which a batch is large.
+const PAGE_VARIABLE_BYTES: usize = 1 << 20;
+
+/// The last rows of something that only grows, bounded by their number and, if asked, their bytes.
+pub(crate) struct History {
+    schema: SchemaRef,
+    retain_rows: usize,
+    retain_bytes: Option<usize>,
+    pages: VecDeque<Kept>,
+    tail: Page,
+    /// Rows of the pages and the tail.
+    rows: usize,
+    /// The first of them, which no longer belong to the content.
+    skipped: usize,
+    dropped_rows: u64,
+    /// Bytes of the pages.
+    page_bytes: usize,
+}
+
+struct Kept {
+    batch: RecordBatch,
+    bytes: usize,
+}
+
+impl History {
+    /// An empty history that keeps the last `retain_rows` rows (0 keeps none) and, with
+    /// `retain_bytes`, drops its oldest batches while it has more bytes than that; the newest
+    /// batch stays.
+    pub(crate) fn new(schema: SchemaRef, retain_rows: usize, retain_bytes: Option<usize>) -> Self {
+        let tail = Page::new(&schema, PAGE_ROWS.min(retain_rows.max(64)));
+        Self {
+            schema,
+            retain_rows,
+            retain_bytes,
+            pages: VecDeque::new(),
+            tail,
+            rows: 0,
+            skipped: 0,
+            dropped_rows: 0,
+            page_bytes: 0,
+        }
+    }
+
+    /// Appends the rows of a batch with the history's schema and drops what is too much.
+    ///
+    /// Fails with `INTERNAL` when a column has another type; nothing is appended then.
+    pub(crate) fn append(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = batch.num_rows();
+        if rows == 0 {
+            return Ok(());
+        }
+        self.check(batch)?;
+        if self.retain_rows == 0 || self.retain_bytes == Some(0) {
+            self.dropped_rows += rows as u64;
+            return Ok(());
+        }
+        if rows >= LARGE_ROWS || self.tail.variable_bytes_of(batch.columns()) >= PAGE_VARIABLE_BYTES
+        {
+            self.seal()?;
+            self.keep_large(batch)?;
+        } else {
+            self.copy_small(batch)?;
+        }
+        self.drop_oldest();
+        Ok(())
+    }
+
+    /// The content in the order of its arrival. Later appends leave it as it is.
+    pub(crate) fn snapshot(&self) -> Result<Vec<RecordBatch>> {
+        let mut skip = self.skipped;
+        let mut content = Vec::with_capacity(self.pages.len() + 1);
+        let tail = (self.tail.rows() > 0).then(|| self.copy_of_tail()).transpose()?;
+        for batch in self.pages.iter().map(|kept| &kept.batch).chain(&tail) {
+            let rows = batch.num_rows();
+            match skip {
+                0 => content.push(batch.clone()),
+                _ if skip < rows => content.push(batch.slice(skip, rows - skip)),
+                _ => {}
+            }
+            skip = skip.saturating_sub(rows);
+        }
+        Ok(content)
+    }
+
+    /// The columns.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows of the content.
+    pub(crate) fn num_rows(&self) -> usize {
+        self.rows - self.skipped
+    }
+
+    /// Rows that were appended and are no longer kept.
+    pub(crate) fn dropped_rows(&self) -> u64 {
+        self.dropped_rows
+    }
+
+    /// Bytes of memory behind the content.
+    pub(crate) fn state_bytes(&self) -> usize {
+        self.page_bytes + self.tail.bytes()
+    }
+
+    /// Answers everything by an error that would fail half way through an append.
+    fn check(&self, batch: &RecordBatch) -> Result<()> {
+        if Arc::ptr_eq(batch.schema_ref(), &self.schema) {
+            return Ok(());
+        }
+        let expected = self.schema.fields();
+        let fits = batch.num_columns() == expected.len()
+            && batch.columns().iter().zip(expected).all(|(c, f)| c.data_type() == f.data_type());
+        if fits {
+            return Ok(());
+        }
+        Err(Error::internal(format!(
+            "a batch of a history has the schema {:?} instead of {:?}",
+            batch.schema(),
+            self.schema
+        )))
+    }
+
+    fn keep_large(&mut self, batch: &RecordBatch) -> Result<()> {
+        let columns = page::compact_all(batch.columns()).map_err(internal)?;
+        let rows = batch.num_rows();
+        let batch = self.batch_of(columns, rows)?;
+        self.push_page(batch);
+        Ok(())
+    }
+
+    /// Copies a batch to the tail, which is sealed each time that it is full.
+    fn copy_small(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut offset = 0;
+        while offset < batch.num_rows() {
+            let length = self.tail.room().min(batch.num_rows() - offset);
+            if length == batch.num_rows() {
+                self.tail.append(batch.columns(), length).map_err(internal)?;
+            } else {
+                let part = batch.slice(offset, length);
+                self.tail.append(part.columns(), length).map_err(internal)?;
+            }
+            self.rows += length;
+            offset += length;
+            if self.tail.room() == 0 || self.tail.variable_bytes() >= PAGE_VARIABLE_BYTES {
+                self.seal()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        let rows = self.tail.rows();
+        if rows > 0 {
+            let columns = self.tail.finish().map_err(internal)?;
+            self.rows -= rows;
+            // A page that is closed before it is full gives back what it had allocated.
+            let columns = page::compact_all(&columns).map_err(internal)?;
+            let batch = self.batch_of(columns, rows)?;
+            self.push_page(batch);
+        }
+        Ok(())
+    }
+
+    fn copy_of_tail(&self) -> Result<RecordBatch> {
+        let columns = self.tail.copy().map_err(internal)?;
+        self.batch_of(columns, self.tail.rows())
+    }
+
+    fn push_page(&mut self, batch: RecordBatch) {
+        let bytes = page::memory_of(batch.columns());
+        self.rows += batch.num_rows();
+        self.page_bytes += bytes;
+        self.pages.push_back(Kept { batch, bytes });
+    }
+
+    fn drop_oldest(&mut self) {
+        let surplus = self.num_rows().saturating_sub(self.retain_rows);
+        self.skip(surplus);
+        if let Some(most) = self.retain_bytes {
+            while self.state_bytes() > most
+                && self.pages.len() + usize::from(self.tail.rows() > 0) > 1
+                && let Some(first) = self.pages.front()
+            {
+                self.skip(first.batch.num_rows() - self.skipped);
+            }
+        }
+    }
+
+    /// Takes so many rows out of the content, and out of memory what then lies before it.
+    fn skip(&mut self, rows: usize) {
+        self.skipped += rows;
+        self.dropped_rows += rows as u64;
+        while let Some(first) = self.pages.front()
+            && first.batch.num_rows() <= self.skipped
+        {
+            self.skipped -= first.batch.num_rows();
+            self.rows -= first.batch.num_rows();
+            self.page_bytes -= first.bytes;
+            self.pages.pop_front();
+        }
+    }
+
+    fn batch_of(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(internal)
+    }
+}
+
+fn internal(error: ArrowError) -> Error {
+    Error::internal(format!("rows cannot be kept: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{
+        ArrayData, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+        FixedSizeBinaryArray, Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray,
+        NullArray, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
+        UInt32Array, new_empty_array,
+    };
+    use arrow::buffer::NullBuffer;
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+
+    use super::*;
+
+    fn numbers(from: i64, rows: usize) -> RecordBatch {
+        let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, false)]));
+        let values: Int64Array = (from..from + rows as i64).collect::<Vec<_>>().into();
+        RecordBatch::try_new(schema, vec![Arc::new(values)]).unwrap()
+    }
+
+    fn joined(history: &History) -> RecordBatch {
+        let content = history.snapshot().unwrap();
+        assert!(content.iter().all(|batch| batch.num_rows() > 0));
+        concat_batches(history.schema(), &content).unwrap()
+    }
+
+    /// Rows of every kind of type, with nulls where `salt` says.
+    fn everything(rows: usize, salt: usize) -> RecordBatch {
+        let text = |row: usize| "long enough not to be inlined ".repeat(row % 3) + &row.to_string();
+        let some = |row: usize| !(row + salt).is_multiple_of(3);
+        let each = 0..rows;
+        macro_rules! array {
+            ($type:ty, $value:expr) => {
+                Arc::new(each.clone().map(|row| some(row).then(|| $value(row))).collect::<$type>())
+                    as ArrayRef
+            };
+        }
+        let decimals = array!(Decimal128Array, |row| row as i128).as_ref().to_data();
+        let decimals = Decimal128Array::from(decimals).with_precision_and_scale(20, 3).unwrap();
+        let times = array!(TimestampMicrosecondArray, |row| row as i64).as_ref().to_data();
+        let times = TimestampMicrosecondArray::from(times).with_timezone("+02:00");
+        let lists = each.clone().map(|row| some(row).then(|| vec![Some(row as i64), None]));
+        let words: DictionaryArray<Int32Type> =
+            each.clone().map(|row| some(row).then_some(["a", "b"][row % 2])).collect();
+        let bytes = each.clone().map(|row| some(row).then_some([row as u8; 3]));
+        let nulls: NullBuffer = each.clone().map(some).collect();
+        let field = Arc::new(Field::new("s", DataType::Utf8, true));
+        let inner = array!(StringArray, text);
+        let columns: Vec<ArrayRef> = vec![
+            array!(BooleanArray, |row: usize| row.is_multiple_of(2)),
+            array!(Int8Array, |row| row as i8),
+            array!(UInt32Array, |row| row as u32),
+            array!(Int64Array, |row| row as i64),
+            array!(Float64Array, |row| row as f64),
+            array!(Date32Array, |row| row as i32),
+            Arc::new(decimals),
+            Arc::new(times),
+            array!(StringArray, text),
+            array!(LargeStringArray, text),
+            array!(StringViewArray, text),
+            array!(BinaryArray, |row| text(row).into_bytes()),
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, 3).unwrap()),
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists)),
+            Arc::new(StructArray::new(vec![field].into(), vec![inner], Some(nulls))),
+            Arc::new(words),
+            Arc::new(NullArray::new(rows)),
+        ];
+        let field = |(index, column): (usize, &ArrayRef)| {
+            Field::new(format!("c{index}"), column.data_type().clone(), true)
+        };
+        let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    #[test]
+    fn every_type_is_kept_with_its_nulls() {
+        let parts: Vec<RecordBatch> = [1, 7, 0, 300, 1_000, 1_500, 2, 1_023, 5_000, 64, 1]
+            .into_iter()
+            .enumerate()
+            .map(|(salt, rows)| everything(rows + 5, salt).slice(3, rows))
+            .collect();
+        let schema = parts[0].schema();
+        let mut history = History::new(Arc::clone(&schema), 100_000, None);
+        for (count, part) in parts.iter().enumerate() {
+            history.append(part).unwrap();
+            let expected = concat_batches(&schema, &parts[..=count]).unwrap();
+            let content = joined(&history);
+            assert_eq!(content.num_rows(), expected.num_rows());
+            for (got, expected) in content.columns().iter().zip(expected.columns()) {
+                assert_eq!(got, expected);
+            }
+        }
+        assert_eq!(history.dropped_rows(), 0);
+    }
+
+    #[test]
+    fn the_bound_is_exact_whatever_the_batches() {
+        for retain in [1, 2, 63, 64, 100, 1_023, 4_096, 5_000, 20_000] {
+            let mut history = History::new(numbers(0, 0).schema(), retain, None);
+            let (mut random, mut appended) = (retain as u64, 0_usize);
+            while appended < 60_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let most = [2, 10, 100, 1_500, 6_000][(random >> 33) as usize % 5];
+                let rows = (random >> 40) as usize % most;
+                history.append(&numbers(appended as i64, rows)).unwrap();
+                appended += rows;
+                let kept = appended.min(retain);
+                assert_eq!(history.num_rows(), kept);
+                assert_eq!(history.dropped_rows(), (appended - kept) as u64);
+                if (random >> 50).is_multiple_of(16) {
+                    assert_eq!(joined(&history), numbers((appended - kept) as i64, kept));
+                }
+            }
+            // Of what is dropped at most a batch and a page stay in memory.
+            let most_rows = retain + 6_000 + 2 * PAGE_ROWS;
+            assert!(history.state_bytes() <= most_rows * 8, "{}", history.state_bytes());
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_not_disturbed() {
+        let mut history = History::new(numbers(0, 0).schema(), 1_500, None);
+        history.append(&numbers(0, 1_200)).unwrap();
+        history.append(&numbers(1_200, 10)).unwrap();
+        let before = history.snapshot().unwrap();
+        for row in 0..9_000 {
+            history.append(&numbers(1_210 + row, 1)).unwrap();
+        }
+        assert_eq!(concat_batches(history.schema(), &before).unwrap(), numbers(0, 1_210));
+        assert_eq!(joined(&history), numbers(8_710, 1_500));
+    }
+
+    #[test]
+    fn nothing_is_kept_where_nothing_is_to_be() {
+        let mut history = History::new(numbers(0, 0).schema(), 0, None);
+        history.append(&numbers(0, 5)).unwrap();
+        assert!(history.snapshot().unwrap().is_empty());
+        assert_eq!((history.num_rows(), history.dropped_rows()), (0, 5));
+        assert_eq!(history.state_bytes(), 0);
+    }
+
+    #[test]
+    fn small_batches_become_pages() {
+        let mut history = History::new(numbers(0, 0).schema(), 65_536, None);
+        for row in 0..10_000 {
+            history.append(&numbers(row, 1)).unwrap();
+        }
+        let content = history.snapshot().unwrap();
+        assert_eq!(
+            content.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(),
+            [4096, 4096, 1808]
+        );
+        // A large batch does not overtake the rows before it.
+        history.append(&numbers(10_000, 2_000)).unwrap();
+        assert_eq!(joined(&history), numbers(0, 12_000));
+    }
+
+    #[test]
+    fn a_large_batch_is_shared_unless_it_is_a_small_part_of_its_buffers() {
+        let whole = numbers(0, 10_000);
+        let data = |batch: &RecordBatch| -> ArrayData { batch.column(0).to_data() };
+        for (part, is_shared) in [(whole.slice(10, 6_000), true), (whole.slice(10, 2_000), false)] {
+            let mut history = History::new(whole.schema(), 65_536, None);
+            history.append(&part).unwrap();
+            let kept = &history.snapshot().unwrap()[0];
+            assert_eq!(kept, &part);
+            let same = data(kept).buffers()[0].data_ptr() == data(&whole).buffers()[0].data_ptr();
+            assert_eq!(same, is_shared);
+        }
+    }
+
+    #[test]
+    fn bytes_bound_it_too() {
+        let mut history = History::new(numbers(0, 0).schema(), 65_536, Some(40_000));
+        for batch in 0..10 {
+            history.append(&numbers(batch * 2_000, 2_000)).unwrap();
+            assert!(history.state_bytes() <= 40_000);
+        }
+        assert_eq!(joined(&history), numbers(16_000, 4_000));
+        assert_eq!(history.dropped_rows(), 16_000);
+        // The newest batch stays however large it is.
+        history.append(&numbers(20_000, 9_000)).unwrap();
+        assert_eq!(joined(&history), numbers(20_000, 9_000));
+    }
+
+    #[test]
+    fn long_strings_do_not_make_long_pages() {
+        let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, false)]));
+        let batch = |bytes: usize| {
+            let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(bytes)]));
+            RecordBatch::try_new(Arc::clone(&schema), vec![text]).unwrap()
+        };
+        let mut history = History::new(Arc::clone(&schema), 65_536, None);
+        for _ in 0..30 {
+            history.append(&batch(100_000)).unwrap();
+        }
+        history.append(&batch(3_000_000)).unwrap();
+        let rows: Vec<usize> =
+            history.snapshot().unwrap().iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(rows, [11, 11, 8, 1]);
+    }
+
+    #[test]
+    fn rows_without_columns_and_wrong_columns() {
+        let schema = Arc::new(Schema::empty());
+        let mut history = History::new(Arc::clone(&schema), 5, None);
+        let options = RecordBatchOptions::new().with_row_count(Some(3));
+        let rows = RecordBatch::try_new_with_options(schema, vec![], &options).unwrap();
+        history.append(&rows).unwrap();
+        history.append(&rows).unwrap();
+        assert_eq!((history.num_rows(), history.dropped_rows()), (5, 1));
+        let content: usize = history.snapshot().unwrap().iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(content, 5);
+        assert!(history.append(&numbers(0, 1)).is_err());
+
+        let text = Arc::new(Schema::new(vec![Field::new("x", DataType::Utf8, true)]));
+        let mut history = History::new(Arc::clone(&text), 5, None);
+        assert!(history.append(&numbers(0, 1)).is_err());
+        let empty = RecordBatch::try_new(text, vec![new_empty_array(&DataType::Utf8)]).unwrap();
+        history.append(&empty).unwrap();
+        assert_eq!(history.num_rows(), 0);
+    }
+}

@@ -1,0 +1,290 @@
+//! The watermark of a source: what its producers promise, row by row.
+//!
+//! Each producer has its own largest time seen and its own explicit watermark; the source's
+//! watermark is the minimum over the producers that are open, and never goes back. Lateness is
+//! decided as if rows came one at a time, so a batch is cut before every row that is behind the
+//! frontier of the rows before it (ARCHITECTURE.md, "Lateness").
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark};
+
+/// `WATERMARK FOR column AS column - delay`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Declared {
+    pub(crate) column: usize,
+    pub(crate) unit: TimeUnit,
+    pub(crate) delay_ns: i64,
+}
+
+impl Declared {
+    /// The frontier after a largest time, in units of the column: `floor((max - delay)) + 1`.
+    fn frontier(&self, max: i64) -> i64 {
+        let nanos = self.unit.nanos();
+        let delay = self.delay_ns / nanos + i64::from(self.delay_ns % nanos != 0);
+        max.saturating_sub(delay).saturating_add(1)
+    }
+}
+
+/// The producers of one source.
+#[derive(Debug, Default)]
+pub(crate) struct Producers {
+    declared: Option<Declared>,
+    producers: Vec<Producer>,
+    watermark: Option<Watermark>,
+}
+
+#[derive(Debug)]
+struct Producer {
+    /// The largest event time it has sent, when a watermark is declared.
+    max: Option<i64>,
+    explicit: Option<Watermark>,
+    /// Set by the handle's end, which does not take the token.
+    closed: Arc<AtomicBool>,
+}
+
+/// Identifies a producer among those of its source, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProducerId(usize);
+
+/// A piece of a batch, and the watermark after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) offset: usize,
+    pub(crate) rows: usize,
+    pub(crate) watermark: Option<Watermark>,
+}
+
+impl Producers {
+    pub(crate) fn new(declared: Option<Declared>) -> Self {
+        Self { declared, ..Self::default() }
+    }
+
+    /// One more producer, open until `closed` is set.
+    pub(crate) fn add(&mut self, closed: Arc<AtomicBool>) -> ProducerId {
+        self.producers.push(Producer { max: None, explicit: None, closed });
+        ProducerId(self.producers.len() - 1)
+    }
+
+    /// The declared watermark.
+    pub(crate) fn declared(&self) -> Option<Declared> {
+        self.declared
+    }
+
+    /// What the source promises now.
+    pub(crate) fn watermark(&self) -> Option<Watermark> {
+        self.watermark
+    }
+
+    /// A producer's explicit promise. Tells the source's watermark after it.
+    pub(crate) fn promise(&mut self, producer: ProducerId, watermark: Watermark) {
+        let explicit = &mut self.producers[producer.0].explicit;
+        *explicit = (*explicit).max(Some(watermark));
+        self.settle();
+    }
+
+    /// Takes in the times of a batch and cuts it into pieces, each with the watermark after it.
+    ///
+    /// Within a piece no row is behind the frontier that the rows before it in the piece make.
+    pub(crate) fn cut(
+        &mut self,
+        producer: ProducerId,
+        batch: &RecordBatch,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<()> {
+        pieces.clear();
+        let rows = batch.num_rows();
+        let Some(declared) = self.declared.filter(|_| rows > 0) else {
+            pieces.push(Piece { offset: 0, rows, watermark: self.settle() });
+            return Ok(());
+        };
+        let times = cast(batch.column(declared.column), &DataType::Int64)
+            .map_err(|error| Error::internal(format!("an event time is no integer: {error}")))?;
+        let times: &[i64] = times.as_primitive::<Int64Type>().values();
+        let largest = times.iter().copied().max().unwrap_or(i64::MIN);
+        let smallest = times.iter().copied().min().unwrap_or(i64::MAX);
+        let others = self.others(producer);
+        let applied = self.watermark.map_or(i64::MIN, |w| in_unit(w, declared.unit));
+        let before = self.producers[producer.0].max;
+        let last = before.map_or(largest, |max| max.max(largest));
+        let frontier = |max: i64, explicit: Option<Watermark>| {
+            let own = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
+            declared.frontier(max).max(own).min(others.frontier(declared.unit)).max(applied)
+        };
+        let explicit = self.producers[producer.0].explicit;
+        if smallest < frontier(last, explicit) {
+            // Some row may be behind: walk.
+            let mut max = before;
+            let mut applied = applied;
+            let mut start = 0;
+            for (row, time) in times.iter().enumerate() {
+                let now = max.map_or(applied, |max| frontier(max, explicit));
+                if *time < now && now > applied && row > start {
+                    self.producers[producer.0].max = max;
+                    let watermark = self.settle();
+                    pieces.push(Piece { offset: start, rows: row - start, watermark });
+                    applied = now;
+                    start = row;
+                }
+                max = Some(max.map_or(*time, |max| max.max(*time)));
+            }
+            self.producers[producer.0].max = Some(last);
+            pieces.push(Piece { offset: start, rows: rows - start, watermark: self.settle() });
+        } else {
+            self.producers[producer.0].max = Some(last);
+            pieces.push(Piece { offset: 0, rows, watermark: self.settle() });
+        }
+        Ok(())
+    }
+
+    /// The least that the other open producers promise.
+    fn others(&self, producer: ProducerId) -> Others {
+        let mut least = None;
+        for (index, other) in self.producers.iter().enumerate() {
+            if index != producer.0 && other.is_open() {
+                let promise = other.promise(self.declared).unwrap_or(Watermark::MIN);
+                least = Some(least.map_or(promise, |least: Watermark| least.min(promise)));
+            }
+        }
+        Others(least)
+    }
+
+    /// The source's watermark after what its producers have said.
+    pub(crate) fn settle(&mut self) -> Option<Watermark> {
+        let mut least = None;
+        for producer in self.producers.iter().filter(|producer| producer.is_open()) {
+            let promise = producer.promise(self.declared).unwrap_or(Watermark::MIN);
+            least = Some(least.map_or(promise, |least: Watermark| least.min(promise)));
+        }
+        if let Some(least) = least.filter(|least| *least > Watermark::MIN) {
+            self.watermark = self.watermark.max(Some(least));
+        }
+        self.watermark
+    }
+}
+
+impl Producer {
+    fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
+    }
+
+    fn promise(&self, declared: Option<Declared>) -> Option<Watermark> {
+        let declared = declared
+            .zip(self.max)
+            .map(|(declared, max)| Watermark::declared(max, declared.unit, declared.delay_ns));
+        declared.max(self.explicit)
+    }
+}
+
+/// What the other producers of a source promise; `None` when there are none.
+struct Others(Option<Watermark>);
+
+impl Others {
+    fn frontier(&self, unit: TimeUnit) -> i64 {
+        self.0.map_or(i64::MAX, |watermark| in_unit(watermark, unit))
+    }
+}
+
+fn in_unit(watermark: Watermark, unit: TimeUnit) -> i64 {
+    watermark.frontier(unit).in_unit(unit)
+}
+
+/// The frontiers that a watermark means for event-time columns of these units.
+pub(crate) fn frontiers(
+    watermark: Option<Watermark>,
+    units: impl Iterator<Item = TimeUnit>,
+    out: &mut Vec<Frontier>,
+) {
+    out.clear();
+    out.extend(units.map(|unit| watermark.map_or(Frontier::MIN, |w| w.frontier(unit))));
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    fn batch(times: &[i64]) -> RecordBatch {
+        let times: ArrayRef = Arc::new(Int64Array::from(times.to_vec()));
+        RecordBatch::try_from_iter([("ts", times)]).unwrap()
+    }
+
+    fn source(delay_ms: i64, producers: usize) -> (Producers, Vec<ProducerId>) {
+        let delay_ns = delay_ms * 1_000_000;
+        let unit = TimeUnit::Millisecond;
+        let mut source = Producers::new(Some(Declared { column: 0, unit, delay_ns }));
+        let ids = (0..producers).map(|_| source.add(Arc::default())).collect();
+        (source, ids)
+    }
+
+    fn cut(source: &mut Producers, id: ProducerId, times: &[i64]) -> Vec<(usize, Option<i64>)> {
+        let mut pieces = Vec::new();
+        source.cut(id, &batch(times), &mut pieces).unwrap();
+        pieces.iter().map(|piece| (piece.rows, piece.watermark.and_then(Watermark::millis))).collect()
+    }
+
+    #[test]
+    fn rows_in_order_are_one_piece() {
+        let (mut source, ids) = source(5, 1);
+        assert_eq!(cut(&mut source, ids[0], &[10, 12, 8, 20]), [(4, Some(15))]);
+    }
+
+    #[test]
+    fn a_batch_is_cut_before_each_row_behind_a_new_frontier() {
+        let (mut source, ids) = source(5, 1);
+        // 14 is behind 15 + 1; 13 too, and no new frontier came between; 21 moves it on to 17.
+        assert_eq!(
+            cut(&mut source, ids[0], &[10, 20, 14, 13, 21, 16]),
+            [(2, Some(15)), (3, Some(16)), (1, Some(16))]
+        );
+        // Behind what an earlier batch made: nothing to advance before it, so no cut.
+        assert_eq!(cut(&mut source, ids[0], &[3, 4]), [(2, Some(16))]);
+    }
+
+    #[test]
+    fn one_at_a_time_and_all_at_once_make_the_same_frontiers() {
+        let times = [5, 30, 1, 24, 25, 26, 60, 2, 54, 55, 61, 55];
+        let before_each = |batches: Vec<&[i64]>| {
+            let (mut source, ids) = source(5, 1);
+            let mut seen = Vec::new();
+            for times in batches {
+                let mut before = source.watermark().and_then(Watermark::millis);
+                for (rows, after) in cut(&mut source, ids[0], times) {
+                    for _ in 0..rows {
+                        seen.push(before);
+                    }
+                    before = after;
+                }
+            }
+            // What counts is whether a row is behind the watermark it meets.
+            let met = times.iter().zip(seen);
+            met.map(|(time, seen)| seen.is_some_and(|seen| *time <= seen)).collect::<Vec<_>>()
+        };
+        let single = before_each(times.chunks(1).collect());
+        assert_eq!(single.iter().filter(|late| **late).count(), 5);
+        for size in [2, 3, 5, 12] {
+            assert_eq!(before_each(times.chunks(size).collect()), single, "batches of {size}");
+        }
+    }
+
+    #[test]
+    fn the_slowest_open_producer_holds_the_watermark() {
+        let (mut source, ids) = source(0, 1);
+        let closed = Arc::new(AtomicBool::new(false));
+        let slow = source.add(Arc::clone(&closed));
+        assert_eq!(cut(&mut source, ids[0], &[10]), [(1, None)]);
+        assert_eq!(cut(&mut source, slow, &[3]), [(1, Some(3))]);
+        source.promise(slow, Watermark::new(7, TimeUnit::Millisecond));
+        assert_eq!(source.watermark().and_then(Watermark::millis), Some(7));
+        closed.store(true, Ordering::Release);
+        assert_eq!(source.settle().and_then(Watermark::millis), Some(10));
+        // It never goes back.
+        source.add(Arc::default());
+        assert_eq!(source.settle().and_then(Watermark::millis), Some(10));
+    }
+}

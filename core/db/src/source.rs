@@ -1,0 +1,181 @@
+//! [`UntypedSource`], a producer's handle of a source.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Epoch, Error, Result, TimeUnit, Watermark, code};
+
+use crate::database::Shared;
+use crate::engine::SourceId;
+use crate::producers::ProducerId;
+
+/// A producer of a source.
+///
+/// Each handle is a producer of its own: it has its own largest event time and its own explicit
+/// watermark, and the source's watermark is the least of those of its open producers. So a handle
+/// that is open and sends nothing holds the watermark back. A clone is one more producer.
+pub struct UntypedSource {
+    shared: Arc<Shared>,
+    id: SourceId,
+    producer: ProducerId,
+    /// Tells the engine that this producer is gone, without asking for the token.
+    closed: Arc<AtomicBool>,
+    rules: Arc<Rules>,
+}
+
+/// What every batch of a source must keep.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) name: String,
+    pub(crate) schema: SchemaRef,
+    /// The event-time column, where a watermark is declared.
+    pub(crate) event_time: Option<usize>,
+    /// Rows that wait for the start, written under the token and read without it.
+    pub(crate) pending: AtomicU64,
+    /// How many rows may wait.
+    pub(crate) capacity: u64,
+}
+
+impl UntypedSource {
+    /// Opens a producer.
+    pub(crate) fn open(shared: Arc<Shared>, id: SourceId, rules: Arc<Rules>) -> Result<Self> {
+        let closed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&closed);
+        let producer = shared.run(move |core| core.add_producer(id, flag))??;
+        Ok(Self { shared, id, producer, closed, rules })
+    }
+
+    /// One more producer of the same source.
+    pub fn try_clone(&self) -> Result<Self> {
+        Self::open(Arc::clone(&self.shared), self.id, Arc::clone(&self.rules))
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.rules.name
+    }
+
+    /// The source's columns.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.rules.schema)
+    }
+
+    /// Pushes one batch as one epoch; returns once everything downstream has it.
+    ///
+    /// A batch has the columns of the source, in their order and of their types; one that does not
+    /// is refused whole, with the column and row named. Fails with `FULL`, taking nothing, when
+    /// too much waits for `start()`.
+    pub fn push_arrow(&self, batch: RecordBatch) -> Result<Epoch> {
+        self.push_slice(std::slice::from_ref(&batch))
+    }
+
+    /// Pushes one batch unless that would have to wait for the token, which fails with `FULL`.
+    pub fn try_push_arrow(&self, batch: RecordBatch) -> Result<Epoch> {
+        self.rules.check(&batch)?;
+        let (id, producer) = (self.id, self.producer);
+        let pushed = self.shared.try_run(|core| core.push(id, producer, &[batch]))?;
+        pushed.unwrap_or_else(|| {
+            Err(Error::new(code::FULL, "another producer is pushing: push again, or wait in push"))
+        })
+    }
+
+    /// Pushes several batches as one epoch: all are taken, or none.
+    pub fn push_batches(&self, batches: Vec<RecordBatch>) -> Result<Epoch> {
+        self.push_slice(&batches)
+    }
+
+    fn push_slice(&self, batches: &[RecordBatch]) -> Result<Epoch> {
+        batches.iter().try_for_each(|batch| self.rules.check(batch))?;
+        let (id, producer) = (self.id, self.producer);
+        self.shared.run(|core| core.push(id, producer, batches))?
+    }
+
+    /// Promises that this producer sends no more events with a time of at most `ts_ms`, in
+    /// milliseconds since the epoch. A promise is never taken back: a smaller one changes nothing.
+    pub fn watermark(&self, ts_ms: i64) -> Result<Epoch> {
+        let watermark = Watermark::new(ts_ms, TimeUnit::Millisecond);
+        let (id, producer) = (self.id, self.producer);
+        self.shared.run(|core| core.watermark(id, producer, watermark))?
+    }
+
+    /// Rows that wait for `start()`.
+    pub fn pending(&self) -> u64 {
+        self.rules.pending.load(Ordering::Relaxed)
+    }
+
+    /// Rows that the source is laid out for, its `buffer_size`.
+    pub fn capacity(&self) -> u64 {
+        self.rules.capacity
+    }
+}
+
+impl Clone for UntypedSource {
+    /// One more producer.
+    ///
+    /// # Panics
+    /// When the source was dropped or the database closed; [`try_clone`](Self::try_clone) answers
+    /// an error then.
+    fn clone(&self) -> Self {
+        self.try_clone().expect("the source of a producer that is cloned exists")
+    }
+}
+
+impl Drop for UntypedSource {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}
+
+impl Rules {
+    /// Refuses a batch that the source cannot take.
+    pub(crate) fn check(&self, batch: &RecordBatch) -> Result<()> {
+        let given = batch.schema_ref().fields();
+        let own = self.schema.fields();
+        if given.len() != own.len() {
+            return Err(self.refuse(format!(
+                "a batch has {} columns, and `{}` has {}",
+                given.len(),
+                self.name,
+                own.len()
+            )));
+        }
+        for (index, (given, own)) in given.iter().zip(own).enumerate() {
+            if given.name() != own.name() || given.data_type() != own.data_type() {
+                return Err(self.refuse(format!(
+                    "column {} of a batch for `{}` is `{} {}`, and must be `{} {}`",
+                    index + 1,
+                    self.name,
+                    given.name(),
+                    given.data_type(),
+                    own.name(),
+                    own.data_type()
+                )));
+            }
+            let column = batch.column(index);
+            let is_event_time = self.event_time == Some(index);
+            if (is_event_time || !own.is_nullable()) && column.null_count() > 0 {
+                let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
+                let why = match is_event_time {
+                    true => "carries the watermark",
+                    false => "is NOT NULL",
+                };
+                return Err(Error::new(
+                    code::NULL_VALUE,
+                    format!(
+                        "row {row} has no value in column `{}` of `{}`, which {why}: nothing of \
+                         the push was taken",
+                        own.name(),
+                        self.name
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, message: String) -> Error {
+        Error::new(code::BATCH_SCHEMA, message)
+    }
+}

@@ -1,0 +1,113 @@
+//! [`Stream`]: a continuous query that runs.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use laminar_dataflow::{Changes, NodeId, Traits};
+use laminar_sql::plan::EmitForm;
+use laminar_types::{Delta, Epoch, Result};
+use std::sync::Arc;
+
+use crate::consolidate::consolidate;
+use crate::history::History;
+use crate::ring::{Form, RingWriter};
+use crate::subscription::ChangeBatch;
+
+/// The name of the column that `EMIT CHANGES` adds.
+pub(crate) const WEIGHT_COLUMN: &str = "_weight";
+
+/// A continuous query that runs.
+pub(crate) struct Stream {
+    /// Empty for the anonymous stream behind `subscribe(sql)`.
+    pub(crate) name: String,
+    /// The query as written.
+    pub(crate) sql: String,
+    pub(crate) emit: EmitForm,
+    pub(crate) explain: String,
+    /// Its own nodes, in topological order; the last one is its result.
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) traits: Traits,
+    /// The relations it reads.
+    pub(crate) reads: Vec<String>,
+    /// The recent rows of an append-only result.
+    pub(crate) history: Option<History>,
+    pub(crate) subscribers: Vec<RingWriter>,
+    /// Rows that its result changed by.
+    pub(crate) total_rows: u64,
+    /// Rows left out because an expression failed on them.
+    pub(crate) dead_letters: u64,
+}
+
+impl Stream {
+    /// The node of its result.
+    pub(crate) fn result(&self) -> NodeId {
+        *self.nodes.last().expect("a stream has at least one node")
+    }
+
+    /// Whether it lives only as long as its subscription.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// The form in which subscribers get its changes.
+    pub(crate) fn form(&self) -> Form {
+        match (self.emit, self.traits.changes) {
+            (EmitForm::Changes, _) => Form::Changes,
+            (EmitForm::Update, Changes::Upsert | Changes::Retract) => Form::NewRows,
+            _ => Form::Plain,
+        }
+    }
+
+    /// The columns that subscribers get.
+    pub(crate) fn output_schema(&self) -> SchemaRef {
+        match self.form() {
+            Form::Changes => {
+                let mut fields: Vec<_> = self.traits.schema.fields().iter().cloned().collect();
+                fields.push(Arc::new(Field::new(WEIGHT_COLUMN, DataType::Int64, false)));
+                Arc::new(Schema::new(fields))
+            }
+            _ => Arc::clone(&self.traits.schema),
+        }
+    }
+
+    /// Takes in the change of one epoch, in the pieces that its steps made, and hands it on.
+    pub(crate) fn publish(&mut self, epoch: Epoch, pieces: &[Delta]) -> Result<()> {
+        for delta in self.net(pieces)? {
+            self.total_rows += delta.num_rows() as u64;
+            if let Some(history) = &mut self.history {
+                history.append(&delta.batch)?;
+            }
+            for subscriber in &self.subscribers {
+                subscriber.publish(ChangeBatch {
+                    batch: delta.batch.clone(),
+                    weights: delta.weights.clone(),
+                    epoch,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The net change of an epoch: what its steps undid of each other is not told.
+    fn net(&self, pieces: &[Delta]) -> Result<Vec<Delta>> {
+        if pieces.len() < 2 {
+            return Ok(pieces.to_vec());
+        }
+        let schema = &self.traits.schema;
+        if self.traits.changes == Changes::AppendOnly {
+            let batches = pieces.iter().map(|delta| &delta.batch);
+            let batch = arrow::compute::concat_batches(schema, batches).map_err(|error| {
+                laminar_types::Error::internal(format!("the pieces of an epoch differ: {error}"))
+            })?;
+            return Ok(vec![Delta::insert(batch)]);
+        }
+        let changes: Vec<(RecordBatch, _)> =
+            pieces.iter().map(|delta| (delta.batch.clone(), delta.weights.clone())).collect();
+        let net = consolidate(schema, &changes)?;
+        Ok(net.into_iter().map(|(batch, weights)| Delta::weighted(batch, weights)).collect())
+    }
+
+    /// Forgets the subscriptions that ended.
+    pub(crate) fn sweep(&mut self) {
+        self.subscribers.retain(|subscriber| !subscriber.is_closed());
+    }
+}

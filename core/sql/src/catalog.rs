@@ -1,0 +1,12 @@
+//! What the planner asks of a catalogue.
+
+use laminar_dataflow::Traits;
+
+/// The relations that a query can read, by their normalised names.
+pub trait Catalog {
+    /// What is known of a relation's rows, or `None` when there is none of that name.
+    fn relation(&self, name: &str) -> Option<Traits>;
+
+    /// The names of all relations, for suggestions.
+    fn names(&self) -> Vec<String>;
+}

@@ -1,0 +1,107 @@
+//! Compiling expressions: from DataFusion's logical ones to ones that run.
+
+use std::sync::Arc;
+
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, Operator, Volatility};
+use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use laminar_dataflow::Changes;
+use laminar_dataflow::expr::Expr as Compiled;
+use laminar_types::{Error, Result, code};
+
+use crate::planner::sentence;
+
+/// Functions whose value is the moment of the call.
+const CLOCK: [&str; 7] = [
+    "now",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+    "today",
+];
+
+/// Compiles expressions over rows of given columns.
+pub(crate) struct Compiler<'a> {
+    pub(crate) columns: &'a DFSchema,
+    pub(crate) changes: Changes,
+}
+
+impl Compiler<'_> {
+    pub(crate) fn compile(&self, expr: &Expr) -> Result<Compiled> {
+        self.check(expr)?;
+        let physical = create_physical_expr(
+            expr,
+            self.columns,
+            &ExecutionProps::new(),
+            &PhysicalPlanningContext::default(),
+        )
+        .and_then(checked)
+        .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+        Ok(Compiled::new(physical))
+    }
+
+    /// Refuses what has no meaning, or no exact one, in a query that runs for ever.
+    fn check(&self, expr: &Expr) -> Result<()> {
+        let mut refused = None;
+        expr.apply(|expr| {
+            match expr {
+                Expr::ScalarFunction(call) if CLOCK.contains(&call.func.name()) => {
+                    refused = Some(format!(
+                        "{}() cannot stand in a continuous query yet: its value would have to \
+                         change with every row's arrival; put the time into a column",
+                        call.func.name()
+                    ));
+                }
+                Expr::ScalarFunction(call)
+                    if call.func.signature().volatility == Volatility::Volatile
+                        && self.changes != Changes::AppendOnly =>
+                {
+                    refused = Some(format!(
+                        "{}() cannot stand over updating input: a retraction would not equal the \
+                         row that it takes back",
+                        call.func.name()
+                    ));
+                }
+                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+                    refused = Some(
+                        "this version cannot keep a subquery in an expression up to date in a \
+                         continuous query: create a stream for it"
+                            .to_string(),
+                    );
+                }
+                _ => return Ok(TreeNodeRecursion::Continue),
+            }
+            Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+        .map_err(|error| Error::internal(sentence(&error)))?;
+        match refused {
+            Some(message) => Err(Error::unsupported(message)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The same expression with arithmetic that fails on overflow instead of wrapping around.
+fn checked(
+    physical: Arc<dyn PhysicalExpr>,
+) -> datafusion::error::Result<Arc<dyn PhysicalExpr>> {
+    let physical = physical.transform_up(|expr| {
+        let Some(binary) = expr.downcast_ref::<BinaryExpr>() else {
+            return Ok(Transformed::no(expr));
+        };
+        if !matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) {
+            return Ok(Transformed::no(expr));
+        }
+        let checked =
+            BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::clone(binary.right()))
+                .with_fail_on_overflow(true);
+        Ok(Transformed::yes(Arc::new(checked) as _))
+    })?;
+    Ok(physical.data)
+}

@@ -1,0 +1,23 @@
+//! The SQL of Laminar: from text to a plan of dataflow operators.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`parser`] | the dialect: text to [`parser::statement::Statement`], errors with their place |
+//! | [`catalog`] | what the planner asks of a catalogue |
+//! | [`planner`] | binding, and the session for ad-hoc queries |
+//! | [`window_query`] | the rewrite of windows that comes before binding |
+//! | [`plan`] | [`plan::StreamPlan`], the operators to be, and `EXPLAIN` |
+//!
+//! Nothing here runs a query.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod aggregates;
+pub mod catalog;
+mod compile;
+mod functions;
+mod lower;
+pub mod parser;
+pub mod plan;
+pub mod planner;
+pub mod window_query;

@@ -1,0 +1,237 @@
+//! A query and the clauses behind it, and everything that sqlparser reads for us.
+
+use datafusion::sql::sqlparser::{
+    ast::{Query, Statement as SqlStatement},
+    keywords::Keyword,
+    parser::{Parser, ParserError},
+    tokenizer::{Token, TokenWithSpan},
+};
+use laminar_types::{Error, Position, Result};
+
+use super::{
+    clauses::{self, Clauses},
+    cursor::{Cursor, parser, sql_error},
+    joins,
+    lexer::bracket,
+    options::Options,
+    statement::StreamQuery,
+};
+
+/// Whether a query starts here.
+pub(super) fn starts(cursor: &Cursor<'_>) -> bool {
+    cursor.peek() == &Token::LParen
+        || ["SELECT", "WITH", "VALUES", "FROM", "TABLE"].iter().any(|word| cursor.is(&[word]))
+}
+
+/// Reads a query and its clauses up to the end of the statement. `options` are those given
+/// before it.
+///
+/// The clauses begin at the first place outside of brackets from which everything up to the end
+/// reads as clauses and before which a query can end. So `SELECT emit FROM t` and `SELECT emit
+/// final FROM t` have none, and `FROM t EMIT FINAL` has no table alias `emit`.
+pub(super) fn parse(cursor: &mut Cursor<'_>, options: Options) -> Result<StreamQuery> {
+    if !starts(cursor) {
+        return Err(cursor.expected("a query"));
+    }
+    let start = cursor.index;
+    let (end, clauses, refused) = find_clauses(cursor)?;
+    let text = cursor.text(start, end).to_string();
+    let query = query(cursor.take_tokens(end)).map_err(|error| match refused {
+        // What stands before the clause was in order, so it is the clause that is not.
+        Some(refused) if place(Some(refused.start)) <= place(error.position()) => refused.error,
+        _ => error,
+    })?;
+    cursor.index = cursor.len();
+    merge(clauses, options, query, text)
+}
+
+/// Reads a query without clauses up to the end of the statement.
+pub(super) fn parse_plain(cursor: &mut Cursor<'_>) -> Result<Box<Query>> {
+    if !starts(cursor) {
+        return Err(cursor.expected("a query"));
+    }
+    let tokens = cursor.take_tokens(cursor.len());
+    query(tokens)
+}
+
+/// Words that seemed to begin clauses and did not.
+struct Refused {
+    start: Position,
+    error: Error,
+}
+
+/// Where the clauses begin, and what they are; and of the places where they only seemed to begin,
+/// the one whose error is the furthest.
+fn find_clauses(cursor: &mut Cursor<'_>) -> Result<(usize, Clauses, Option<Refused>)> {
+    let start = cursor.index;
+    let mut refused: Option<Refused> = None;
+    let mut depth = 0;
+    for index in start..cursor.len() {
+        depth += bracket(cursor.token(index));
+        let here = depth == 0 && index > start && clauses::start_at(cursor, index);
+        if !here || !can_end_query(cursor.token(index - 1)) {
+            continue;
+        }
+        cursor.index = index;
+        let parsed = clauses::parse(cursor);
+        cursor.index = start;
+        match parsed {
+            Ok(clauses) => return Ok((index, clauses, None)),
+            Err(error) => {
+                let furthest = refused.as_ref().and_then(|refused| refused.error.position());
+                let is_name = continues_query(cursor.token(index + 1));
+                if !is_name && place(furthest) <= place(error.position()) {
+                    refused = Some(Refused { start: cursor.position_of(index), error });
+                }
+            }
+        }
+    }
+    Ok((cursor.len(), Clauses::default(), refused))
+}
+
+fn place(position: Option<Position>) -> Option<(u64, u64)> {
+    position.map(|at| (at.line, at.column))
+}
+
+/// Whether a token behind `EMIT` shows that it is a name.
+fn continues_query(token: &Token) -> bool {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::AS
+                | Keyword::ASC
+                | Keyword::BETWEEN
+                | Keyword::CROSS
+                | Keyword::DESC
+                | Keyword::EXCEPT
+                | Keyword::FROM
+                | Keyword::FULL
+                | Keyword::GROUP
+                | Keyword::HAVING
+                | Keyword::IN
+                | Keyword::INNER
+                | Keyword::INTERSECT
+                | Keyword::IS
+                | Keyword::JOIN
+                | Keyword::LEFT
+                | Keyword::LIKE
+                | Keyword::LIMIT
+                | Keyword::NOT
+                | Keyword::OR
+                | Keyword::ORDER
+                | Keyword::RIGHT
+                | Keyword::UNION
+                | Keyword::WHERE
+        ),
+        Token::LParen => false,
+        _ => true,
+    }
+}
+
+/// Whether a query can end with this token.
+fn can_end_query(token: &Token) -> bool {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => !matches!(
+            word.keyword,
+            Keyword::ALL
+                | Keyword::AND
+                | Keyword::AS
+                | Keyword::BETWEEN
+                | Keyword::BY
+                | Keyword::CASE
+                | Keyword::DISTINCT
+                | Keyword::ELSE
+                | Keyword::EXCEPT
+                | Keyword::FROM
+                | Keyword::HAVING
+                | Keyword::IN
+                | Keyword::INTERSECT
+                | Keyword::IS
+                | Keyword::JOIN
+                | Keyword::LIKE
+                | Keyword::LIMIT
+                | Keyword::NOT
+                | Keyword::ON
+                | Keyword::OR
+                | Keyword::SELECT
+                | Keyword::THEN
+                | Keyword::UNION
+                | Keyword::USING
+                | Keyword::WHEN
+                | Keyword::WHERE
+                | Keyword::WITH
+        ),
+        Token::Word(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::NationalStringLiteral(_)
+        | Token::UnicodeStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Placeholder(_)
+        | Token::RParen
+        | Token::RBracket
+        | Token::RBrace
+        | Token::Mul => true,
+        _ => false,
+    }
+}
+
+fn merge(
+    clauses: Clauses,
+    mut options: Options,
+    query: Box<Query>,
+    text: String,
+) -> Result<StreamQuery> {
+    let mut allow_lateness_ns = clauses.allow_lateness_ns;
+    if let Some(entry) = options.take("allowed_lateness")
+        && allow_lateness_ns.replace(entry.duration_ns()?).is_some()
+    {
+        return Err(entry.error("is given twice"));
+    }
+    for entry in clauses.options.iter() {
+        options.push(entry.clone())?;
+    }
+    Ok(StreamQuery {
+        query,
+        text,
+        emit: clauses.emit,
+        allow_lateness_ns,
+        late_data_to: clauses.late_data_to,
+        on_error: clauses.on_error,
+        options,
+    })
+}
+
+/// Reads tokens that are exactly one query.
+fn query(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
+    let mut query = whole(tokens, |parser| parser.parse_query())?;
+    joins::normalise(query.as_mut())?;
+    Ok(query)
+}
+
+/// Reads tokens that are exactly one statement of sqlparser.
+pub(super) fn sql_statement(tokens: Vec<TokenWithSpan>) -> Result<SqlStatement> {
+    let mut statement = whole(tokens, |parser| parser.parse_statement())?;
+    joins::normalise(&mut statement)?;
+    Ok(statement)
+}
+
+fn whole<T>(
+    mut tokens: Vec<TokenWithSpan>,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T> {
+    joins::prepare(&mut tokens)?;
+    let mut parser = parser(tokens);
+    let parsed = parse(&mut parser).map_err(|error| sql_error(&parser, error))?;
+    match parser.peek_token_ref().token {
+        Token::EOF => Ok(parsed),
+        _ => {
+            let found = parser.peek_token();
+            let error = parser.expected::<T>("end of statement", found);
+            error.map_err(|error| sql_error(&parser, error))
+        }
+    }
+}

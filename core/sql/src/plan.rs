@@ -1,0 +1,140 @@
+//! [`StreamPlan`]: what the planner makes of a query.
+
+use laminar_dataflow::{Operator, Traits};
+
+/// The operators of one continuous query, in topological order; the last one is its result.
+pub struct StreamPlan {
+    /// The nodes; each reads relations or nodes before it.
+    pub nodes: Vec<PlanNode>,
+    /// The form in which results leave.
+    pub emit: EmitForm,
+    /// Whether `emit` was chosen by the query rather than by the default.
+    pub emit_given: bool,
+    /// What a person should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One operator to be.
+pub struct PlanNode {
+    /// The operator, with no state.
+    pub operator: Box<dyn Operator>,
+    /// What its output promises.
+    pub traits: Traits,
+    /// Its inputs, by port.
+    pub inputs: Vec<InputRef>,
+    /// One line for `EXPLAIN`.
+    pub label: String,
+}
+
+/// Where a node reads from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum InputRef {
+    /// A relation of the catalogue.
+    Relation(String),
+    /// A node of the same plan.
+    Node(usize),
+}
+
+/// The form in which a stream's results leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmitForm {
+    /// `ON WINDOW CLOSE`: rows, once, when final.
+    Final,
+    /// `ON UPDATE`: new rows.
+    Update,
+    /// `CHANGES`: rows with `_weight`.
+    Changes,
+}
+
+impl EmitForm {
+    /// As SQL spells it.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Final => "EMIT ON WINDOW CLOSE",
+            Self::Update => "EMIT ON UPDATE",
+            Self::Changes => "EMIT CHANGES",
+        }
+    }
+}
+
+impl StreamPlan {
+    /// What is known of the result.
+    pub fn traits(&self) -> &Traits {
+        &self.result().traits
+    }
+
+    /// The last node.
+    pub fn result(&self) -> &PlanNode {
+        self.nodes.last().expect("a plan has at least one node")
+    }
+
+    /// The relations that the query reads, each once, in the order of first use.
+    pub fn relations(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for input in self.nodes.iter().flat_map(|node| &node.inputs) {
+            if let InputRef::Relation(name) = input
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The plan for people: the result first, its inputs indented below it, each with what its
+    /// output promises.
+    pub fn explain(&self) -> String {
+        let mut text = format!(
+            "{}{}\n",
+            self.emit.sql(),
+            if self.emit_given { "" } else { " (by default)" }
+        );
+        self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut text);
+        for note in &self.notes {
+            text.push_str("note: ");
+            text.push_str(note);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn explain_node(&self, input: &InputRef, depth: usize, text: &mut String) {
+        let indent = "  ".repeat(depth);
+        match input {
+            InputRef::Relation(name) => {
+                text.push_str(&format!("{indent}Read {name}\n"));
+            }
+            InputRef::Node(index) => {
+                let node = &self.nodes[*index];
+                text.push_str(&format!("{indent}{}  [{}]\n", node.label, promises(&node.traits)));
+                for input in &node.inputs {
+                    self.explain_node(input, depth + 1, text);
+                }
+            }
+        }
+    }
+}
+
+/// One line of what an edge promises.
+pub fn promises(traits: &Traits) -> String {
+    use laminar_dataflow::Changes;
+    let mut parts = vec![
+        match traits.changes {
+            Changes::AppendOnly => "append-only",
+            Changes::Upsert => "updating",
+            Changes::Retract => "updating with deletes",
+        }
+        .to_string(),
+    ];
+    let name = |column: &usize| traits.schema.field(*column).name().clone();
+    if let Some(key) = &traits.unique_key {
+        let names: Vec<String> = key.iter().map(name).collect();
+        parts.push(format!("key ({})", names.join(", ")));
+    }
+    if !traits.times.is_empty() {
+        let names: Vec<String> = traits.times.iter().map(|time| name(&time.column)).collect();
+        parts.push(format!("event time {}", names.join(", ")));
+    }
+    parts.join("; ")
+}
+

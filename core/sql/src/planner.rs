@@ -1,0 +1,287 @@
+//! [`Planner`]: from a parsed query to a [`StreamPlan`].
+//!
+//! DataFusion binds names, coerces types and simplifies; [`crate::lower`] turns its logical plan
+//! into operators. Only rewrites that keep rows and their errors where they are run here: nothing
+//! that reorders relations or moves predicates across operators.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::config::ConfigOptions;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::builder::LogicalTableSource;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Optimizer, OptimizerContext};
+use datafusion::prelude::SessionConfig;
+use datafusion::common::TableReference;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+use laminar_types::{Error, Position, Result, code};
+
+use crate::catalog::Catalog;
+use crate::functions::window_functions;
+use crate::lower;
+use crate::parser::statement::{ColumnDef, StreamQuery};
+use crate::plan::StreamPlan;
+use crate::window_query::prepare_windows;
+
+/// Plans queries against a catalogue. Holds the functions and settings, no state of queries.
+pub struct Planner {
+    state: SessionState,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Planner {
+    /// A planner with the functions of DataFusion and of the dialect.
+    pub fn new() -> Self {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_information_schema(false)
+            .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+            .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+            .set_bool("datafusion.sql_parser.collect_spans", true);
+        config.options_mut().catalog.create_default_catalog_and_schema = true;
+        let mut builder =
+            SessionStateBuilder::new().with_config(config).with_default_features();
+        builder.scalar_functions().get_or_insert_default().extend(window_functions());
+        Self { state: builder.build() }
+    }
+
+    /// The session that ad-hoc queries run in: the same functions and settings.
+    pub fn session(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// The Arrow schema of declared columns.
+    pub fn schema(&self, columns: &[ColumnDef]) -> Result<SchemaRef> {
+        let no_relations = NoRelations;
+        let provider = Provider::new(&self.state, &no_relations);
+        let binder = SqlToRel::new_with_options(&provider, self.parser_options());
+        let mut fields = Vec::with_capacity(columns.len());
+        for column in columns {
+            let definition = ast::ColumnDef {
+                name: ast::Ident::new(column.name.value.clone()),
+                data_type: column.data_type.clone(),
+                options: Vec::new(),
+            };
+            let schema = binder.build_schema(vec![definition]).map_err(|error| {
+                Error::new(
+                    code::INVALID_SCHEMA,
+                    format!(
+                        "column `{}` cannot have the type {}: {}",
+                        column.name.value,
+                        column.data_type,
+                        sentence(&error)
+                    ),
+                )
+                .at(column.name.position)
+            })?;
+            let data_type = schema.field(0).data_type().clone();
+            if fields.iter().any(|field: &Field| field.name() == &column.name.value) {
+                return Err(Error::new(
+                    code::INVALID_SCHEMA,
+                    format!("column `{}` is declared twice", column.name.value),
+                )
+                .at(column.name.position));
+            }
+            fields.push(Field::new(&column.name.value, data_type, !column.not_null));
+        }
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// Plans a continuous query.
+    pub fn plan_stream(&self, catalog: &dyn Catalog, query: &StreamQuery) -> Result<StreamPlan> {
+        let logical = self.bind(catalog, &query.query)?;
+        lower::lower(&logical, catalog, query)
+    }
+
+    /// The optimised logical plan of a query over the catalogue's relations.
+    fn bind(&self, catalog: &dyn Catalog, query: &ast::Query) -> Result<LogicalPlan> {
+        let mut query = query.clone();
+        prepare_windows(&mut query)?;
+        let provider = Provider::new(&self.state, catalog);
+        let binder = SqlToRel::new_with_options(&provider, self.parser_options());
+        let plan = binder
+            .sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
+            .map_err(|error| self.plan_error(catalog, &error))?;
+        let options = self.state.config_options();
+        let plan = self
+            .state
+            .analyzer()
+            .execute_and_check(plan, options, |_, _| {})
+            .map_err(|error| self.plan_error(catalog, &error))?;
+        // Without a start time `now()` is not folded into a constant.
+        let context = OptimizerContext::new_with_config_options(Arc::clone(options))
+            .without_query_execution_start_time();
+        let optimizer = Optimizer::with_rules(vec![
+            Arc::new(SimplifyExpressions::new()),
+            Arc::new(ReplaceDistinctWithAggregate::new()),
+            Arc::new(OptimizeProjections::new()),
+        ]);
+        optimizer
+            .optimize(plan, &context, |_, _| {})
+            .map_err(|error| self.plan_error(catalog, &error))
+    }
+
+    fn parser_options(&self) -> ParserOptions {
+        ParserOptions::from(&self.state.config_options().sql_parser)
+    }
+
+    /// An error of DataFusion's planning in the words and with the place that a user needs.
+    pub fn plan_error(&self, catalog: &dyn Catalog, error: &DataFusionError) -> Error {
+        let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
+            Position { line: span.start.line, column: span.start.column }
+        });
+        let text = sentence(error);
+        let code = match error.find_root() {
+            DataFusionError::NotImplemented(_) => code::UNSUPPORTED,
+            _ if text.starts_with(NOT_FOUND) => code::NOT_FOUND,
+            _ => code::PLAN,
+        };
+        let mut text = text.strip_prefix(NOT_FOUND).unwrap_or(&text).to_string();
+        if code == code::NOT_FOUND
+            && let Some(near) = suggestion(&text, catalog)
+        {
+            text = format!("{text}; did you mean `{near}`?");
+        }
+        let error = Error::new(code, text);
+        match position {
+            Some(position) if position.line > 0 => error.at(position),
+            _ => error,
+        }
+    }
+}
+
+/// Marks the error of an unknown relation on its way through DataFusion.
+const NOT_FOUND: &str = "laminar: ";
+
+/// The message of the innermost cause, without DataFusion's and Arrow's wrapping words.
+pub fn sentence(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::Configuration(message) => {
+            message.split("\n\nbacktrace").next().unwrap_or(message).to_string()
+        }
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        other => other.strip_backtrace(),
+    }
+}
+
+/// The name nearest to the one that the message quotes.
+fn suggestion(message: &str, catalog: &dyn Catalog) -> Option<String> {
+    let wanted = message.split('`').nth(1)?;
+    let nearest = |name: &String| datafusion::common::utils::datafusion_strsim::levenshtein(name, wanted);
+    let best = catalog.names().into_iter().min_by_key(nearest)?;
+    (nearest(&best) <= 1 + wanted.len() / 4).then_some(best)
+}
+
+struct NoRelations;
+
+impl Catalog for NoRelations {
+    fn relation(&self, _name: &str) -> Option<laminar_dataflow::Traits> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The catalogue in the form that DataFusion's binder asks for.
+struct Provider<'a> {
+    state: &'a SessionState,
+    catalog: &'a dyn Catalog,
+}
+
+impl<'a> Provider<'a> {
+    fn new(state: &'a SessionState, catalog: &'a dyn Catalog) -> Self {
+        Self { state, catalog }
+    }
+}
+
+fn names<T>(functions: &HashMap<String, T>) -> Vec<String> {
+    functions.keys().cloned().collect()
+}
+
+impl ContextProvider for Provider<'_> {
+    fn get_table_source(
+        &self,
+        name: TableReference,
+    ) -> datafusion::error::Result<Arc<dyn TableSource>> {
+        match self.catalog.relation(name.table()) {
+            Some(traits) => Ok(Arc::new(LogicalTableSource::new(traits.schema))),
+            None => Err(DataFusionError::Plan(format!(
+                "{NOT_FOUND}no source, table or stream is called `{}`",
+                name.table()
+            ))),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        self.state.relation_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        None
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        names(self.state.scalar_functions())
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        names(self.state.higher_order_functions())
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        names(self.state.aggregate_functions())
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        names(self.state.window_functions())
+    }
+}

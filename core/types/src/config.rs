@@ -1,0 +1,173 @@
+//! The configuration of a database and its JSON form.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result, code};
+
+/// How a call waits for the executor's token or for rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitStrategy {
+    /// Spin until it is time: lowest latency, a whole core.
+    Spin,
+    /// Spin so many times, then give the core away and sleep.
+    SpinYield(u32),
+    /// Sleep at once: lowest use of the processor.
+    Park,
+}
+
+impl Default for WaitStrategy {
+    fn default() -> Self {
+        Self::SpinYield(100)
+    }
+}
+
+/// What a full queue does with a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backpressure {
+    /// Wait for room up to `push_timeout_ms`, then refuse.
+    #[default]
+    Block,
+    /// Make room by forgetting the oldest rows, and count them.
+    DropOldest,
+    /// Refuse at once.
+    Reject,
+}
+
+/// Settings of a database. `Config::default()` is an in-memory database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Directory of a durable database; `None` keeps everything in memory.
+    pub path: Option<PathBuf>,
+    /// Rows that a subscription's ring and a source's queue hold by default; a power of two.
+    pub buffer_size: usize,
+    /// Bytes that wait before `start()` until pushes are refused.
+    pub max_queued_bytes: usize,
+    /// Rows of its past that a source or an append-only stream keeps for queries, by default.
+    pub retain_history: usize,
+    /// How long a push waits for room before it answers that there is none.
+    pub push_timeout: Duration,
+    /// How calls wait.
+    pub wait_strategy: WaitStrategy,
+    /// Whether the contents of imported Arrow buffers (UTF-8, offsets) are checked.
+    pub validate_input: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: None,
+            buffer_size: 65_536,
+            max_queued_bytes: 256 << 20,
+            retain_history: 65_536,
+            push_timeout: Duration::from_secs(30),
+            wait_strategy: WaitStrategy::default(),
+            validate_input: true,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the JSON form, in which every key is optional:
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `path` | string; `":memory:"` or absent keeps everything in memory |
+    /// | `buffer_size` | rows, a power of two |
+    /// | `max_queued_bytes` | bytes |
+    /// | `retain_history` | rows |
+    /// | `push_timeout_ms` | milliseconds |
+    /// | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
+    /// | `validate_input` | `"full"` or `"trusted"` |
+    ///
+    /// Unknown keys and values are errors that name them.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let raw: RawConfig = serde_json::from_str(json).map_err(|error| {
+            Error::new(code::CONFIG, format!("the configuration cannot be read: {error}"))
+        })?;
+        let defaults = Self::default();
+        let config = Self {
+            path: raw.path.filter(|path| path != ":memory:" && !path.is_empty()).map(PathBuf::from),
+            buffer_size: raw.buffer_size.unwrap_or(defaults.buffer_size),
+            max_queued_bytes: raw.max_queued_bytes.unwrap_or(defaults.max_queued_bytes),
+            retain_history: raw.retain_history.unwrap_or(defaults.retain_history),
+            push_timeout: raw
+                .push_timeout_ms
+                .map_or(defaults.push_timeout, Duration::from_millis),
+            wait_strategy: raw
+                .wait_strategy
+                .as_deref()
+                .map_or(Ok(defaults.wait_strategy), parse_wait_strategy)?,
+            validate_input: match raw.validate_input.as_deref() {
+                None | Some("full") => true,
+                Some("trusted") => false,
+                Some(other) => {
+                    return Err(invalid("validate_input", other, "use \"full\" or \"trusted\""));
+                }
+            },
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks the values against each other.
+    pub fn validate(&self) -> Result<()> {
+        if !self.buffer_size.is_power_of_two() {
+            return Err(invalid("buffer_size", self.buffer_size, "use a power of two"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    path: Option<String>,
+    buffer_size: Option<usize>,
+    max_queued_bytes: Option<usize>,
+    retain_history: Option<usize>,
+    push_timeout_ms: Option<u64>,
+    wait_strategy: Option<String>,
+    validate_input: Option<String>,
+}
+
+fn parse_wait_strategy(text: &str) -> Result<WaitStrategy> {
+    let count = text.strip_prefix("spin_yield(").and_then(|rest| rest.strip_suffix(')'));
+    match (text, count.map(str::parse)) {
+        ("spin", _) => Ok(WaitStrategy::Spin),
+        ("spin_yield", _) => Ok(WaitStrategy::default()),
+        ("park", _) => Ok(WaitStrategy::Park),
+        (_, Some(Ok(spins))) => Ok(WaitStrategy::SpinYield(spins)),
+        _ => Err(invalid("wait_strategy", text, "use spin, spin_yield, spin_yield(N) or park")),
+    }
+}
+
+fn invalid(key: &str, value: impl std::fmt::Display, remedy: &str) -> Error {
+    Error::new(code::CONFIG, format!("configuration key `{key}` cannot be `{value}`: {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_object_is_the_default() {
+        assert_eq!(Config::from_json("{}").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (json, part) in [
+            ("{\"bufer_size\": 1}", "bufer_size"),
+            ("{\"buffer_size\": 1000}", "power of two"),
+            ("{\"wait_strategy\": \"nap\"}", "nap"),
+            ("[", "cannot be read"),
+        ] {
+            let error = Config::from_json(json).unwrap_err();
+            assert_eq!(error.kind().status(), 100);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

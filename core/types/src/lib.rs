@@ -1,0 +1,27 @@
+//! The vocabulary that every layer of Laminar shares: errors, configuration, time and the batch
+//! type. Nothing here does I/O, owns a thread or knows DataFusion.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`error`] | [`Error`], its [`ErrorKind`] (the status of the C ABI) and the table of `LDB-NNNN` codes |
+//! | [`delta`] | [`Delta`]: a `RecordBatch` with weights, the value that flows on every edge |
+//! | [`time`] | event-time columns, [`Watermark`] and the exclusive [`Frontier`] |
+//! | [`outside`] | host code put off until the token has been given back |
+//! | [`config`] | [`Config`] of a database, its defaults and its JSON form |
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod delta;
+pub mod error;
+pub mod outside;
+pub mod time;
+
+pub use config::{Backpressure, Config, WaitStrategy};
+pub use delta::{Delta, Weights};
+pub use error::{Code, Error, ErrorKind, Position, Result, code};
+pub use time::{Frontier, TimeUnit, Watermark};
+
+/// Counts the changes of a database: every push, watermark call, timer and DDL statement is one
+/// epoch, and everything downstream of it changes at its end.
+pub type Epoch = u64;

@@ -1,0 +1,141 @@
+//! The callback of `laminar_on_ready`, with the host's data.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use laminar_types::outside;
+
+type Callback = unsafe extern "C" fn(userdata: *mut c_void);
+
+/// A callback and its userdata. With the last clone `drop(userdata)` is called, once and never
+/// under the token.
+#[derive(Clone)]
+pub(crate) struct Waker(Arc<Inner>);
+
+struct Inner {
+    callback: Option<Callback>,
+    userdata: Userdata,
+    armed: AtomicBool,
+}
+
+struct Userdata {
+    pointer: *mut c_void,
+    drop: Option<Callback>,
+}
+
+// SAFETY: the header demands that both functions can be called from any thread.
+unsafe impl Send for Userdata {}
+// SAFETY: as above; the pointer is only handed on.
+unsafe impl Sync for Userdata {}
+
+impl Waker {
+    pub(crate) fn new(
+        callback: Option<Callback>,
+        pointer: *mut c_void,
+        drop: Option<Callback>,
+    ) -> Self {
+        let userdata = Userdata { pointer, drop };
+        Self(Arc::new(Inner {
+            callback,
+            userdata,
+            armed: AtomicBool::new(true),
+        }))
+    }
+
+    /// Calls the callback, unless disarmed.
+    pub(crate) fn wake(&self) {
+        // A free from inside the callback must not drop the userdata before its end.
+        let inner = Arc::clone(&self.0);
+        if let (Some(callback), true) = (inner.callback, inner.armed.load(Ordering::Acquire)) {
+            // SAFETY: the host gave both for each other, and `drop` has not been called.
+            unsafe { callback(inner.userdata.pointer) };
+        }
+    }
+
+    /// Lets no further call start.
+    pub(crate) fn disarm(&self) {
+        self.0.armed.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_armed(&self) -> bool {
+        self.0.armed.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Userdata {
+    fn drop(&mut self) {
+        let Some(drop) = self.drop else { return };
+        let userdata = Userdata {
+            pointer: self.pointer,
+            drop: None,
+        };
+        // SAFETY: the host gave both for each other; this runs once.
+        outside::run(move || unsafe { drop(userdata.pointer) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counts {
+        calls: AtomicU32,
+        drops: AtomicU32,
+    }
+
+    impl Counts {
+        fn get(&self) -> (u32, u32) {
+            (
+                self.calls.load(Ordering::Relaxed),
+                self.drops.load(Ordering::Relaxed),
+            )
+        }
+    }
+
+    unsafe extern "C" fn called(userdata: *mut c_void) {
+        // SAFETY: the tests pass a `Counts`.
+        unsafe { &*userdata.cast::<Counts>() }
+            .calls
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    unsafe extern "C" fn dropped(userdata: *mut c_void) {
+        // SAFETY: the tests pass a `Counts`.
+        unsafe { &*userdata.cast::<Counts>() }
+            .drops
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn waker(counts: &Counts) -> Waker {
+        let userdata = std::ptr::from_ref(counts).cast_mut().cast();
+        Waker::new(Some(called), userdata, Some(dropped))
+    }
+
+    #[test]
+    fn userdata_is_dropped_once_with_the_last_clone() {
+        let counts = Counts::default();
+        let first = waker(&counts);
+        let second = first.clone();
+        first.wake();
+        drop(first);
+        assert_eq!(counts.get(), (1, 0));
+        second.disarm();
+        second.wake();
+        drop(second);
+        assert_eq!(counts.get(), (1, 1));
+    }
+
+    #[test]
+    fn userdata_is_not_dropped_under_the_token() {
+        let counts = Counts::default();
+        let token = outside::enter();
+        drop(waker(&counts));
+        assert_eq!(counts.get(), (0, 0));
+        drop(token);
+        assert_eq!(counts.get(), (0, 1));
+    }
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Builds and runs each consumer project against a copy of the staged tree, elsewhere: a package
+# that knows where it was built would fail here.
+#
+# LAMINAR_DIST is the staged tree (default: laminar-dist in Cargo's target directory).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+stage=${LAMINAR_DIST:-$target/laminar-dist}
+work=$target/laminar-tests/consumers
+prefix="$work/a place elsewhere"
+
+passed=0
+failed=0
+
+# try NAME COMMAND...: runs it quietly, and shows what it said if it failed.
+try() {
+    local name=$1 log
+    shift
+    log=$work/$name.log
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok     $name: $(grep -h 'the answer is' "$log" | tail -1)"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+        tail -40 "$log"
+    fi
+}
+
+cmake_project() {
+    cmake -S "$here/$1" -B "$work/build-$1" -DCMAKE_PREFIX_PATH="$prefix" "${@:2}"
+    cmake --build "$work/build-$1"
+    (cd "$work/build-$1" && ctest --verbose)
+}
+
+pkgconfig_project() {
+    # A copy of its own: a Makefile cannot say a path with a space in it.
+    mkdir -p "$work/build-pkgconfig"
+    rm -rf "$work/pkgconfig-prefix"
+    cp -al "$stage" "$work/pkgconfig-prefix" 2>/dev/null || cp -a "$stage" "$work/pkgconfig-prefix"
+    export PKG_CONFIG_PATH=$work/pkgconfig-prefix/lib/pkgconfig
+    [[ $(pkg-config --modversion laminar) == "$(version)" ]]
+    [[ $(pkg-config --variable=libdir laminar) == "$work/pkgconfig-prefix/"* ]]
+    make -B -C "$here/pkgconfig" BUILD="$work/build-pkgconfig" check
+}
+
+version() {
+    sed -n 's/^#define LAMINAR_VERSION "\(.*\)"$/\1/p' "$stage/include/laminar.h"
+}
+
+refuses_other_versions() {
+    local asked
+    for asked in 0.2 1.0 0.1.9; do
+        mkdir -p "$work/build-version"
+        cat >"$work/build-version/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.16)
+project(asks LANGUAGES C)
+find_package(laminar $asked REQUIRED)
+END
+        rm -rf "$work/build-version/out"
+        if cmake -S "$work/build-version" -B "$work/build-version/out" \
+            -DCMAKE_PREFIX_PATH="$prefix"; then
+            echo "version $(version) was accepted as $asked"
+            return 1
+        fi
+    done
+    echo "(refused) the answer is no"
+}
+
+names_no_place() {
+    local hits
+    hits=$(grep -rIl -e "$root" -e "$target" "$stage/include" "$stage/lib/cmake" \
+        "$stage/lib/pkgconfig" || true)
+    [[ -z $hits ]] || { echo "these name the place they were built in: $hits"; return 1; }
+    echo "(clean) the answer is nowhere"
+}
+
+rm -rf "$work"
+mkdir -p "$work"
+cp -al "$stage" "$prefix" 2>/dev/null || cp -a "$stage" "$prefix"
+try cmake cmake_project cmake
+try pkgconfig pkgconfig_project
+try static cmake_project static
+try fetchcontent env CARGO_TARGET_DIR="$target" bash -c "
+    cmake -S '$here/fetchcontent' -B '$work/build-fetch' -DLAMINAR_SOURCE='$root' &&
+    cmake --build '$work/build-fetch' && cd '$work/build-fetch' && ctest --verbose &&
+    cmake --install . --prefix '$work/installed' && test -L '$work/installed/lib/liblaminar.so' &&
+    test -f '$work/installed/lib/cmake/laminar/laminarConfig.cmake'"
+try version refuses_other_versions
+try relocatable names_no_place
+rm -rf "$prefix" "$work/pkgconfig-prefix"
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]

@@ -1,0 +1,3 @@
+//! Tests of the engine through the API of `laminar-db`.
+
+mod smoke;
