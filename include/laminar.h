@@ -230,7 +230,7 @@ struct ArrowArrayStream {
 /**
  * The version as one number that grows with every release: `major * 10000 + minor * 100 + patch`.
  */
-#define LAMINAR_VERSION_NUMBER 100
+#define LAMINAR_VERSION_NUMBER (((LAMINAR_VERSION_MAJOR * 10000) + (LAMINAR_VERSION_MINOR * 100)) + LAMINAR_VERSION_PATCH)
 
 /**
  * The version of the binary interface. A library whose `laminar_abi_version()` differs from the
@@ -442,175 +442,89 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a row appender. Its rows go through the given producer and count for its watermark.
+ * The version of the library that runs, for example `"0.1.0"`; compare with `LAMINAR_VERSION`.
  *
- * A row is built by setting its columns in any order, the last value set counting, and ended by
- * `laminar_append_row`. When setting a value or ending a row fails, the values of that row are
- * forgotten and the next value begins a new row; rows that were ended before stay.
- *
- * @param source the producer; the appender holds what it needs of it
- * @param[out] out the appender, to be freed with `laminar_appender_free`
- * @param[out] error optional
- * @return `LAMINAR_OK`, or an error
+ * @return a static string, never NULL
  */
-laminar_status laminar_appender_open(const laminar_source *source,
-                                     laminar_appender **out,
-                                     laminar_error **error);
+const char *laminar_version(void);
 
 /**
- * Sets a column of the current row to NULL.
- *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
- *   column, when there is no such column or it is NOT NULL
+ * The version of the library that runs as one number: `major * 10000 + minor * 100 + patch`.
  */
-laminar_status laminar_append_null(laminar_appender *appender,
-                                   size_t column,
-                                   laminar_error **error);
+uint32_t laminar_version_number(void);
 
 /**
- * Sets a column of type boolean.
- *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param value the value
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
- *   column, when there is no such column or it has another type
+ * The version of the library's binary interface; compare with `LAMINAR_ABI_VERSION` after loading
+ * the library at run time.
  */
-laminar_status laminar_append_bool(laminar_appender *appender,
-                                   size_t column,
-                                   bool value,
-                                   laminar_error **error);
+uint32_t laminar_abi_version(void);
 
 /**
- * Sets a column of any integer, date, time, timestamp or duration type, in the column's own unit
- * (a date32 counts days, a timestamp in milliseconds counts milliseconds since 1970 UTC); also of
- * a floating-point or decimal type that holds the value exactly.
+ * Version, profile, compiler and main dependencies, for example
+ * `"laminar 0.1.0 (profile release, rustc 1.95.0, datafusion 55.2.0, arrow 59.3.2)"`. For people
+ * and bug reports: its form may change.
  *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param value the value
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
- *   column, when there is no such column, it has another type, or the value does not fit
+ * @return a static string, never NULL
  */
-laminar_status laminar_append_int64(laminar_appender *appender,
-                                    size_t column,
-                                    int64_t value,
-                                    laminar_error **error);
+const char *laminar_build_info(void);
 
 /**
- * Sets a column as `laminar_append_int64` does, from a value without sign.
+ * The name of a status without its `LAMINAR_` prefix, for example `"AGAIN"` or
+ * `"SCHEMA_MISMATCH"`.
  *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param value the value
- * @param[out] error optional
- * @return as for `laminar_append_int64`
+ * @param status any number
+ * @return a static string; `"UNKNOWN"` for a number that is no status. Never NULL.
  */
-laminar_status laminar_append_uint64(laminar_appender *appender,
-                                     size_t column,
-                                     uint64_t value,
-                                     laminar_error **error);
+const char *laminar_status_name(laminar_status status);
 
 /**
- * Sets a column of a floating-point type; for a narrower one than double the value is rounded.
+ * The status of an error: the same number that the failed call returned.
  *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param value the value
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
- *   column, when there is no such column, it has another type, or a finite value would become
- *   infinite
+ * @param error may be NULL
+ * @return the status; `LAMINAR_OK` for NULL
  */
-laminar_status laminar_append_double(laminar_appender *appender,
-                                     size_t column,
-                                     double value,
-                                     laminar_error **error);
+laminar_status laminar_error_status(const laminar_error *error);
 
 /**
- * Sets a column of a text type, or of a decimal type from its digits (for example `"-12.50"`).
+ * The full text: code, what was wrong, what to do, and the position in the SQL text, for example
+ * `"LDB-2001: no source, table or stream is named `trades` (line 1, column 15)"`.
  *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param value UTF-8, copied; it needs no NUL at its end and may contain some; may be NULL when
- *   `length` is 0
- * @param length bytes of the value
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
- *   column, when there is no such column, it has another type, the text is not UTF-8, or the
- *   decimal does not fit
+ * @param error may be NULL
+ * @return UTF-8, valid until the error is freed; `""` for NULL, never NULL
  */
-laminar_status laminar_append_string(laminar_appender *appender,
-                                     size_t column,
-                                     const char *value,
-                                     size_t length,
-                                     laminar_error **error);
+const char *laminar_error_message(const laminar_error *error);
 
 /**
- * Sets a column of a binary type.
+ * The stable code of the error, for example `"LDB-2001"`. It is finer than the status and never
+ * changes its meaning.
  *
- * @param appender the appender; exclusive
- * @param column index of the column in the source's schema, from 0
- * @param value copied; may be NULL when `length` is 0
- * @param length bytes of the value
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
- *   column, when there is no such column, it has another type, or the length is not its width
+ * @param error may be NULL
+ * @return ASCII, valid until the error is freed; `""` for NULL, never NULL
  */
-laminar_status laminar_append_binary(laminar_appender *appender,
-                                     size_t column,
-                                     const uint8_t *value,
-                                     size_t length,
-                                     laminar_error **error);
+const char *laminar_error_code(const laminar_error *error);
 
 /**
- * Ends the current row. Columns that were not set are NULL.
+ * The line of the SQL text that the error is about, counted from 1.
  *
- * @param appender the appender; exclusive
- * @param[out] error optional
- * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED` when a NOT NULL column was
- *   not set: its message names the column, and the row is forgotten
+ * @param error may be NULL
+ * @return the line; 0 when the error has no place in SQL text, and for NULL
  */
-laminar_status laminar_append_row(laminar_appender *appender, laminar_error **error);
+uint64_t laminar_error_line(const laminar_error *error);
 
 /**
- * Rows that were ended and not flushed yet.
+ * The column in that line, in characters counted from 1.
  *
- * @param appender may be NULL
- * @return rows; 0 for NULL
+ * @param error may be NULL
+ * @return the column; 0 when the error has no place in SQL text, and for NULL
  */
-size_t laminar_appender_rows(const laminar_appender *appender);
+uint64_t laminar_error_column(const laminar_error *error);
 
 /**
- * Pushes the rows that were ended as one epoch, as `laminar_push` does. A row that was begun
- * stays. Without rows it does nothing.
+ * Frees an error and the texts that it handed out.
  *
- * @param appender the appender; exclusive
- * @param[out] error optional
- * @return `LAMINAR_OK`; `LAMINAR_AGAIN` (no room in time) and `LAMINAR_BUSY`, which keep the rows
- *   for another flush; or an error as for `laminar_push`, which drops them
+ * @param error may be NULL, which does nothing
  */
-laminar_status laminar_appender_flush(laminar_appender *appender, laminar_error **error);
-
-/**
- * Forgets the rows that were not flushed, and the row that was begun.
- *
- * @param appender exclusive; may be NULL, which does nothing, as does a call while another
- *   thread is in an exclusive one
- */
-void laminar_appender_reset(laminar_appender *appender);
-
-/**
- * Frees an appender. Rows that were not flushed are forgotten.
- *
- * @param appender may be NULL, which does nothing
- */
-void laminar_appender_free(laminar_appender *appender);
+void laminar_error_free(laminar_error *error);
 
 /**
  * Opens a database.
@@ -699,55 +613,6 @@ laminar_status laminar_explain(const laminar_db *db,
  * @param text may be NULL, which does nothing
  */
 void laminar_string_free(char *text);
-
-/**
- * The status of an error: the same number that the failed call returned.
- *
- * @param error may be NULL
- * @return the status; `LAMINAR_OK` for NULL
- */
-laminar_status laminar_error_status(const laminar_error *error);
-
-/**
- * The full text: code, what was wrong, what to do, and the position in the SQL text, for example
- * `"LDB-2001: no source, table or stream is named `trades` (line 1, column 15)"`.
- *
- * @param error may be NULL
- * @return UTF-8, valid until the error is freed; `""` for NULL, never NULL
- */
-const char *laminar_error_message(const laminar_error *error);
-
-/**
- * The stable code of the error, for example `"LDB-2001"`. It is finer than the status and never
- * changes its meaning.
- *
- * @param error may be NULL
- * @return ASCII, valid until the error is freed; `""` for NULL, never NULL
- */
-const char *laminar_error_code(const laminar_error *error);
-
-/**
- * The line of the SQL text that the error is about, counted from 1.
- *
- * @param error may be NULL
- * @return the line; 0 when the error has no place in SQL text, and for NULL
- */
-uint64_t laminar_error_line(const laminar_error *error);
-
-/**
- * The column in that line, in characters counted from 1.
- *
- * @param error may be NULL
- * @return the column; 0 when the error has no place in SQL text, and for NULL
- */
-uint64_t laminar_error_column(const laminar_error *error);
-
-/**
- * Frees an error and the texts that it handed out.
- *
- * @param error may be NULL, which does nothing
- */
-void laminar_error_free(laminar_error *error);
 
 /**
  * Runs a query and reads its rows batch by batch.
@@ -979,13 +844,175 @@ laminar_status laminar_insert_stream(const laminar_db *db,
 laminar_status laminar_watermark(laminar_source *source, int64_t ts_ms, laminar_error **error);
 
 /**
- * The name of a status without its `LAMINAR_` prefix, for example `"AGAIN"` or
- * `"SCHEMA_MISMATCH"`.
+ * Makes a row appender. Its rows go through the given producer and count for its watermark.
  *
- * @param status any number
- * @return a static string; `"UNKNOWN"` for a number that is no status. Never NULL.
+ * A row is built by setting its columns in any order, the last value set counting, and ended by
+ * `laminar_append_row`. When setting a value or ending a row fails, the values of that row are
+ * forgotten and the next value begins a new row; rows that were ended before stay.
+ *
+ * @param source the producer; the appender holds what it needs of it
+ * @param[out] out the appender, to be freed with `laminar_appender_free`
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, or an error
  */
-const char *laminar_status_name(laminar_status status);
+laminar_status laminar_appender_open(const laminar_source *source,
+                                     laminar_appender **out,
+                                     laminar_error **error);
+
+/**
+ * Sets a column of the current row to NULL.
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+ *   column, when there is no such column or it is NOT NULL
+ */
+laminar_status laminar_append_null(laminar_appender *appender,
+                                   size_t column,
+                                   laminar_error **error);
+
+/**
+ * Sets a column of type boolean.
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param value the value
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+ *   column, when there is no such column or it has another type
+ */
+laminar_status laminar_append_bool(laminar_appender *appender,
+                                   size_t column,
+                                   bool value,
+                                   laminar_error **error);
+
+/**
+ * Sets a column of any integer, date, time, timestamp or duration type, in the column's own unit
+ * (a date32 counts days, a timestamp in milliseconds counts milliseconds since 1970 UTC); also of
+ * a floating-point or decimal type that holds the value exactly.
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param value the value
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+ *   column, when there is no such column, it has another type, or the value does not fit
+ */
+laminar_status laminar_append_int64(laminar_appender *appender,
+                                    size_t column,
+                                    int64_t value,
+                                    laminar_error **error);
+
+/**
+ * Sets a column as `laminar_append_int64` does, from a value without sign.
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param value the value
+ * @param[out] error optional
+ * @return as for `laminar_append_int64`
+ */
+laminar_status laminar_append_uint64(laminar_appender *appender,
+                                     size_t column,
+                                     uint64_t value,
+                                     laminar_error **error);
+
+/**
+ * Sets a column of a floating-point type; for a narrower one than double the value is rounded.
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param value the value
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+ *   column, when there is no such column, it has another type, or a finite value would become
+ *   infinite
+ */
+laminar_status laminar_append_double(laminar_appender *appender,
+                                     size_t column,
+                                     double value,
+                                     laminar_error **error);
+
+/**
+ * Sets a column of a text type, or of a decimal type from its digits (for example `"-12.50"`).
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param value UTF-8, copied; it needs no NUL at its end and may contain some; may be NULL when
+ *   `length` is 0
+ * @param length bytes of the value
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+ *   column, when there is no such column, it has another type, the text is not UTF-8, or the
+ *   decimal does not fit
+ */
+laminar_status laminar_append_string(laminar_appender *appender,
+                                     size_t column,
+                                     const char *value,
+                                     size_t length,
+                                     laminar_error **error);
+
+/**
+ * Sets a column of a binary type.
+ *
+ * @param appender the appender; exclusive
+ * @param column index of the column in the source's schema, from 0
+ * @param value copied; may be NULL when `length` is 0
+ * @param length bytes of the value
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+ *   column, when there is no such column, it has another type, or the length is not its width
+ */
+laminar_status laminar_append_binary(laminar_appender *appender,
+                                     size_t column,
+                                     const uint8_t *value,
+                                     size_t length,
+                                     laminar_error **error);
+
+/**
+ * Ends the current row. Columns that were not set are NULL.
+ *
+ * @param appender the appender; exclusive
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED` when a NOT NULL column was
+ *   not set: its message names the column, and the row is forgotten
+ */
+laminar_status laminar_append_row(laminar_appender *appender, laminar_error **error);
+
+/**
+ * Rows that were ended and not flushed yet.
+ *
+ * @param appender may be NULL
+ * @return rows; 0 for NULL
+ */
+size_t laminar_appender_rows(const laminar_appender *appender);
+
+/**
+ * Pushes the rows that were ended as one epoch, as `laminar_push` does. A row that was begun
+ * stays. Without rows it does nothing.
+ *
+ * @param appender the appender; exclusive
+ * @param[out] error optional
+ * @return `LAMINAR_OK`; `LAMINAR_AGAIN` (no room in time) and `LAMINAR_BUSY`, which keep the rows
+ *   for another flush; or an error as for `laminar_push`, which drops them
+ */
+laminar_status laminar_appender_flush(laminar_appender *appender, laminar_error **error);
+
+/**
+ * Forgets the rows that were not flushed, and the row that was begun.
+ *
+ * @param appender exclusive; may be NULL, which does nothing, as does a call while another
+ *   thread is in an exclusive one
+ */
+void laminar_appender_reset(laminar_appender *appender);
+
+/**
+ * Frees an appender. Rows that were not flushed are forgotten.
+ *
+ * @param appender may be NULL, which does nothing
+ */
+void laminar_appender_free(laminar_appender *appender);
 
 /**
  * Subscribes to the changes of a stream, sink or source by its name, or of a query.
@@ -994,7 +1021,9 @@ const char *laminar_status_name(laminar_status status);
  * @param name_or_query a name, or a SELECT
  * @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
  *   content, which a query does unless told otherwise and a name does not; `capacity` (number of
- *   rows) is the size of the ring that holds changes not yet polled
+ *   rows) is the size of the ring that holds changes not yet polled; `on_full` is `"tell"` (the
+ *   default: `LAMINAR_LAGGED` or `LAMINAR_RESET`), `"block"` (pushes into the sources behind it wait
+ *   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`
  * @param[out] out the subscription, to be freed with `laminar_subscription_free`
  * @param[out] error optional
  * @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,
@@ -1108,33 +1137,6 @@ laminar_status laminar_on_ready(const laminar_subscription *subscription,
  * @param subscription may be NULL, which does nothing
  */
 void laminar_subscription_free(laminar_subscription *subscription);
-
-/**
- * The version of the library that runs, for example `"0.1.0"`; compare with `LAMINAR_VERSION`.
- *
- * @return a static string, never NULL
- */
-const char *laminar_version(void);
-
-/**
- * The version of the library that runs as one number: `major * 10000 + minor * 100 + patch`.
- */
-uint32_t laminar_version_number(void);
-
-/**
- * The version of the library's binary interface; compare with `LAMINAR_ABI_VERSION` after loading
- * the library at run time.
- */
-uint32_t laminar_abi_version(void);
-
-/**
- * Version, profile, compiler and main dependencies, for example
- * `"laminar 0.1.0 (profile release, rustc 1.95.0, datafusion 55.2.0, arrow 59.3.2)"`. For people
- * and bug reports: its form may change.
- *
- * @return a static string, never NULL
- */
-const char *laminar_build_info(void);
 
 #ifdef __cplusplus
 }  // extern "C"

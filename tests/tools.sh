@@ -34,8 +34,8 @@ if ! command -v cargo >/dev/null && [[ -x $HOME/.cargo/bin/cargo ]]; then
     exit 1
 fi
 if ! command -v cargo >/dev/null; then
-    echo "Rust is missing: install rustup (the toolchain that rust-toolchain.toml names then comes" \
-        "by itself) and run this again." >&2
+    echo "Rust is missing: install rustup (the toolchain that rust-toolchain.toml names then" \
+        "comes by itself) and run this again." >&2
     exit 1
 fi
 

@@ -19,11 +19,12 @@ soname=$(basename "$(readlink "$LAMINAR_DIST/lib/liblaminar.so")")
 beside=$python_dir/python/laminardb
 stamp=$CARGO_TARGET_DIR/liblaminar.stamp
 real=$(readlink -f "$LAMINAR_DIST/lib/$soname")
-if [[ ! -e $beside/$soname || ! -e $stamp || $real -nt $stamp ]]; then
+now=$(stat -c '%n %s %y' "$real")
+if [[ ! -e $beside/$soname || ! -e $stamp || $(<"$stamp") != "$now" ]]; then
+    mkdir -p "$CARGO_TARGET_DIR"
     rm -f "$beside"/liblaminar.*
     strip --strip-debug -o "$beside/$soname" "$real"
-    mkdir -p "$CARGO_TARGET_DIR"
-    touch -r "$real" "$stamp"
+    echo "$now" >"$stamp"
 fi
 
 rm -rf "$out"

@@ -21,7 +21,7 @@ if [[ ! -f $tools/wanted || $(<"$tools/wanted") != "$wanted" ]]; then
     echo "$wanted" >"$tools/wanted"
 fi
 
-export PATH=$tools/bin:$PATH
+export PATH=$tools/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 wheels=$CARGO_TARGET_DIR/wheels
 "$python_dir/package.sh" "$wheels"
 
@@ -41,4 +41,5 @@ site=$("$fresh/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purel
 cd "$python_dir"
 "$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict -p laminardb
 "$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict tests/typed.py
-MYPY_CACHE_DIR=$CARGO_TARGET_DIR/mypy "$fresh/bin/python" -m mypy.stubtest laminardb._laminardb
+cd "$CARGO_TARGET_DIR" # where it may leave its cache
+"$fresh/bin/python" -m mypy.stubtest laminardb._laminardb

@@ -62,12 +62,7 @@ impl Plan {
             if target.fields().find(name).is_none() {
                 return Err(mismatch(format!("the source has no column `{name}`")));
             }
-            if given
-                .fields()
-                .iter()
-                .take(index)
-                .any(|other| other.name() == name)
-            {
+            if given.fields().iter().take(index).any(|other| other.name() == name) {
                 return Err(mismatch(format!("the column `{name}` is given twice")));
             }
         }
@@ -77,9 +72,7 @@ impl Plan {
                     Ok(Column::Missing)
                 } else {
                     let name = field.name();
-                    Err(mismatch(format!(
-                        "the column `{name}` is NOT NULL and was not given"
-                    )))
+                    Err(mismatch(format!("the column `{name}` is NOT NULL and was not given")))
                 };
             };
             match conversion(found.data_type(), field.data_type()) {
@@ -179,11 +172,7 @@ fn conversion(from: &DataType, to: &DataType) -> Option<Conversion> {
         (Decimal32(..) | Decimal64(..) | Decimal128(..) | Decimal256(..), _) => {
             let ((p1, s1), (p2, s2)) = (decimal::parts(from)?, decimal::parts(to)?);
             let digits = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
-            Some(if s2 >= s1 && digits(p2, s2) >= digits(p1, s1) {
-                Widen
-            } else {
-                Exact
-            })
+            Some(if s2 >= s1 && digits(p2, s2) >= digits(p1, s1) { Widen } else { Exact })
         }
         (List(from) | LargeList(from) | ListView(from) | LargeListView(from), _)
         | (FixedSizeList(from, _), List(_) | LargeList(_)) => match to {
@@ -194,19 +183,14 @@ fn conversion(from: &DataType, to: &DataType) -> Option<Conversion> {
         (Struct(from), Struct(to)) if from.len() == to.len() => {
             let pairs = from.iter().zip(to);
             pairs
-                .map(|(from, to)| {
-                    (from.name() == to.name())
-                        .then(|| lossless(from, to))
-                        .flatten()
-                })
+                .map(|(from, to)| (from.name() == to.name()).then(|| lossless(from, to)).flatten())
                 .try_fold(Widen, |most, one| Some(most.max(one?)))
         }
         (Map(from, _), Map(to, _)) => match (from.data_type(), to.data_type()) {
-            (Struct(from), Struct(to)) if from.len() == 2 && to.len() == 2 => {
-                from.iter().zip(to).try_fold(Widen, |most, (from, to)| {
-                    Some(most.max(lossless(from, to)?))
-                })
-            }
+            (Struct(from), Struct(to)) if from.len() == 2 && to.len() == 2 => from
+                .iter()
+                .zip(to)
+                .try_fold(Widen, |most, (from, to)| Some(most.max(lossless(from, to)?))),
             _ => None,
         },
         _ if from.is_integer() && to.is_integer() => widens(from, to).then_some(Widen),
@@ -234,10 +218,7 @@ fn widens(from: &DataType, to: &DataType) -> bool {
 
 fn convert(array: &ArrayRef, to: &DataType, exact: bool) -> Result<ArrayRef> {
     let cast = |array: &ArrayRef, to: &DataType| {
-        let options = CastOptions {
-            safe: false,
-            format_options: FormatOptions::default(),
-        };
+        let options = CastOptions { safe: false, format_options: FormatOptions::default() };
         cast_with_options(array, to, &options)
             .map_err(|error| Error::new(code::VALUE, error.to_string()))
     };
@@ -313,8 +294,7 @@ mod tests {
         let target = schema(&[("v", to, true)]);
         let rows = array.len();
         let plan = Plan::between(given, &target)?;
-        plan.apply(vec![array], &target, rows)
-            .map(|mut columns| columns.remove(0))
+        plan.apply(vec![array], &target, rows).map(|mut columns| columns.remove(0))
     }
 
     #[test]
@@ -324,27 +304,14 @@ mod tests {
             ("b", DataType::Utf8, true),
             ("c", DataType::Float64, true),
         ]);
-        let given = schema(&[
-            ("c", DataType::Float64, true),
-            ("a", DataType::Int32, false),
-        ]);
+        let given = schema(&[("c", DataType::Float64, true), ("a", DataType::Int32, false)]);
         let plan = Plan::between(given, &target).unwrap();
-        let Plan::Columns { columns, .. } = &plan else {
-            panic!("not the same")
-        };
-        let expected = [
-            Column::Convert {
-                from: 1,
-                exact: false,
-            },
-            Column::Missing,
-            Column::Take(0),
-        ];
+        let Plan::Columns { columns, .. } = &plan else { panic!("not the same") };
+        let expected =
+            [Column::Convert { from: 1, exact: false }, Column::Missing, Column::Take(0)];
         assert_eq!(*columns, expected);
-        let arrays: Vec<ArrayRef> = vec![
-            Arc::new(Float64Array::from(vec![0.5])),
-            Arc::new(Int32Array::from(vec![7])),
-        ];
+        let arrays: Vec<ArrayRef> =
+            vec![Arc::new(Float64Array::from(vec![0.5])), Arc::new(Int32Array::from(vec![7]))];
         let made = plan.apply(arrays, &target, 1).unwrap();
         assert_eq!(made[0].as_ref(), &Int64Array::from(vec![7]) as &dyn Array);
         assert_eq!(made[1].null_count(), 1);
@@ -355,18 +322,9 @@ mod tests {
         let target = schema(&[("a", DataType::Int64, false), ("b", DataType::Utf8, true)]);
         for (given, part) in [
             (vec![("x", DataType::Int64, true)], "no column `x`"),
-            (
-                vec![("b", DataType::Utf8, true)],
-                "`a` is NOT NULL and was not given",
-            ),
-            (
-                vec![("a", DataType::Utf8, true)],
-                "`a` has the type Int64, and Utf8 was given",
-            ),
-            (
-                vec![("a", DataType::UInt64, true)],
-                "`a` has the type Int64, and UInt64",
-            ),
+            (vec![("b", DataType::Utf8, true)], "`a` is NOT NULL and was not given"),
+            (vec![("a", DataType::Utf8, true)], "`a` has the type Int64, and Utf8 was given"),
+            (vec![("a", DataType::UInt64, true)], "`a` has the type Int64, and UInt64"),
             (
                 vec![("a", DataType::Int64, true), ("a", DataType::Int64, true)],
                 "`a` is given twice",
@@ -382,20 +340,11 @@ mod tests {
     fn kinds_of_text_and_dictionaries_are_taken() {
         let view: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "b"]));
         let plain = one(view, DataType::Utf8).unwrap();
-        assert_eq!(
-            plain.as_ref(),
-            &StringArray::from(vec!["a", "b"]) as &dyn Array
-        );
-        let words: ArrayRef = Arc::new(
-            ["x", "y", "x"]
-                .into_iter()
-                .collect::<DictionaryArray<Int32Type>>(),
-        );
+        assert_eq!(plain.as_ref(), &StringArray::from(vec!["a", "b"]) as &dyn Array);
+        let words: ArrayRef =
+            Arc::new(["x", "y", "x"].into_iter().collect::<DictionaryArray<Int32Type>>());
         let plain = one(words, DataType::Utf8View).unwrap();
-        assert_eq!(
-            plain.as_ref(),
-            &StringViewArray::from(vec!["x", "y", "x"]) as &dyn Array
-        );
+        assert_eq!(plain.as_ref(), &StringViewArray::from(vec!["x", "y", "x"]) as &dyn Array);
         let text: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
         assert!(one(text, DataType::Int64).is_err());
     }
@@ -409,28 +358,19 @@ mod tests {
         assert_eq!(made.as_ref(), &expected as &dyn Array);
         let lossy: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![0, 5_000_001]));
         let error = one(lossy, millis).unwrap_err();
-        assert!(
-            error.message().contains("column `v`: the value of row 1"),
-            "{error}"
-        );
+        assert!(error.message().contains("column `v`: the value of row 1"), "{error}");
         // A zone is relabelled: the instant stays.
         let berlin: ArrayRef =
             Arc::new(TimestampMillisecondArray::from(vec![7]).with_timezone("+02:00"));
         let made = one(berlin, DataType::Timestamp(TimeUnit::Millisecond, None)).unwrap();
-        assert_eq!(
-            made.as_ref(),
-            &TimestampMillisecondArray::from(vec![7]) as &dyn Array
-        );
+        assert_eq!(made.as_ref(), &TimestampMillisecondArray::from(vec![7]) as &dyn Array);
     }
 
     #[test]
     fn integers_become_floats_when_exact() {
         let fits: ArrayRef = Arc::new(Int64Array::from(vec![Some(3), None]));
         let made = one(fits, DataType::Float64).unwrap();
-        assert_eq!(
-            made.as_ref(),
-            &Float64Array::from(vec![Some(3.0), None]) as &dyn Array
-        );
+        assert_eq!(made.as_ref(), &Float64Array::from(vec![Some(3.0), None]) as &dyn Array);
         let large: ArrayRef = Arc::new(Int64Array::from(vec![(1 << 53) + 1]));
         assert!(one(large, DataType::Float64).is_err());
     }

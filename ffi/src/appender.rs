@@ -55,10 +55,7 @@ pub unsafe extern "C" fn laminar_appender_open(
         let source = unsafe { handle::shared(source, INGESTION_ARGUMENT) }?;
         let producer = Arc::clone(&source);
         let rows = Rows::new(Arc::clone(producer.importer.schema()));
-        let shared = AppenderShared {
-            producer,
-            rows: AtomicUsize::new(0),
-        };
+        let shared = AppenderShared { producer, rows: AtomicUsize::new(0) };
         out.write(handle::new::<Appender>(shared, rows));
         Ok(Outcome::Ok)
     };
@@ -120,11 +117,7 @@ pub unsafe extern "C" fn laminar_append_int64(
     error: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe {
-        set(appender, error, |rows| {
-            rows.set_integer(column, value.into())
-        })
-    }
+    unsafe { set(appender, error, |rows| rows.set_integer(column, value.into())) }
 }
 
 /// Sets a column as `laminar_append_int64` does, from a value without sign.
@@ -142,11 +135,7 @@ pub unsafe extern "C" fn laminar_append_uint64(
     error: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe {
-        set(appender, error, |rows| {
-            rows.set_integer(column, value.into())
-        })
-    }
+    unsafe { set(appender, error, |rows| rows.set_integer(column, value.into())) }
 }
 
 /// Sets a column of a floating-point type; for a narrower one than double the value is rounded.
@@ -222,9 +211,7 @@ pub unsafe extern "C" fn laminar_append_binary(
     let value = unsafe { args::bytes(value, length, "value", INGESTION_ARGUMENT) };
     // SAFETY: as above.
     unsafe {
-        set(appender, error, |rows| {
-            rows.abandon_on_error(|rows| rows.set_binary(column, value?))
-        })
+        set(appender, error, |rows| rows.abandon_on_error(|rows| rows.set_binary(column, value?)))
     }
 }
 

@@ -49,10 +49,9 @@ pub(crate) unsafe fn bytes<'a>(
     match (data.is_null(), length) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(null(name, code)),
-        (false, length) if isize::try_from(length).is_err() => Err(Error::new(
-            code,
-            format!("the length {length} of `{name}` is more than can exist"),
-        )),
+        (false, length) if isize::try_from(length).is_err() => {
+            Err(Error::new(code, format!("the length {length} of `{name}` is more than can exist")))
+        }
         // SAFETY: not NULL, no longer than any object, and the caller vouches for the rest.
         (false, length) => Ok(unsafe { std::slice::from_raw_parts(data, length) }),
     }
@@ -63,19 +62,14 @@ pub(crate) fn utf8<'a>(bytes: &'a [u8], name: &str, code: Code) -> Result<&'a st
     std::str::from_utf8(bytes).map_err(|error| {
         Error::new(
             code,
-            format!(
-                "the argument `{name}` is not UTF-8: byte {} is wrong",
-                error.valid_up_to()
-            ),
+            format!("the argument `{name}` is not UTF-8: byte {} is wrong", error.valid_up_to()),
         )
     })
 }
 
 /// A text for C. A NUL inside, which C could not see behind, becomes U+FFFD.
 pub(crate) fn c_string(text: &str) -> CString {
-    CString::new(text)
-        .or_else(|_| CString::new(text.replace('\0', "\u{fffd}")))
-        .unwrap_or_default()
+    CString::new(text).or_else(|_| CString::new(text.replace('\0', "\u{fffd}"))).unwrap_or_default()
 }
 
 /// Where a call puts its result: nulled on entry, written at most once.
@@ -96,11 +90,7 @@ impl<T> Out<T> {
 
     /// Refuses a place that is NULL, before any work is done for it.
     pub(crate) fn required(self, name: &str, code: Code) -> Result<Self> {
-        if self.0.is_null() {
-            Err(null(name, code))
-        } else {
-            Ok(self)
-        }
+        if self.0.is_null() { Err(null(name, code)) } else { Ok(self) }
     }
 
     /// Hands the result over.
@@ -125,15 +115,8 @@ mod tests {
             let error = text(ptr::null(), "sql", QUERY_ARGUMENT).unwrap_err();
             assert_eq!(error.to_string(), "LDB-4001: the argument `sql` is NULL");
             let error = text(c"ab\xff".as_ptr(), "sql", QUERY_ARGUMENT).unwrap_err();
-            assert_eq!(
-                error.message(),
-                "the argument `sql` is not UTF-8: byte 2 is wrong"
-            );
-            assert!(
-                optional_text(ptr::null(), "sql", QUERY_ARGUMENT)
-                    .unwrap()
-                    .is_none()
-            );
+            assert_eq!(error.message(), "the argument `sql` is not UTF-8: byte 2 is wrong");
+            assert!(optional_text(ptr::null(), "sql", QUERY_ARGUMENT).unwrap().is_none());
             assert_eq!(bytes(ptr::null(), 0, "data", QUERY_ARGUMENT).unwrap(), b"");
             assert!(bytes(ptr::null(), 1, "data", QUERY_ARGUMENT).is_err());
             assert!(bytes(b"x".as_ptr(), usize::MAX, "data", QUERY_ARGUMENT).is_err());

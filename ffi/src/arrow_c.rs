@@ -132,10 +132,7 @@ impl Offered {
         }
         // SAFETY: as above.
         unsafe { (*slot.as_ptr()).release = None };
-        Ok(Self {
-            slot,
-            owner: Owner::new(array),
-        })
+        Ok(Self { slot, owner: Owner::new(array) })
     }
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
@@ -182,9 +179,7 @@ pub(crate) fn malformed(message: impl Into<String>) -> Error {
 impl<'a> Node<'a> {
     fn new(array: &'a ArrowArray, owner: &'a Arc<Owner>, depth: usize) -> Result<Self> {
         if depth > MAX_DEPTH {
-            return Err(malformed(format!(
-                "arrays nest deeper than {MAX_DEPTH} levels"
-            )));
+            return Err(malformed(format!("arrays nest deeper than {MAX_DEPTH} levels")));
         }
         let count = |value: i64, name: &str| {
             usize::try_from(value).map_err(|_| malformed(format!("the {name} is {value}")))
@@ -315,12 +310,7 @@ impl<'a> Node<'a> {
         let base = NonNull::new(self.pointer(index).cast_mut())
             .ok_or_else(|| malformed(format!("buffer {index} is missing (NULL)")))?;
         match start.checked_add(length).map(isize::try_from) {
-            Some(Ok(end))
-                if base
-                    .as_ptr()
-                    .addr()
-                    .checked_add(end.unsigned_abs())
-                    .is_some() => {}
+            Some(Ok(end)) if base.as_ptr().addr().checked_add(end.unsigned_abs()).is_some() => {}
             _ => return Err(malformed("offset and length are larger than memory")),
         }
         // SAFETY: the producer vouches for as many bytes as offset and length need, and the sum was
@@ -332,9 +322,7 @@ impl<'a> Node<'a> {
             Ok(unsafe { Buffer::from_custom_allocation(first, length, owner) })
         } else {
             // SAFETY: as above.
-            Ok(Buffer::from(unsafe {
-                std::slice::from_raw_parts(first.as_ptr(), length)
-            }))
+            Ok(Buffer::from(unsafe { std::slice::from_raw_parts(first.as_ptr(), length) }))
         }
     }
 }
@@ -380,9 +368,7 @@ impl<'a> CheckedSchema<'a> {
 /// `schema` is one by the C data interface.
 unsafe fn check_schema(schema: &ArrowSchema, depth: usize) -> Result<()> {
     if depth > MAX_DEPTH {
-        return Err(malformed(format!(
-            "the schema nests deeper than {MAX_DEPTH} levels"
-        )));
+        return Err(malformed(format!("the schema nests deeper than {MAX_DEPTH} levels")));
     }
     if schema.release.is_none() {
         return Err(malformed("the schema was released"));
@@ -407,9 +393,7 @@ unsafe fn check_schema(schema: &ArrowSchema, depth: usize) -> Result<()> {
         _ => 0,
     };
     if n_children < least {
-        return Err(malformed(format!(
-            "the format `{format}` needs {least} children"
-        )));
+        return Err(malformed(format!("the format `{format}` needs {least} children")));
     }
     if n_children > 0 && schema.children.is_null() {
         return Err(malformed("the table of the schema's children is NULL"));
@@ -436,10 +420,7 @@ unsafe fn check_schema(schema: &ArrowSchema, depth: usize) -> Result<()> {
 /// `out` may be written.
 pub(crate) unsafe fn write_schema(schema: &Schema, out: *mut ArrowSchema) -> Result<()> {
     let schema = FFI_ArrowSchema::try_from(schema).map_err(|error| {
-        Error::new(
-            code::INVALID_SCHEMA,
-            format!("the schema has no C form: {error}"),
-        )
+        Error::new(code::INVALID_SCHEMA, format!("the schema has no C form: {error}"))
     })?;
     // SAFETY: the caller vouches for the place; the two types have one layout.
     unsafe { ptr::write(out.cast::<FFI_ArrowSchema>(), schema) };

@@ -198,8 +198,5 @@ pub unsafe extern "C" fn laminar_string_free(text: *mut c_char) {
 
 /// How batches for a source named by the caller are imported.
 pub(crate) fn importer(db: &LaminarDB, source: &str) -> Result<Importer> {
-    Ok(Importer::new(
-        db.source_untyped(source)?.schema(),
-        db.config().validate_input,
-    ))
+    Ok(Importer::new(db.source_schema(source)?, db.config().validate_input))
 }

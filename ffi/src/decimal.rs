@@ -23,10 +23,7 @@ pub(crate) fn parse(text: &str, data_type: &DataType) -> Option<i256> {
         [b'+', rest @ ..] => (false, rest),
         all => (false, all),
     };
-    let point = digits
-        .iter()
-        .position(|&byte| byte == b'.')
-        .unwrap_or(digits.len());
+    let point = digits.iter().position(|&byte| byte == b'.').unwrap_or(digits.len());
     let (whole, fraction) = (&digits[..point], digits.get(point + 1..).unwrap_or(&[]));
     if whole.is_empty() && fraction.is_empty() {
         return None;
@@ -38,9 +35,7 @@ pub(crate) fn parse(text: &str, data_type: &DataType) -> Option<i256> {
     for (place, &byte) in (0_i64..).zip(whole.iter().chain(fraction)) {
         let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
         if place < kept {
-            value = value
-                .checked_mul(ten)?
-                .checked_add(i256::from_i128(digit))?;
+            value = value.checked_mul(ten)?.checked_add(i256::from_i128(digit))?;
         } else if digit != 0 {
             return None;
         }
@@ -52,11 +47,7 @@ pub(crate) fn parse(text: &str, data_type: &DataType) -> Option<i256> {
     if value >= ten.checked_pow(u32::from(precision))? {
         return None;
     }
-    if negative {
-        value.checked_neg()
-    } else {
-        Some(value)
-    }
+    if negative { value.checked_neg() } else { Some(value) }
 }
 
 /// Appends an unscaled value of a type with `width` bytes, in which it fits.

@@ -141,10 +141,7 @@ mod tests {
             assert_eq!(laminar_error_status(null), 0);
             assert_eq!(*laminar_error_code(null), 0);
             assert_eq!(*laminar_error_message(null), 0);
-            assert_eq!(
-                (laminar_error_line(null), laminar_error_column(null)),
-                (0, 0)
-            );
+            assert_eq!((laminar_error_line(null), laminar_error_column(null)), (0, 0));
             laminar_error_free(ptr::null_mut());
         }
     }

@@ -9,8 +9,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
+use arrow::array::types::ByteArrayType;
 use arrow::array::{
-    Array, ArrayData, ArrayRef, AsArray, BooleanBufferBuilder, RecordBatch,
+    Array, ArrayData, ArrayRef, AsArray, BooleanBufferBuilder, GenericByteArray, RecordBatch,
     downcast_primitive_array,
 };
 use arrow::buffer::{Buffer, NullBuffer};
@@ -29,16 +30,11 @@ impl Exporter {
     /// For batches whose columns are `schema` before they are made plain.
     pub(crate) fn new(schema: SchemaRef) -> Self {
         let fields = schema.fields();
-        if fields
-            .iter()
-            .all(|field| plain_type(field.data_type()).is_none())
-        {
+        if fields.iter().all(|field| plain_type(field.data_type()).is_none()) {
             return Self { schema };
         }
         let fields = fields.iter().map(plain_field).collect::<Vec<_>>();
-        Self {
-            schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())),
-        }
+        Self { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())) }
     }
 
     /// The columns as C sees them.
@@ -199,18 +195,20 @@ impl Exported {
         let nulls = array.nulls();
         downcast_primitive_array!(
             array => self.add_flat(array.len(), nulls, &[array.values().inner().as_ptr()]),
-            DataType::Utf8 => {
-                let array = array.as_string::<i32>();
-                let offsets = array.offsets().inner().inner().as_ptr();
-                self.add_flat(array.len(), nulls, &[offsets, array.values().as_ptr()])
-            }
-            DataType::Binary => {
-                let array = array.as_binary::<i32>();
-                let offsets = array.offsets().inner().inner().as_ptr();
-                self.add_flat(array.len(), nulls, &[offsets, array.values().as_ptr()])
-            }
+            DataType::Utf8 => self.add_bytes(array.as_string::<i32>()),
+            DataType::Binary => self.add_bytes(array.as_binary::<i32>()),
             _ => self.add_data(&array.to_data())
         )
+    }
+
+    fn add_bytes<T: ByteArrayType<Offset = i32>>(&mut self, array: &GenericByteArray<T>) -> usize {
+        // Some consumers take it that the offsets of an empty array begin at zero.
+        const ZERO: i32 = 0;
+        let offsets = match array.len() {
+            0 => ptr::from_ref(&ZERO).cast(),
+            _ => array.offsets().inner().inner().as_ptr(),
+        };
+        self.add_flat(array.len(), array.nulls(), &[offsets, array.values().as_ptr()])
     }
 
     /// An array whose buffers live in the batch's columns and begin at its first value.
@@ -223,11 +221,7 @@ impl Exported {
         let first = self.slots.len();
         let validity = nulls.map_or(ptr::null(), |nulls| self.bits(nulls, 0));
         self.slots.push(validity.cast_mut().cast());
-        self.slots.extend(
-            buffers
-                .iter()
-                .map(|buffer| buffer.cast_mut().cast::<c_void>()),
-        );
+        self.slots.extend(buffers.iter().map(|buffer| buffer.cast_mut().cast::<c_void>()));
         let mut node = node(length, nulls.map_or(0, NullBuffer::null_count), 0);
         (node.n_buffers, node.buffers) = (signed(1 + buffers.len()), place(first).cast());
         self.nodes.push(node);
@@ -236,12 +230,19 @@ impl Exported {
 
     /// Any array, with its buffers kept one by one.
     fn add_data(&mut self, data: &ArrayData) -> usize {
+        if data.is_empty() && (data.offset() > 0 || !data.buffers().is_empty()) {
+            // The same, for every kind of offsets.
+            return self.add_full_data(&ArrayData::new_empty(data.data_type()));
+        }
+        self.add_full_data(data)
+    }
+
+    fn add_full_data(&mut self, data: &ArrayData) -> usize {
         let mut this = node(data.len(), data.null_count(), data.offset());
         let first = self.slots.len();
         if !matches!(data.data_type(), DataType::Null | DataType::Union(..)) {
-            let validity = data
-                .nulls()
-                .map_or(ptr::null(), |nulls| self.bits(nulls, data.offset()));
+            let validity =
+                data.nulls().map_or(ptr::null(), |nulls| self.bits(nulls, data.offset()));
             self.slots.push(validity.cast_mut().cast());
         } else if matches!(data.data_type(), DataType::Null) {
             this.null_count = signed(data.len());
@@ -272,7 +273,7 @@ impl Exported {
     fn bits(&mut self, nulls: &NullBuffer, offset: usize) -> *const u8 {
         if nulls.offset() == offset {
             self.owners.push(nulls.buffer().clone());
-        } else if offset == 0 && nulls.offset() % 8 == 0 {
+        } else if offset == 0 && nulls.offset().is_multiple_of(8) {
             self.owners.push(nulls.buffer().slice(nulls.offset() / 8));
         } else {
             let mut bits = BooleanBufferBuilder::new(offset + nulls.len());

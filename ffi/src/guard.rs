@@ -59,14 +59,17 @@ pub(crate) fn value<T>(default: T, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A panic as an error. The payload is forgotten: its own drop could panic.
+/// A panic as an error.
 fn panicked(payload: Box<dyn Any + Send>) -> Error {
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    std::mem::forget(payload);
+    // A payload may panic when it is dropped; what that throws is forgotten.
+    if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(worse);
+    }
     Error::new(
         code::PANIC,
         format!("the library panicked: {text}; this is a defect, please report it"),
@@ -122,9 +125,7 @@ mod tests {
         unsafe {
             let status = call(&raw mut error, work);
             let text = (!error.is_null()).then(|| {
-                CStr::from_ptr(laminar_error_message(error))
-                    .to_string_lossy()
-                    .into_owned()
+                CStr::from_ptr(laminar_error_message(error)).to_string_lossy().into_owned()
             });
             laminar_error_free(error);
             (status, text)
@@ -134,14 +135,8 @@ mod tests {
     #[test]
     fn outcomes_write_no_error() {
         assert_eq!(run(|| Ok(Outcome::Ok)), (LAMINAR_OK, None));
-        assert_eq!(
-            run(|| Err(Error::new(code::FULL, "full"))),
-            (LAMINAR_AGAIN, None)
-        );
-        assert_eq!(
-            run(|| Err(Error::new(code::IN_USE, "busy"))),
-            (LAMINAR_BUSY, None)
-        );
+        assert_eq!(run(|| Err(Error::new(code::FULL, "full"))), (LAMINAR_AGAIN, None));
+        assert_eq!(run(|| Err(Error::new(code::IN_USE, "busy"))), (LAMINAR_BUSY, None));
     }
 
     #[test]
@@ -150,10 +145,7 @@ mod tests {
         assert_eq!((status, text.as_deref()), (400, Some("LDB-4002: no")));
         let (status, text) = run(|| panic!("at the {}", "disco"));
         assert_eq!(status, LAMINAR_INTERNAL_ERROR);
-        assert!(
-            text.unwrap()
-                .starts_with("LDB-9002: the library panicked: at the disco")
-        );
+        assert!(text.unwrap().starts_with("LDB-9002: the library panicked: at the disco"));
         let (_, text) = run(|| std::panic::panic_any(7));
         assert!(text.unwrap().contains("no message"));
         assert_eq!(value(3, || panic!("again")), 3);

@@ -66,9 +66,7 @@ pub(crate) unsafe fn shared<N: Noun>(pointer: *const N, code: Code) -> Result<Sh
     // SAFETY: handed through.
     let handle = unsafe { live(pointer, code) }?;
     // SAFETY: not freed, so the owner's count keeps it.
-    unsafe { handle.as_ref() }
-        .state
-        .fetch_add(ONE, Ordering::Relaxed);
+    unsafe { handle.as_ref() }.state.fetch_add(ONE, Ordering::Relaxed);
     Ok(Shared(handle))
 }
 
@@ -99,10 +97,7 @@ pub(crate) unsafe fn exclusive<N: Noun>(pointer: *mut N, code: Code) -> Result<E
 
 /// The error that is told as `LAMINAR_BUSY`.
 pub(crate) fn in_use(name: &str) -> Error {
-    Error::new(
-        code::IN_USE,
-        format!("the handle `{name}` is in an exclusive call already"),
-    )
+    Error::new(code::IN_USE, format!("the handle `{name}` is in an exclusive call already"))
 }
 
 /// Frees a handle: the owner's part of it. NULL does nothing. In a forked child it leaks.
@@ -139,9 +134,7 @@ unsafe fn live<N: Noun>(pointer: *const N, code: Code) -> Result<NonNull<Handle<
 /// Gives up a count, and the handle with the last one.
 fn leave<N: Noun>(handle: NonNull<Handle<N>>, count: usize) {
     // SAFETY: the count given up here has kept the handle until now.
-    let before = unsafe { handle.as_ref() }
-        .state
-        .fetch_sub(count, Ordering::AcqRel);
+    let before = unsafe { handle.as_ref() }.state.fetch_sub(count, Ordering::AcqRel);
     if before == count {
         // SAFETY: nobody counts any more; it was made by `Box::into_raw` in `new`.
         drop(unsafe { Box::from_raw(handle.as_ptr()) });
@@ -231,9 +224,7 @@ mod tests {
             drop(exclusive(raw, QUERY_ARGUMENT).unwrap());
             free(raw);
             free(std::ptr::null_mut::<Tool>());
-            let error = shared(std::ptr::null::<Tool>(), QUERY_ARGUMENT)
-                .err()
-                .unwrap();
+            let error = shared(std::ptr::null::<Tool>(), QUERY_ARGUMENT).err().unwrap();
             assert_eq!(error.to_string(), "LDB-4001: the argument `tool` is NULL");
         }
     }

@@ -102,14 +102,9 @@ pub(crate) fn import_rows(
         )));
     }
     root.expect(1, fields.len())?;
-    let window = Window {
-        offset: 0,
-        length: root.length,
-    };
+    let window = Window { offset: 0, length: root.length };
     if validity(&root, window, validate)?.is_some() {
-        return Err(malformed(
-            "the struct array has rows that are NULL as a whole",
-        ));
+        return Err(malformed("the struct array has rows that are NULL as a whole"));
     }
     let columns = import_fields(&root, window, fields, validate)?;
     Ok((root.length, columns))
@@ -145,13 +140,7 @@ fn import(
             )));
         }
     }
-    let import = Import {
-        node,
-        window,
-        start: window.start(node),
-        data_type,
-        validate,
-    };
+    let import = Import { node, window, start: window.start(node), data_type, validate };
     macro_rules! primitive {
         ($t:ty) => {
             import.primitive::<$t>()
@@ -207,10 +196,7 @@ fn import_fields(
     fields: &Fields,
     validate: bool,
 ) -> Result<Vec<ArrayRef>> {
-    let window = Window {
-        offset: window.start(node),
-        length: window.length,
-    };
+    let window = Window { offset: window.start(node), length: window.length };
     let child = |(index, field): (usize, &FieldRef)| {
         node.child(index)
             .and_then(|child| import(&child, window, field.data_type(), validate))
@@ -248,11 +234,7 @@ fn bits(node: &Node<'_>, buffer: usize, window: Window) -> Result<BooleanBuffer>
     let start = window.start(node);
     let shift = start % 8;
     let bytes = (shift + window.length).div_ceil(8);
-    Ok(BooleanBuffer::new(
-        node.bytes(buffer, start / 8, bytes)?,
-        shift,
-        window.length,
-    ))
+    Ok(BooleanBuffer::new(node.bytes(buffer, start / 8, bytes)?, shift, window.length))
 }
 
 /// What arrow-rs says of content that it refuses.
@@ -288,10 +270,7 @@ impl Import<'_, '_> {
     fn boolean(&self) -> Result<ArrayRef> {
         self.node.expect(2, 0)?;
         let nulls = self.validity()?;
-        Ok(Arc::new(BooleanArray::new(
-            bits(self.node, 1, self.window)?,
-            nulls,
-        )))
+        Ok(Arc::new(BooleanArray::new(bits(self.node, 1, self.window)?, nulls)))
     }
 
     fn primitive_array<T: ArrowPrimitiveType>(&self) -> Result<PrimitiveArray<T>> {
@@ -301,9 +280,7 @@ impl Import<'_, '_> {
     }
 
     fn primitive<T: ArrowPrimitiveType>(&self) -> Result<ArrayRef> {
-        let array = self
-            .primitive_array::<T>()?
-            .with_data_type(self.data_type.clone());
+        let array = self.primitive_array::<T>()?.with_data_type(self.data_type.clone());
         let array: ArrayRef = Arc::new(array);
         if self.validate {
             match self.data_type {
@@ -334,14 +311,10 @@ impl Import<'_, '_> {
         let offsets: ScalarBuffer<O> = self.node.values(1, self.start, self.length() + 1)?;
         let (first, last) = (offsets[0], offsets[self.length()]);
         let (Some(from), Some(to)) = (first.to_usize(), last.to_usize()) else {
-            return Err(malformed(format!(
-                "the offsets begin at {first:?} and end at {last:?}"
-            )));
+            return Err(malformed(format!("the offsets begin at {first:?} and end at {last:?}")));
         };
         if from > to {
-            return Err(malformed(format!(
-                "the offsets begin at {from} and end before, at {to}"
-            )));
+            return Err(malformed(format!("the offsets begin at {from} and end before, at {to}")));
         }
         if self.validate
             && let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1])
@@ -428,12 +401,7 @@ impl Import<'_, '_> {
         length: usize,
     ) -> Result<ArrayRef> {
         let child = self.node.child(index)?;
-        import(
-            &child,
-            Window { offset, length },
-            field.data_type(),
-            self.validate,
-        )
+        import(&child, Window { offset, length }, field.data_type(), self.validate)
     }
 
     fn list<O: OffsetSizeTrait>(&self, field: &FieldRef) -> Result<ArrayRef> {
@@ -488,10 +456,7 @@ impl Import<'_, '_> {
         };
         let keys = self.primitive_array::<K>()?;
         let dictionary = self.node.dictionary()?;
-        let window = Window {
-            offset: 0,
-            length: dictionary.length,
-        };
+        let window = Window { offset: 0, length: dictionary.length };
         let values = import(&dictionary, window, value_type, self.validate)?;
         // Keys are always checked: kernels look values up without checking again.
         DictionaryArray::try_new(keys, values)
@@ -505,10 +470,7 @@ impl Import<'_, '_> {
         };
         self.node.expect(0, 2)?;
         let (ends, values_node) = (self.node.child(0)?, self.node.child(1)?);
-        let window = Window {
-            offset: 0,
-            length: ends.length,
-        };
+        let window = Window { offset: 0, length: ends.length };
         let ends = Import {
             node: &ends,
             window,
@@ -573,18 +535,12 @@ impl CheckedBytes for str {
             return Ok(());
         }
         let text = std::str::from_utf8(values).map_err(|error| {
-            malformed(format!(
-                "the text is not UTF-8: byte {} is wrong",
-                error.valid_up_to()
-            ))
+            malformed(format!("the text is not UTF-8: byte {} is wrong", error.valid_up_to()))
         })?;
-        match offsets
-            .iter()
-            .position(|offset| !text.is_char_boundary(offset.as_usize()))
-        {
-            Some(row) => Err(malformed(format!(
-                "the text of value {row} begins inside a character"
-            ))),
+        match offsets.iter().position(|offset| !text.is_char_boundary(offset.as_usize())) {
+            Some(row) => {
+                Err(malformed(format!("the text of value {row} begins inside a character")))
+            }
             None => Ok(()),
         }
     }

@@ -58,10 +58,8 @@ pub unsafe extern "C" fn laminar_query_open(
         // SAFETY: as above.
         let sql = unsafe { args::text(sql, "sql", QUERY_ARGUMENT) }?;
         let query = db.query_blocking(sql)?;
-        let shared = QueryShared {
-            exporter: Exporter::new(query.schema()),
-            canceller: query.canceller(),
-        };
+        let shared =
+            QueryShared { exporter: Exporter::new(query.schema()), canceller: query.canceller() };
         out.write(handle::new::<Query>(shared, query));
         Ok(Outcome::Ok)
     };

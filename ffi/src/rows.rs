@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use arrow::array::types::{ByteArrayType, GenericBinaryType, GenericStringType};
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder,
-    FixedSizeBinaryArray, GenericByteArray, PrimitiveArray, RecordBatch, RecordBatchOptions,
-    downcast_primitive, new_null_array,
+    ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, FixedSizeBinaryArray,
+    GenericByteArray, PrimitiveArray, RecordBatch, RecordBatchOptions, downcast_primitive,
+    new_null_array,
 };
 use arrow::buffer::{Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, concat_batches};
@@ -32,17 +32,8 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new(schema: SchemaRef) -> Self {
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| Column::new(field))
-            .collect();
-        Self {
-            schema,
-            columns,
-            ended: 0,
-            refused: None,
-        }
+        let columns = schema.fields().iter().map(|field| Column::new(field)).collect();
+        Self { schema, columns, ended: 0, refused: None }
     }
 
     /// Ended rows that were not pushed.
@@ -208,10 +199,7 @@ impl Values {
                 bytes: MutableBuffer::new(0),
             },
             other => match other.primitive_width() {
-                Some(width) => Values::Fixed {
-                    width,
-                    bytes: MutableBuffer::new(0),
-                },
+                Some(width) => Values::Fixed { width, bytes: MutableBuffer::new(0) },
                 None => Values::Nulls,
             },
         }
@@ -224,11 +212,7 @@ impl Values {
         } else {
             offsets.push(0_i32)
         }
-        Values::Variable {
-            large,
-            offsets,
-            bytes: MutableBuffer::new(0),
-        }
+        Values::Variable { large, offsets, bytes: MutableBuffer::new(0) }
     }
 }
 
@@ -267,11 +251,7 @@ impl Column {
         match &mut self.values {
             Values::Bits(bits) => bits.append(false),
             Values::Fixed { width, bytes } => bytes.extend_zeros(*width),
-            Values::Variable {
-                large,
-                offsets,
-                bytes,
-            } => push_offset(*large, offsets, bytes.len()),
+            Values::Variable { large, offsets, bytes } => push_offset(*large, offsets, bytes.len()),
             Values::Nulls => {}
         }
         let length = self.length;
@@ -414,19 +394,11 @@ impl Column {
     }
 
     fn push_variable(&mut self, value: &[u8]) -> Result<()> {
-        if let Values::Variable {
-            large,
-            offsets,
-            bytes,
-        } = &mut self.values
-        {
+        if let Values::Variable { large, offsets, bytes } = &mut self.values {
             if !*large && i32::try_from(bytes.len() + value.len()).is_err() {
                 return Err(Error::new(
                     code::VALUE,
-                    format!(
-                        "the column `{}` holds 2 GiB: flush before appending more",
-                        self.name
-                    ),
+                    format!("the column `{}` holds 2 GiB: flush before appending more", self.name),
                 ));
             }
             bytes.extend_from_slice(value);
@@ -457,10 +429,7 @@ impl Column {
     fn misfit(&self, value: impl std::fmt::Display) -> Error {
         Error::new(
             code::VALUE,
-            format!(
-                "the column `{}` of type {} cannot hold {value}",
-                self.name, self.data_type
-            ),
+            format!("the column `{}` of type {} cannot hold {value}", self.name, self.data_type),
         )
     }
 
@@ -471,11 +440,7 @@ impl Column {
         match &mut self.values {
             Values::Bits(bits) => bits.truncate(length),
             Values::Fixed { width, bytes } => bytes.truncate(*width * length),
-            Values::Variable {
-                large,
-                offsets,
-                bytes,
-            } => {
+            Values::Variable { large, offsets, bytes } => {
                 offsets.truncate((length + 1) * offset_width(*large));
                 bytes.truncate(last_offset(*large, offsets));
             }
@@ -505,9 +470,7 @@ impl Column {
             if valid {
                 self.valid();
             } else {
-                self.validity
-                    .insert(BooleanBufferBuilder::new(1))
-                    .append(false);
+                self.validity.insert(BooleanBufferBuilder::new(1)).append(false);
                 self.length = 1;
             }
         }
@@ -520,10 +483,7 @@ impl Column {
     /// Takes the last value off, as values of its own and whether it is valid.
     fn split_last(&mut self) -> (Values, bool) {
         let last = self.length - 1;
-        let valid = self
-            .validity
-            .as_ref()
-            .is_none_or(|validity| validity.get_bit(last));
+        let valid = self.validity.as_ref().is_none_or(|validity| validity.get_bit(last));
         let mut taken = Values::new(&self.built_type);
         match (&mut taken, &self.values) {
             (Values::Bits(to), Values::Bits(from)) => to.append(from.get_bit(last)),
@@ -531,16 +491,8 @@ impl Column {
                 to.extend_from_slice(&bytes.as_slice()[last * *width..]);
             }
             (
-                Values::Variable {
-                    offsets: to_offsets,
-                    bytes: to,
-                    ..
-                },
-                Values::Variable {
-                    large,
-                    offsets,
-                    bytes,
-                },
+                Values::Variable { offsets: to_offsets, bytes: to, .. },
+                Values::Variable { large, offsets, bytes },
             ) => {
                 let before = &offsets.as_slice()[..(last + 1) * offset_width(*large)];
                 let start = last_offset(*large, before);
@@ -621,10 +573,8 @@ impl Column {
 
     /// Takes the memory of the last flush back, if nobody else holds it and no row was begun.
     fn reclaim(&mut self) {
-        let mut spare = self
-            .spare
-            .drain(..)
-            .map(|buffer| buffer.into_mutable().unwrap_or_default());
+        let mut spare =
+            self.spare.drain(..).map(|buffer| buffer.into_mutable().unwrap_or_default());
         let mut take = |bytes: &mut MutableBuffer| {
             if let Some(mut memory) = spare.next() {
                 memory.clear();
@@ -644,21 +594,13 @@ impl Column {
 }
 
 fn offset_width(large: bool) -> usize {
-    if large {
-        size_of::<i64>()
-    } else {
-        size_of::<i32>()
-    }
+    if large { size_of::<i64>() } else { size_of::<i32>() }
 }
 
 /// Appends an offset, which was found to fit.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 fn push_offset(large: bool, offsets: &mut MutableBuffer, offset: usize) {
-    if large {
-        offsets.push(offset as i64)
-    } else {
-        offsets.push(offset as i32)
-    }
+    if large { offsets.push(offset as i64) } else { offsets.push(offset as i32) }
 }
 
 fn last_offset(large: bool, offsets: &[u8]) -> usize {

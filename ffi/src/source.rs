@@ -173,11 +173,9 @@ pub unsafe extern "C" fn laminar_source_schema(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn laminar_source_pending(source: *const Source) -> u64 {
     // SAFETY: the caller keeps the conventions of the header.
-    guard::value(0, || {
-        match unsafe { handle::shared(source, INGESTION_ARGUMENT) } {
-            Ok(producer) => producer.source.pending(),
-            Err(_) => 0,
-        }
+    guard::value(0, || match unsafe { handle::shared(source, INGESTION_ARGUMENT) } {
+        Ok(producer) => producer.source.pending(),
+        Err(_) => 0,
     })
 }
 
@@ -188,11 +186,9 @@ pub unsafe extern "C" fn laminar_source_pending(source: *const Source) -> u64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn laminar_source_capacity(source: *const Source) -> u64 {
     // SAFETY: the caller keeps the conventions of the header.
-    guard::value(0, || {
-        match unsafe { handle::shared(source, INGESTION_ARGUMENT) } {
-            Ok(producer) => producer.source.capacity(),
-            Err(_) => 0,
-        }
+    guard::value(0, || match unsafe { handle::shared(source, INGESTION_ARGUMENT) } {
+        Ok(producer) => producer.source.capacity(),
+        Err(_) => 0,
     })
 }
 
@@ -232,11 +228,7 @@ pub unsafe extern "C" fn laminar_push(
     error: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe {
-        guard::call(error, || {
-            push(source, array, schema, UntypedSource::push_arrow)
-        })
-    }
+    unsafe { guard::call(error, || push(source, array, schema, UntypedSource::push_arrow)) }
 }
 
 /// Like `laminar_push`, but answers `LAMINAR_AGAIN` at once where that would wait.
@@ -254,11 +246,7 @@ pub unsafe extern "C" fn laminar_try_push(
     error: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe {
-        guard::call(error, || {
-            push(source, array, schema, UntypedSource::try_push_arrow)
-        })
-    }
+    unsafe { guard::call(error, || push(source, array, schema, UntypedSource::try_push_arrow)) }
 }
 
 /// Pushes all batches of a stream as one epoch: all of them are taken, or none.

@@ -157,10 +157,7 @@ const NAMES: &[(Status, &CStr)] = &[
 ];
 
 fn name(status: Status) -> &'static CStr {
-    NAMES
-        .iter()
-        .find(|(number, _)| *number == status)
-        .map_or(c"UNKNOWN", |(_, name)| name)
+    NAMES.iter().find(|(number, _)| *number == status).map_or(c"UNKNOWN", |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -181,14 +178,9 @@ mod tests {
 
     #[test]
     fn only_what_may_be_retried_is_told_as_an_outcome() {
-        let told: Vec<_> = ErrorKind::ALL
-            .iter()
-            .filter(|kind| Outcome::of_error(**kind).is_some())
-            .collect();
-        assert_eq!(
-            told,
-            [&ErrorKind::ConnectionInUse, &ErrorKind::Backpressure]
-        );
+        let told: Vec<_> =
+            ErrorKind::ALL.iter().filter(|kind| Outcome::of_error(**kind).is_some()).collect();
+        assert_eq!(told, [&ErrorKind::ConnectionInUse, &ErrorKind::Backpressure]);
         assert_eq!(Outcome::Busy.status(), LAMINAR_BUSY);
     }
 }

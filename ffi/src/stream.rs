@@ -150,11 +150,7 @@ unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArra
 unsafe extern "C" fn get_last_error(stream: *mut ArrowArrayStream) -> *const c_char {
     // SAFETY: as in `get_schema`.
     let rows = unsafe { &*(*stream).private_data.cast::<Rows>() };
-    if rows.last_error.is_empty() {
-        ptr::null()
-    } else {
-        rows.last_error.as_ptr()
-    }
+    if rows.last_error.is_empty() { ptr::null() } else { rows.last_error.as_ptr() }
 }
 
 unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
@@ -194,10 +190,7 @@ impl OfferedStream {
         }
         // SAFETY: as above.
         unsafe { (*slot.as_ptr()).release = None };
-        Ok(Self {
-            slot,
-            stream: Reader(stream),
-        })
+        Ok(Self { slot, stream: Reader(stream) })
     }
 
     /// Reads the stream to its end and pushes all of it.
@@ -238,14 +231,8 @@ impl Reader {
             release: None,
             private_data: ptr::null_mut(),
         });
-        let get_schema = self
-            .0
-            .get_schema
-            .ok_or_else(|| malformed("`get_schema` is NULL"))?;
-        let get_next = self
-            .0
-            .get_next
-            .ok_or_else(|| malformed("`get_next` is NULL"))?;
+        let get_schema = self.0.get_schema.ok_or_else(|| malformed("`get_schema` is NULL"))?;
+        let get_next = self.0.get_next.ok_or_else(|| malformed("`get_next` is NULL"))?;
         // SAFETY: the stream is live and ours, and the schema may be written.
         let status = unsafe { get_schema(&raw mut self.0, &raw mut schema.0) };
         self.check(status)?;
@@ -278,9 +265,7 @@ impl Reader {
             (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
         });
         let text = text.unwrap_or_else(|| "no message".to_owned());
-        Err(malformed(format!(
-            "the stream failed with error {status}: {text}"
-        )))
+        Err(malformed(format!("the stream failed with error {status}: {text}")))
     }
 }
 

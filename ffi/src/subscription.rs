@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use laminar_db as facade;
-use laminar_db::{ChangeBatch, Polled, SubscribeOptions, SubscriptionHandle};
+use laminar_db::{ChangeBatch, OnFull, Polled, SubscribeOptions, SubscriptionHandle};
 use laminar_types::error::code::SUBSCRIPTION_ARGUMENT;
 use laminar_types::{Error, ErrorKind, Result, Weights};
 use serde::Deserialize;
@@ -41,8 +41,6 @@ pub(crate) struct SubscriptionShared {
     exporter: Exporter,
     /// Of the last batch polled.
     epoch: AtomicU64,
-    /// Rows missed since the beginning.
-    lagged: AtomicU64,
     /// Of the last batch polled. `weighted` says without a lock that there are none.
     weights: Mutex<Option<Weights>>,
     weighted: AtomicBool,
@@ -58,7 +56,6 @@ impl SubscriptionShared {
             handle: subscription.handle(),
             exporter: Exporter::new(subscription.schema()),
             epoch: AtomicU64::new(0),
-            lagged: AtomicU64::new(0),
             weights: Mutex::new(None),
             weighted: AtomicBool::new(false),
             waker: Mutex::new(None),
@@ -115,7 +112,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// @param name_or_query a name, or a SELECT
 /// @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
 ///   content, which a query does unless told otherwise and a name does not; `capacity` (number of
-///   rows) is the size of the ring that holds changes not yet polled
+///   rows) is the size of the ring that holds changes not yet polled; `on_full` is `"tell"` (the
+///   default: `LAMINAR_LAGGED` or `LAMINAR_RESET`), `"block"` (pushes into the sources behind it wait
+///   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`
 /// @param[out] out the subscription, to be freed with `laminar_subscription_free`
 /// @param[out] error optional
 /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,
@@ -186,10 +185,7 @@ pub unsafe extern "C" fn laminar_poll(
             Ok(Polled::Empty) => return Ok(Outcome::Again),
             Ok(Polled::Reset) => return Ok(Outcome::Reset),
             Ok(Polled::End) => return Ok(Outcome::End),
-            Ok(Polled::Lagged(rows)) => {
-                shared.lagged.fetch_add(rows, Ordering::Release);
-                return Ok(Outcome::Lagged);
-            }
+            Ok(Polled::Lagged(_)) => return Ok(Outcome::Lagged),
             Err(error) if error.kind() == ErrorKind::SubscriptionClosed => {
                 return Ok(Outcome::End);
             }
@@ -259,9 +255,7 @@ pub unsafe extern "C" fn laminar_subscription_weights(
     let (first, length) = match unsafe { handle::shared(subscription, SUBSCRIPTION_ARGUMENT) } {
         Ok(subscription) if subscription.weighted.load(Ordering::Acquire) => {
             let weights = lock(&subscription.weights);
-            weights
-                .as_ref()
-                .map_or((std::ptr::null(), 0), |all| (all.as_ptr(), all.len()))
+            weights.as_ref().map_or((std::ptr::null(), 0), |all| (all.as_ptr(), all.len()))
         }
         _ => (std::ptr::null(), 0),
     };
@@ -279,9 +273,9 @@ pub unsafe extern "C" fn laminar_subscription_weights(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn laminar_subscription_lagged(subscription: *const Subscription) -> u64 {
     // SAFETY: the caller keeps the conventions of the header.
-    let subscription = unsafe { handle::shared(subscription, SUBSCRIPTION_ARGUMENT) };
-    subscription.map_or(0, |subscription| {
-        subscription.lagged.load(Ordering::Acquire)
+    guard::value(0, || match unsafe { handle::shared(subscription, SUBSCRIPTION_ARGUMENT) } {
+        Ok(subscription) => subscription.handle.missed_rows(),
+        Err(_) => 0,
     })
 }
 
@@ -356,19 +350,27 @@ pub unsafe extern "C" fn laminar_subscription_free(subscription: *mut Subscripti
 struct RawOptions {
     snapshot: Option<bool>,
     capacity: Option<usize>,
+    on_full: Option<RawOnFull>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawOnFull {
+    Tell,
+    Block,
+    DropOldest,
 }
 
 fn parse_options(json: &str) -> Result<SubscribeOptions> {
     let raw: RawOptions = serde_json::from_str(json).map_err(|error| {
-        Error::new(
-            SUBSCRIPTION_ARGUMENT,
-            format!("`options_json` cannot be read: {error}"),
-        )
+        Error::new(SUBSCRIPTION_ARGUMENT, format!("`options_json` cannot be read: {error}"))
     })?;
-    Ok(SubscribeOptions {
-        snapshot: raw.snapshot,
-        capacity: raw.capacity,
-    })
+    let on_full = match raw.on_full {
+        None | Some(RawOnFull::Tell) => OnFull::Tell,
+        Some(RawOnFull::Block) => OnFull::Block,
+        Some(RawOnFull::DropOldest) => OnFull::DropOldest,
+    };
+    Ok(SubscribeOptions { snapshot: raw.snapshot, capacity: raw.capacity, on_full })
 }
 
 /// The wait that `timeout_ms` asks for.
@@ -391,6 +393,7 @@ mod tests {
     fn options_are_read() {
         let options = parse_options(r#"{"snapshot": true, "capacity": 8}"#).unwrap();
         assert_eq!((options.snapshot, options.capacity), (Some(true), Some(8)));
+        assert_eq!(parse_options(r#"{"on_full": "block"}"#).unwrap().on_full, OnFull::Block);
         let error = parse_options(r#"{"snapshots": true}"#).unwrap_err();
         assert!(error.to_string().contains("snapshots"), "{error}");
         assert_eq!(error.kind().status(), 500);
@@ -400,10 +403,7 @@ mod tests {
     fn timeouts_are_read() {
         assert_eq!(timeout(-1).unwrap(), None);
         assert_eq!(timeout(0).unwrap(), Some(Duration::ZERO));
-        assert_eq!(
-            timeout(i64::MAX).unwrap(),
-            Some(Duration::from_millis(i64::MAX as u64))
-        );
+        assert_eq!(timeout(i64::MAX).unwrap(), Some(Duration::from_millis(i64::MAX as u64)));
         assert!(timeout(-2).is_err());
     }
 }

@@ -55,23 +55,15 @@ mod tests {
 
     #[test]
     fn the_macros_are_the_version_of_the_package() {
-        let (major, minor, patch) = (
-            LAMINAR_VERSION_MAJOR,
-            LAMINAR_VERSION_MINOR,
-            LAMINAR_VERSION_PATCH,
-        );
+        let (major, minor, patch) =
+            (LAMINAR_VERSION_MAJOR, LAMINAR_VERSION_MINOR, LAMINAR_VERSION_PATCH);
         assert_eq!(VERSION, format!("{major}.{minor}.{patch}\0"));
         assert_eq!(LAMINAR_VERSION_NUMBER, 100);
     }
 
     #[test]
     fn the_build_info_names_everything() {
-        for part in [
-            "laminar 0.1.0 (profile ",
-            "rustc 1.",
-            "datafusion 5",
-            "arrow 5",
-        ] {
+        for part in ["laminar 0.1.0 (profile ", "rustc 1.", "datafusion 5", "arrow 5"] {
             assert!(BUILD_INFO.contains(part), "{BUILD_INFO} lacks {part}");
         }
         assert_eq!(BUILD_INFO.matches('\0').count(), 1);

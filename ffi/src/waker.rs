@@ -36,11 +36,7 @@ impl Waker {
         drop: Option<Callback>,
     ) -> Self {
         let userdata = Userdata { pointer, drop };
-        Self(Arc::new(Inner {
-            callback,
-            userdata,
-            armed: AtomicBool::new(true),
-        }))
+        Self(Arc::new(Inner { callback, userdata, armed: AtomicBool::new(true) }))
     }
 
     /// Calls the callback, unless disarmed.
@@ -66,10 +62,7 @@ impl Waker {
 impl Drop for Userdata {
     fn drop(&mut self) {
         let Some(drop) = self.drop else { return };
-        let userdata = Userdata {
-            pointer: self.pointer,
-            drop: None,
-        };
+        let userdata = Userdata { pointer: self.pointer, drop: None };
         // SAFETY: the host gave both for each other; this runs once.
         outside::run(move || unsafe { drop(userdata.pointer) });
     }
@@ -89,25 +82,18 @@ mod tests {
 
     impl Counts {
         fn get(&self) -> (u32, u32) {
-            (
-                self.calls.load(Ordering::Relaxed),
-                self.drops.load(Ordering::Relaxed),
-            )
+            (self.calls.load(Ordering::Relaxed), self.drops.load(Ordering::Relaxed))
         }
     }
 
     unsafe extern "C" fn called(userdata: *mut c_void) {
         // SAFETY: the tests pass a `Counts`.
-        unsafe { &*userdata.cast::<Counts>() }
-            .calls
-            .fetch_add(1, Ordering::Relaxed);
+        unsafe { &*userdata.cast::<Counts>() }.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     unsafe extern "C" fn dropped(userdata: *mut c_void) {
         // SAFETY: the tests pass a `Counts`.
-        unsafe { &*userdata.cast::<Counts>() }
-            .drops
-            .fetch_add(1, Ordering::Relaxed);
+        unsafe { &*userdata.cast::<Counts>() }.drops.fetch_add(1, Ordering::Relaxed);
     }
 
     fn waker(counts: &Counts) -> Waker {

@@ -1,3 +1,20 @@
 //! Tests of the engine through the API of `laminar-db`.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `flights` | the demo's queries over a year of flights, against DataFusion's batch answer |
+//! | `windows` | windows, watermarks and late rows, against a model of a few lines |
+//! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
+//! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
+//! | `sql_errors` | what is refused, with which words and at which place |
+//!
+//! Expected values come from an oracle, a model or arithmetic by hand, never from the engine.
 
-mod smoke;
+mod aggregates;
+mod error_table;
+mod flights;
+mod lifecycle;
+mod sql_errors;
+mod sql_reference;
+mod support;
+mod windows;

@@ -1,7 +1,7 @@
 //! Reads the cells of Arrow's columns as values.
 //!
 //! The layouts are those of Arrow's columnar format
-//! (https://arrow.apache.org/docs/format/Columnar.html). The columns come from the library, which
+//! (<https://arrow.apache.org/docs/format/Columnar.html>). The columns come from the library, which
 //! validates what it takes in, so structure and offsets are relied on; text is checked all the
 //! same, because a database may be told to trust its input.
 

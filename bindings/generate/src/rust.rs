@@ -105,6 +105,8 @@ fn docs(out: &mut String, indent: &str, lines: &[String]) {
         } else {
             line.as_str()
         };
+        // What documentation of Rust would take for a link.
+        let line = line.replace("@param[out]", "@param (out)");
         let _ = writeln!(out, "{}", format!("{indent}/// {line}").trim_end());
     }
 }

@@ -1,5 +1,5 @@
 //! Arrow's structs in and out of Python's capsules
-//! (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html).
+//! (<https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>).
 
 use std::ffi::CStr;
 

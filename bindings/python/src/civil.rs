@@ -1,7 +1,7 @@
 //! Days and dates of the Gregorian calendar, without end in both directions.
 //!
 //! Algorithms: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-//! https://howardhinnant.github.io/date_algorithms.html.
+//! <https://howardhinnant.github.io/date_algorithms.html>.
 
 /// Days from 1970-01-01 to a date.
 pub fn days_from_civil(year: i32, month: u8, day: u8) -> i64 {

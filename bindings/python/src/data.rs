@@ -85,21 +85,37 @@ fn columns<'py>(mapping: &Bound<'py, PyMapping>) -> Fallible<Option<Columns<'py>
             list.clone()
         } else if let Ok(tuple) = values.cast::<PyTuple>() {
             tuple.to_list()
-        } else if values.hasattr("tolist")? && values.hasattr("__len__")? {
-            // numpy's arrays and pandas' series; a single value of numpy has no length.
-            match values.len() {
-                Ok(_) => values
-                    .try_iter()?
-                    .collect::<PyResult<Vec<_>>>()
-                    .and_then(|values| PyList::new(mapping.py(), values))?,
-                Err(_) => return Ok(None),
-            }
+        } else if let Some(list) = array(&values)? {
+            list
         } else {
             return Ok(None);
         };
         columns.push((column_name(&name)?, values));
     }
     Ok(Some(columns).filter(|columns| !columns.is_empty()))
+}
+
+/// The items of an array of numpy or Arrow, or of a series; `None` for anything else, and for a single
+/// value of numpy, which has no length.
+fn array<'py>(values: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
+    if !values.hasattr("__array__")? || values.len().is_err() {
+        return Ok(None);
+    }
+    if values.hasattr("to_pylist")? {
+        return Ok(Some(values.call_method0("to_pylist")?.cast_into()?));
+    }
+    // Numbers become Python's all at once. Times would lose their unit that way.
+    let kind = values
+        .getattr("dtype")
+        .and_then(|dtype| dtype.getattr("kind"));
+    if kind.is_ok_and(|kind| {
+        kind.extract::<String>()
+            .is_ok_and(|kind| "biuf".contains(&kind))
+    }) {
+        return Ok(Some(values.call_method0("tolist")?.cast_into()?));
+    }
+    let items = values.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    PyList::new(values.py(), items).map(Some)
 }
 
 /// Whether a dict of sequences is one row all the same: all its columns are of lists, and none of

@@ -31,7 +31,10 @@ pub fn value<'a>(object: &'a Bound<'_, PyAny>, data_type: &DataType) -> Fallible
         return Ok(Value::Float(value.value()));
     }
     if let Ok(text) = object.cast::<PyString>() {
-        return Ok(Value::Str(text.to_cow()?));
+        let text = text
+            .to_cow()
+            .map_err(|_| Error::value("the text has half of a surrogate pair"));
+        return Ok(Value::Str(text?));
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Ok(Value::Bytes(Cow::Borrowed(bytes.as_bytes())));

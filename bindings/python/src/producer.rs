@@ -1,9 +1,10 @@
 //! A producer of a source and the rows that wait to go through it: what sources and writers share.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LockResult, Mutex, PoisonError};
 
-use laminar_client::sys::{LAMINAR_BACKPRESSURE, LAMINAR_WRITER_CLOSED};
+use laminar_client::sys::{LAMINAR_BACKPRESSURE, LAMINAR_CONNECTION_IN_USE, LAMINAR_WRITER_CLOSED};
 use laminar_client::{Error, Result, RowBuffer, Schema, Source};
 
 use crate::data::Data;
@@ -15,12 +16,35 @@ pub struct Producer {
     /// Set when the database was closed.
     closed: Arc<AtomicBool>,
     open: Mutex<Option<Open>>,
+    given_up: AtomicBool,
+    watermark: Mutex<Option<i64>>,
 }
 
 struct Open {
     source: Source,
     rows: RowBuffer,
-    watermark: Option<i64>,
+}
+
+thread_local! {
+    /// The producers that this thread is in: a stream that is being pushed may be made by Python
+    /// code, which could come back here and would wait for itself.
+    static INSIDE: RefCell<Vec<*const Producer>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As long as it lives, this thread is in a producer.
+struct Inside;
+
+impl Inside {
+    fn enter(producer: *const Producer) -> Self {
+        INSIDE.with_borrow_mut(|inside| inside.push(producer));
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(|inside| inside.pop());
+    }
 }
 
 impl Producer {
@@ -30,11 +54,9 @@ impl Producer {
             schema: Arc::clone(source.schema()),
             name: source.name().to_string(),
             closed,
-            open: Mutex::new(Some(Open {
-                source,
-                rows,
-                watermark: None,
-            })),
+            open: Mutex::new(Some(Open { source, rows })),
+            given_up: AtomicBool::new(false),
+            watermark: Mutex::new(None),
         }
     }
 
@@ -48,7 +70,7 @@ impl Producer {
 
     /// Whether pushes are refused, because this or the database was closed.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire) || self.lock().is_none()
+        self.closed.load(Ordering::Acquire) || self.given_up.load(Ordering::Acquire)
     }
 
     /// Pushes data, all of it or nothing; answers its rows.
@@ -89,14 +111,15 @@ impl Producer {
         self.with(|open| {
             open.flush()?;
             open.source.watermark(ts_ms)?;
-            open.watermark = open.watermark.max(Some(ts_ms));
+            let mut watermark = unpoisoned(self.watermark.lock());
+            *watermark = watermark.max(Some(ts_ms));
             Ok(())
         })
     }
 
     /// The largest watermark that was set here.
     pub fn watermark(&self) -> Option<i64> {
-        self.lock().as_ref().and_then(|open| open.watermark)
+        *unpoisoned(self.watermark.lock())
     }
 
     /// Rows that the source holds back until the database is started, and how many it may hold
@@ -111,36 +134,55 @@ impl Producer {
         Ok(Self::new(source, Arc::clone(&self.closed)))
     }
 
-    /// Pushes the rows that wait and gives the producer up. The second time it does nothing.
+    /// Pushes the rows that wait and gives the producer up. When there is no room for them it stays
+    /// open. The second time it does nothing.
     pub fn close(&self) -> Result<()> {
-        let flushed = self.with(|open| open.flush());
-        let open = self.lock().take();
-        if open.is_some() {
-            flushed.map(|_| ())
-        } else {
-            Ok(())
+        if self.given_up.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let flushed = self.with(Open::flush);
+        let goes_on = |error: &Error| {
+            // The rows wait on, or the call that this one was made from inside of does.
+            matches!(
+                error.status(),
+                LAMINAR_BACKPRESSURE | LAMINAR_CONNECTION_IN_USE
+            )
+        };
+        if !flushed.as_ref().is_err_and(goes_on) {
+            self.given_up.store(true, Ordering::Release);
+            unpoisoned(self.open.lock()).take();
+        }
+        flushed.map(|_| ())
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let mut open = self.lock();
-        use_it(open.as_mut().ok_or_else(|| {
+        let this = std::ptr::from_ref(self);
+        if INSIDE.with_borrow(|inside| inside.contains(&this)) {
+            return Err(Error::new(
+                LAMINAR_CONNECTION_IN_USE,
+                1201,
+                format!("a push into `{}` was made from inside of one", self.name),
+            ));
+        }
+        let mut open = unpoisoned(self.open.lock());
+        let open = open.as_mut().ok_or_else(|| {
             Error::new(
                 LAMINAR_WRITER_CLOSED,
                 3101,
                 format!("this writer of `{}` is closed; make another", self.name),
             )
-        })?)
+        })?;
+        let _inside = Inside::enter(this);
+        use_it(open)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.open
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+/// What a lock guards, also after a panic: nothing here is left half-done by one.
+fn unpoisoned<T>(lock: LockResult<T>) -> T {
+    lock.unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Open {

@@ -131,7 +131,10 @@ impl Subscription {
                 Ok(Slice::End)
             }
             Err(error) => {
-                self.ended.store(true, Ordering::Release);
+                // A stream that failed sends no more; other errors leave the subscription as it was.
+                if (500..700).contains(&error.status()) {
+                    self.ended.store(true, Ordering::Release);
+                }
                 Err(Failure::Library(error))
             }
         }

@@ -69,7 +69,8 @@ impl Writer {
         Ok(py.detach(|| self.producer.flush())?)
     }
 
-    /// Pushes the rows gathered and gives the writer up. The second time it does nothing.
+    /// Pushes the rows gathered and gives the writer up; when there is no room for them it stays
+    /// open. The second time it does nothing.
     fn close(&self, py: Python<'_>) -> Fallible<()> {
         Ok(py.detach(|| self.producer.close())?)
     }

@@ -232,6 +232,27 @@ def test_the_interpreter_ends_without_any_closing() -> None:
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "end", "")
 
 
+def test_a_forked_child_is_told_and_ends() -> None:
+    ended = run(
+        """
+        import os, laminardb
+        conn = laminardb.open()
+        conn.execute("CREATE SOURCE s (id BIGINT)")
+        subscription = conn.subscribe("SELECT * FROM s")
+        child = os.fork()
+        if child == 0:
+            try:
+                conn.sql("SELECT 1")
+            except laminardb.ConnectionError as error:
+                print(error.ldb_code, flush=True)
+        else:
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+            print(conn.sql("SELECT 1").fetchall(), flush=True)
+        """
+    )
+    assert ended.stdout.split("\n")[:3] == ["LDB-1003", "0", "[(1,)]"], ended.stderr
+
+
 def test_ctrl_c_interrupts_next() -> None:
     ended = run(
         """

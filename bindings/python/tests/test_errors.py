@@ -71,11 +71,16 @@ def test_names(sensors: laminardb.Connection) -> None:
         lambda: sensors.writer("nothing"),
         lambda: sensors.subscribe_stream("nothing"),
         lambda: sensors.execute("DROP SOURCE nothing"),
-        lambda: sensors.sql("SELECT * FROM nothing"),
     ):
         with pytest.raises(laminardb.LaminarError, match="nothing") as caught:
             call()
         assert caught.value.code == codes.TABLE_NOT_FOUND
+
+
+def test_a_query_over_nothing(sensors: laminardb.Connection) -> None:
+    with pytest.raises(laminardb.LaminarError, match="nothing") as caught:
+        sensors.sql("SELECT *\nFROM nothing")
+    assert caught.value.line == 2
 
 
 def test_a_query_that_fails_as_it_runs(conn: laminardb.Connection) -> None:

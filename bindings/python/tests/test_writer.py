@@ -1,6 +1,7 @@
 """Writers and sources."""
 
 import threading
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
@@ -149,3 +150,44 @@ def test_pending_before_start() -> None:
         assert source.pending == 0
         batch = changes.try_next()
         assert batch is not None and batch.num_rows == 3
+
+
+def test_a_push_from_inside_of_a_push(sensors: laminardb.Connection) -> None:
+    source = sensors.source("sensors")
+    inner: list[laminardb.LaminarError] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            source.push({"ts": 2})
+        except laminardb.ConnectionError as error:
+            inner.append(error)
+        assert "open" in repr(source) and source.current_watermark is None
+        yield pa.record_batch({"ts": [1]})
+
+    reader = pa.RecordBatchReader.from_batches(pa.schema([("ts", pa.int64())]), batches())
+    assert source.push(reader) == 1
+    assert [error.code for error in inner] == [codes.CONNECTION_IN_USE]
+    assert source.push({"ts": 3}) == 1
+    assert sensors.sql("SELECT ts FROM sensors ORDER BY ts").fetchall() == [(1,), (3,)]
+
+
+def test_rows_that_found_no_room_wait_on() -> None:
+    config = laminardb.LaminarConfig(max_queued_bytes=20_000, push_timeout_ms=1)
+    with laminardb.open(config=config) as conn:
+        conn.execute("CREATE SOURCE s (id BIGINT)")
+        conn.execute("CREATE STREAM t AS SELECT id + 1 AS id FROM s")
+        writer = conn.writer("s")
+        # The first push nearly fills the queue, the second finds no room.
+        writer.insert({"id": list(range(2000))})
+        writer.insert({"id": list(range(2000, 4000))})
+        with pytest.raises(laminardb.IngestionError) as caught:
+            writer.insert({"id": 4000})
+        assert caught.value.code == codes.BACKPRESSURE
+        with pytest.raises(laminardb.IngestionError):
+            writer.close()
+        assert not writer.is_closed
+        conn.start()
+        writer.close()
+        assert writer.is_closed
+        ids = conn.sql("SELECT id FROM s ORDER BY id").to_dicts()["id"]
+        assert ids == list(range(4000))

@@ -1,5 +1,5 @@
 //! The structs of Arrow's C data interface and C stream interface, as Arrow's specification lays
-//! them out (https://arrow.apache.org/docs/format/CDataInterface.html).
+//! them out (<https://arrow.apache.org/docs/format/CDataInterface.html>).
 
 use core::ffi::{c_char, c_int, c_void};
 

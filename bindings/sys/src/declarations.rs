@@ -18,9 +18,6 @@ pub const LAMINAR_VERSION_MINOR: u32 = 1;
 /// Patch version.
 pub const LAMINAR_VERSION_PATCH: u32 = 0;
 
-/// The version as one number that grows with every release: `major * 10000 + minor * 100 + patch`.
-pub const LAMINAR_VERSION_NUMBER: u32 = 100;
-
 /// The version of the binary interface. A library whose `laminar_abi_version()` differs from the
 /// header that a program was compiled with must not be used by it.
 pub const LAMINAR_ABI_VERSION: u32 = 1;
@@ -211,257 +208,31 @@ pub struct laminar_subscription {
 }
 
 unsafe extern "C" {
-    /// Makes a row appender. Its rows go through the given producer and count for its watermark.
+    /// The version of the library that runs, for example `"0.1.0"`; compare with `LAMINAR_VERSION`.
     ///
-    /// A row is built by setting its columns in any order, the last value set counting, and ended by
-    /// `laminar_append_row`. When setting a value or ending a row fails, the values of that row are
-    /// forgotten and the next value begins a new row; rows that were ended before stay.
-    ///
-    /// @param source the producer; the appender holds what it needs of it
-    /// @param[out] out the appender, to be freed with `laminar_appender_free`
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, or an error
-    pub fn laminar_appender_open(
-        source: *const laminar_source,
-        out: *mut *mut laminar_appender,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
+    /// @return a static string, never NULL
+    pub fn laminar_version() -> *const c_char;
 
-    /// Sets a column of the current row to NULL.
-    ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
-    ///   column, when there is no such column or it is NOT NULL
-    pub fn laminar_append_null(
-        appender: *mut laminar_appender,
-        column: usize,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
+    /// The version of the library that runs as one number: `major * 10000 + minor * 100 + patch`.
+    pub fn laminar_version_number() -> u32;
 
-    /// Sets a column of type boolean.
-    ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param value the value
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
-    ///   column, when there is no such column or it has another type
-    pub fn laminar_append_bool(
-        appender: *mut laminar_appender,
-        column: usize,
-        value: bool,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
+    /// The version of the library's binary interface; compare with `LAMINAR_ABI_VERSION` after loading
+    /// the library at run time.
+    pub fn laminar_abi_version() -> u32;
 
-    /// Sets a column of any integer, date, time, timestamp or duration type, in the column's own unit
-    /// (a date32 counts days, a timestamp in milliseconds counts milliseconds since 1970 UTC); also of
-    /// a floating-point or decimal type that holds the value exactly.
+    /// Version, profile, compiler and main dependencies, for example
+    /// `"laminar 0.1.0 (profile release, rustc 1.95.0, datafusion 55.2.0, arrow 59.3.2)"`. For people
+    /// and bug reports: its form may change.
     ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param value the value
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
-    ///   column, when there is no such column, it has another type, or the value does not fit
-    pub fn laminar_append_int64(
-        appender: *mut laminar_appender,
-        column: usize,
-        value: i64,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
+    /// @return a static string, never NULL
+    pub fn laminar_build_info() -> *const c_char;
 
-    /// Sets a column as `laminar_append_int64` does, from a value without sign.
+    /// The name of a status without its `LAMINAR_` prefix, for example `"AGAIN"` or
+    /// `"SCHEMA_MISMATCH"`.
     ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param value the value
-    /// @param[out] error optional
-    /// @return as for `laminar_append_int64`
-    pub fn laminar_append_uint64(
-        appender: *mut laminar_appender,
-        column: usize,
-        value: u64,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Sets a column of a floating-point type; for a narrower one than double the value is rounded.
-    ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param value the value
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
-    ///   column, when there is no such column, it has another type, or a finite value would become
-    ///   infinite
-    pub fn laminar_append_double(
-        appender: *mut laminar_appender,
-        column: usize,
-        value: f64,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Sets a column of a text type, or of a decimal type from its digits (for example `"-12.50"`).
-    ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param value UTF-8, copied; it needs no NUL at its end and may contain some; may be NULL when
-    ///   `length` is 0
-    /// @param length bytes of the value
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
-    ///   column, when there is no such column, it has another type, the text is not UTF-8, or the
-    ///   decimal does not fit
-    pub fn laminar_append_string(
-        appender: *mut laminar_appender,
-        column: usize,
-        value: *const c_char,
-        length: usize,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Sets a column of a binary type.
-    ///
-    /// @param appender the appender; exclusive
-    /// @param column index of the column in the source's schema, from 0
-    /// @param value copied; may be NULL when `length` is 0
-    /// @param length bytes of the value
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
-    ///   column, when there is no such column, it has another type, or the length is not its width
-    pub fn laminar_append_binary(
-        appender: *mut laminar_appender,
-        column: usize,
-        value: *const u8,
-        length: usize,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Ends the current row. Columns that were not set are NULL.
-    ///
-    /// @param appender the appender; exclusive
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED` when a NOT NULL column was
-    ///   not set: its message names the column, and the row is forgotten
-    pub fn laminar_append_row(
-        appender: *mut laminar_appender,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Rows that were ended and not flushed yet.
-    ///
-    /// @param appender may be NULL
-    /// @return rows; 0 for NULL
-    pub fn laminar_appender_rows(appender: *const laminar_appender) -> usize;
-
-    /// Pushes the rows that were ended as one epoch, as `laminar_push` does. A row that was begun
-    /// stays. Without rows it does nothing.
-    ///
-    /// @param appender the appender; exclusive
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`; `LAMINAR_AGAIN` (no room in time) and `LAMINAR_BUSY`, which keep the rows
-    ///   for another flush; or an error as for `laminar_push`, which drops them
-    pub fn laminar_appender_flush(
-        appender: *mut laminar_appender,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Forgets the rows that were not flushed, and the row that was begun.
-    ///
-    /// @param appender exclusive; may be NULL, which does nothing, as does a call while another
-    ///   thread is in an exclusive one
-    pub fn laminar_appender_reset(appender: *mut laminar_appender);
-
-    /// Frees an appender. Rows that were not flushed are forgotten.
-    ///
-    /// @param appender may be NULL, which does nothing
-    pub fn laminar_appender_free(appender: *mut laminar_appender);
-
-    /// Opens a database.
-    ///
-    /// @param config_json settings as a JSON object, or NULL for a database in memory with the
-    ///   defaults. Every key is optional, and unknown keys are refused:
-    ///
-    ///   | key | value |
-    ///   |---|---|
-    ///   | `path` | directory of a durable database; absent or `":memory:"` keeps all in memory |
-    ///   | `buffer_size` | rows that a subscription's ring holds, a power of two (65536) |
-    ///   | `max_queued_bytes` | bytes that wait before `laminar_start` (268435456) |
-    ///   | `retain_history` | rows of its past that a source keeps for queries (65536) |
-    ///   | `push_timeout_ms` | how long a push waits for room (30000) |
-    ///   | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
-    ///   | `validate_input` | `"full"`, or `"trusted"` to skip checks of imported buffers' content |
-    /// @param[out] db the database, to be closed with `laminar_close`
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_FAILED`
-    pub fn laminar_open(
-        config_json: *const c_char,
-        db: *mut *mut laminar_db,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Starts the streams: what was pushed before is processed now. Idempotent.
-    ///
-    /// @param db the database
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, or an error
-    pub fn laminar_start(db: *const laminar_db, error: *mut *mut laminar_error) -> laminar_status;
-
-    /// Shuts the database down and leaves the handle: whoever waits in a call wakes, subscriptions
-    /// end, and later calls answer `LAMINAR_CONNECTION_CLOSED`. Idempotent.
-    ///
-    /// @param db the database
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, or an error
-    pub fn laminar_shutdown(
-        db: *const laminar_db,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Shuts the database down and frees its handle. The handles made from it stay valid and answer
-    /// `LAMINAR_CONNECTION_CLOSED` or `LAMINAR_END` until they are freed, in any order.
-    ///
-    /// @param db may be NULL, which does nothing
-    pub fn laminar_close(db: *mut laminar_db);
-
-    /// Runs one SQL statement of any kind.
-    ///
-    /// @param db the database
-    /// @param sql one statement
-    /// @param[out] out NULL, or where to put the result as a stream that the caller releases: the rows
-    ///   of a query, or for any other statement one row with the columns `statement` (utf8, for
-    ///   example `CREATE SOURCE`), `object` (utf8, the object's name or NULL) and `rows_affected`
-    ///   (int64). The stream belongs to the caller, and errors in it carry the message with its code.
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, `LAMINAR_AGAIN` (an INSERT that found no room), `LAMINAR_BUSY`, or an
-    ///   error: `LAMINAR_SQL_PARSE_ERROR`, `LAMINAR_QUERY_FAILED`, `LAMINAR_TABLE_NOT_FOUND`,
-    ///   `LAMINAR_TABLE_EXISTS`, `LAMINAR_UNSUPPORTED`, ...
-    pub fn laminar_execute(
-        db: *const laminar_db,
-        sql: *const c_char,
-        out: *mut ArrowArrayStream,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// The plan of a statement, or of a stream by its name, for people to read.
-    ///
-    /// @param db the database
-    /// @param sql a statement or a name
-    /// @param[out] text UTF-8, owned by the caller: free it with `laminar_string_free`
-    /// @param[out] error optional
-    /// @return `LAMINAR_OK`, or an error
-    pub fn laminar_explain(
-        db: *const laminar_db,
-        sql: *const c_char,
-        text: *mut *mut c_char,
-        error: *mut *mut laminar_error,
-    ) -> laminar_status;
-
-    /// Frees a text that the library handed over.
-    ///
-    /// @param text may be NULL, which does nothing
-    pub fn laminar_string_free(text: *mut c_char);
+    /// @param status any number
+    /// @return a static string; `"UNKNOWN"` for a number that is no status. Never NULL.
+    pub fn laminar_status_name(status: laminar_status) -> *const c_char;
 
     /// The status of an error: the same number that the failed call returned.
     ///
@@ -500,12 +271,97 @@ unsafe extern "C" {
     /// @param error may be NULL, which does nothing
     pub fn laminar_error_free(error: *mut laminar_error);
 
+    /// Opens a database.
+    ///
+    /// @param config_json settings as a JSON object, or NULL for a database in memory with the
+    ///   defaults. Every key is optional, and unknown keys are refused:
+    ///
+    ///   | key | value |
+    ///   |---|---|
+    ///   | `path` | directory of a durable database; absent or `":memory:"` keeps all in memory |
+    ///   | `buffer_size` | rows that a subscription's ring holds, a power of two (65536) |
+    ///   | `max_queued_bytes` | bytes that wait before `laminar_start` (268435456) |
+    ///   | `retain_history` | rows of its past that a source keeps for queries (65536) |
+    ///   | `push_timeout_ms` | how long a push waits for room (30000) |
+    ///   | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
+    ///   | `validate_input` | `"full"`, or `"trusted"` to skip checks of imported buffers' content |
+    /// @param (out) db the database, to be closed with `laminar_close`
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_FAILED`
+    pub fn laminar_open(
+        config_json: *const c_char,
+        db: *mut *mut laminar_db,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Starts the streams: what was pushed before is processed now. Idempotent.
+    ///
+    /// @param db the database
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error
+    pub fn laminar_start(db: *const laminar_db, error: *mut *mut laminar_error) -> laminar_status;
+
+    /// Shuts the database down and leaves the handle: whoever waits in a call wakes, subscriptions
+    /// end, and later calls answer `LAMINAR_CONNECTION_CLOSED`. Idempotent.
+    ///
+    /// @param db the database
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error
+    pub fn laminar_shutdown(
+        db: *const laminar_db,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Shuts the database down and frees its handle. The handles made from it stay valid and answer
+    /// `LAMINAR_CONNECTION_CLOSED` or `LAMINAR_END` until they are freed, in any order.
+    ///
+    /// @param db may be NULL, which does nothing
+    pub fn laminar_close(db: *mut laminar_db);
+
+    /// Runs one SQL statement of any kind.
+    ///
+    /// @param db the database
+    /// @param sql one statement
+    /// @param (out) out NULL, or where to put the result as a stream that the caller releases: the rows
+    ///   of a query, or for any other statement one row with the columns `statement` (utf8, for
+    ///   example `CREATE SOURCE`), `object` (utf8, the object's name or NULL) and `rows_affected`
+    ///   (int64). The stream belongs to the caller, and errors in it carry the message with its code.
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_AGAIN` (an INSERT that found no room), `LAMINAR_BUSY`, or an
+    ///   error: `LAMINAR_SQL_PARSE_ERROR`, `LAMINAR_QUERY_FAILED`, `LAMINAR_TABLE_NOT_FOUND`,
+    ///   `LAMINAR_TABLE_EXISTS`, `LAMINAR_UNSUPPORTED`, ...
+    pub fn laminar_execute(
+        db: *const laminar_db,
+        sql: *const c_char,
+        out: *mut ArrowArrayStream,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// The plan of a statement, or of a stream by its name, for people to read.
+    ///
+    /// @param db the database
+    /// @param sql a statement or a name
+    /// @param (out) text UTF-8, owned by the caller: free it with `laminar_string_free`
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error
+    pub fn laminar_explain(
+        db: *const laminar_db,
+        sql: *const c_char,
+        text: *mut *mut c_char,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Frees a text that the library handed over.
+    ///
+    /// @param text may be NULL, which does nothing
+    pub fn laminar_string_free(text: *mut c_char);
+
     /// Runs a query and reads its rows batch by batch.
     ///
     /// @param db the database
     /// @param sql a statement that answers rows
-    /// @param[out] out the query, to be freed with `laminar_query_free`
-    /// @param[out] error optional
+    /// @param (out) out the query, to be freed with `laminar_query_free`
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error: `LAMINAR_SQL_PARSE_ERROR`, `LAMINAR_QUERY_FAILED`,
     ///   `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_UNSUPPORTED`
     pub fn laminar_query_open(
@@ -518,8 +374,8 @@ unsafe extern "C" {
     /// The columns of the query's rows, as an Arrow schema of struct type.
     ///
     /// @param query the query
-    /// @param[out] schema owned by the caller: release it
-    /// @param[out] error optional
+    /// @param (out) schema owned by the caller: release it
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error
     pub fn laminar_query_schema(
         query: *const laminar_query,
@@ -530,9 +386,9 @@ unsafe extern "C" {
     /// The next batch of rows. Waits for it.
     ///
     /// @param query the query; exclusive
-    /// @param[out] array a struct array with one child per column, owned by the caller: release it
-    /// @param[out] schema NULL, or its schema, owned by the caller: release it
-    /// @param[out] error optional
+    /// @param (out) array a struct array with one child per column, owned by the caller: release it
+    /// @param (out) schema NULL, or its schema, owned by the caller: release it
+    /// @param (out) error optional
     /// @return `LAMINAR_OK` with a batch, `LAMINAR_END` without one, `LAMINAR_BUSY`, or an error:
     ///   `LAMINAR_QUERY_CANCELLED`, `LAMINAR_QUERY_FAILED`, `LAMINAR_CONNECTION_CLOSED`
     pub fn laminar_query_next(
@@ -558,8 +414,8 @@ unsafe extern "C" {
     ///
     /// @param db the database
     /// @param name the source's name
-    /// @param[out] out the producer, to be freed with `laminar_source_free`
-    /// @param[out] error optional
+    /// @param (out) out the producer, to be freed with `laminar_source_free`
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_CONNECTION_CLOSED`
     pub fn laminar_source_open(
         db: *const laminar_db,
@@ -572,8 +428,8 @@ unsafe extern "C" {
     /// thread.
     ///
     /// @param source a producer
-    /// @param[out] out the new producer, to be freed with `laminar_source_free`
-    /// @param[out] error optional
+    /// @param (out) out the new producer, to be freed with `laminar_source_free`
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error
     pub fn laminar_source_clone(
         source: *const laminar_source,
@@ -590,8 +446,8 @@ unsafe extern "C" {
     /// The columns of the source, as an Arrow schema of struct type.
     ///
     /// @param source the producer
-    /// @param[out] schema owned by the caller: release it
-    /// @param[out] error optional
+    /// @param (out) schema owned by the caller: release it
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error
     pub fn laminar_source_schema(
         source: *const laminar_source,
@@ -631,7 +487,7 @@ unsafe extern "C" {
     /// @param array moved (its `release` becomes NULL) unless the answer is `LAMINAR_AGAIN` or
     ///   `LAMINAR_BUSY`
     /// @param schema borrowed, of struct type; NULL when it is the source's own
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`; `LAMINAR_AGAIN` when there was no room in time; `LAMINAR_BUSY`; or an
     ///   error: `LAMINAR_INGESTION_FAILED` (malformed data, a NULL that may not be),
     ///   `LAMINAR_BATCH_SCHEMA_MISMATCH`, `LAMINAR_WRITER_CLOSED`, `LAMINAR_CONNECTION_CLOSED`
@@ -647,7 +503,7 @@ unsafe extern "C" {
     /// @param source the producer; exclusive
     /// @param array moved unless the answer is `LAMINAR_AGAIN` or `LAMINAR_BUSY`
     /// @param schema borrowed; NULL when it is the source's own
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return as for `laminar_push`
     pub fn laminar_try_push(
         source: *mut laminar_source,
@@ -664,7 +520,7 @@ unsafe extern "C" {
     /// @param source the producer; exclusive
     /// @param stream moved (its `release` becomes NULL). After `LAMINAR_AGAIN` and `LAMINAR_BUSY` the
     ///   struct holds a stream of the same rows, to be pushed again or released.
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return as for `laminar_push`; an error of the stream itself is `LAMINAR_INGESTION_FAILED` with
     ///   the stream's own message
     pub fn laminar_push_stream(
@@ -680,7 +536,7 @@ unsafe extern "C" {
     /// @param source the source's name
     /// @param array moved unless the answer is `LAMINAR_AGAIN` or `LAMINAR_BUSY`
     /// @param schema borrowed; NULL when it is the source's own
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return as for `laminar_push`, and `LAMINAR_TABLE_NOT_FOUND`
     pub fn laminar_insert(
         db: *const laminar_db,
@@ -696,7 +552,7 @@ unsafe extern "C" {
     /// @param db the database
     /// @param source the source's name
     /// @param stream moved, as for `laminar_push_stream`
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return as for `laminar_push_stream`, and `LAMINAR_TABLE_NOT_FOUND`
     pub fn laminar_insert_stream(
         db: *const laminar_db,
@@ -711,7 +567,7 @@ unsafe extern "C" {
     ///
     /// @param source the producer; exclusive
     /// @param ts_ms milliseconds since 1970-01-01 00:00:00 UTC
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, `LAMINAR_AGAIN`, `LAMINAR_BUSY`, or an error
     pub fn laminar_watermark(
         source: *mut laminar_source,
@@ -719,12 +575,172 @@ unsafe extern "C" {
         error: *mut *mut laminar_error,
     ) -> laminar_status;
 
-    /// The name of a status without its `LAMINAR_` prefix, for example `"AGAIN"` or
-    /// `"SCHEMA_MISMATCH"`.
+    /// Makes a row appender. Its rows go through the given producer and count for its watermark.
     ///
-    /// @param status any number
-    /// @return a static string; `"UNKNOWN"` for a number that is no status. Never NULL.
-    pub fn laminar_status_name(status: laminar_status) -> *const c_char;
+    /// A row is built by setting its columns in any order, the last value set counting, and ended by
+    /// `laminar_append_row`. When setting a value or ending a row fails, the values of that row are
+    /// forgotten and the next value begins a new row; rows that were ended before stay.
+    ///
+    /// @param source the producer; the appender holds what it needs of it
+    /// @param (out) out the appender, to be freed with `laminar_appender_free`
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error
+    pub fn laminar_appender_open(
+        source: *const laminar_source,
+        out: *mut *mut laminar_appender,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column of the current row to NULL.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+    ///   column, when there is no such column or it is NOT NULL
+    pub fn laminar_append_null(
+        appender: *mut laminar_appender,
+        column: usize,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column of type boolean.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param value the value
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+    ///   column, when there is no such column or it has another type
+    pub fn laminar_append_bool(
+        appender: *mut laminar_appender,
+        column: usize,
+        value: bool,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column of any integer, date, time, timestamp or duration type, in the column's own unit
+    /// (a date32 counts days, a timestamp in milliseconds counts milliseconds since 1970 UTC); also of
+    /// a floating-point or decimal type that holds the value exactly.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param value the value
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+    ///   column, when there is no such column, it has another type, or the value does not fit
+    pub fn laminar_append_int64(
+        appender: *mut laminar_appender,
+        column: usize,
+        value: i64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column as `laminar_append_int64` does, from a value without sign.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param value the value
+    /// @param (out) error optional
+    /// @return as for `laminar_append_int64`
+    pub fn laminar_append_uint64(
+        appender: *mut laminar_appender,
+        column: usize,
+        value: u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column of a floating-point type; for a narrower one than double the value is rounded.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param value the value
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+    ///   column, when there is no such column, it has another type, or a finite value would become
+    ///   infinite
+    pub fn laminar_append_double(
+        appender: *mut laminar_appender,
+        column: usize,
+        value: f64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column of a text type, or of a decimal type from its digits (for example `"-12.50"`).
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param value UTF-8, copied; it needs no NUL at its end and may contain some; may be NULL when
+    ///   `length` is 0
+    /// @param length bytes of the value
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+    ///   column, when there is no such column, it has another type, the text is not UTF-8, or the
+    ///   decimal does not fit
+    pub fn laminar_append_string(
+        appender: *mut laminar_appender,
+        column: usize,
+        value: *const c_char,
+        length: usize,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Sets a column of a binary type.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param column index of the column in the source's schema, from 0
+    /// @param value copied; may be NULL when `length` is 0
+    /// @param length bytes of the value
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED`, whose message names the
+    ///   column, when there is no such column, it has another type, or the length is not its width
+    pub fn laminar_append_binary(
+        appender: *mut laminar_appender,
+        column: usize,
+        value: *const u8,
+        length: usize,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Ends the current row. Columns that were not set are NULL.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or `LAMINAR_INGESTION_FAILED` when a NOT NULL column was
+    ///   not set: its message names the column, and the row is forgotten
+    pub fn laminar_append_row(
+        appender: *mut laminar_appender,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Rows that were ended and not flushed yet.
+    ///
+    /// @param appender may be NULL
+    /// @return rows; 0 for NULL
+    pub fn laminar_appender_rows(appender: *const laminar_appender) -> usize;
+
+    /// Pushes the rows that were ended as one epoch, as `laminar_push` does. A row that was begun
+    /// stays. Without rows it does nothing.
+    ///
+    /// @param appender the appender; exclusive
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`; `LAMINAR_AGAIN` (no room in time) and `LAMINAR_BUSY`, which keep the rows
+    ///   for another flush; or an error as for `laminar_push`, which drops them
+    pub fn laminar_appender_flush(
+        appender: *mut laminar_appender,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Forgets the rows that were not flushed, and the row that was begun.
+    ///
+    /// @param appender exclusive; may be NULL, which does nothing, as does a call while another
+    ///   thread is in an exclusive one
+    pub fn laminar_appender_reset(appender: *mut laminar_appender);
+
+    /// Frees an appender. Rows that were not flushed are forgotten.
+    ///
+    /// @param appender may be NULL, which does nothing
+    pub fn laminar_appender_free(appender: *mut laminar_appender);
 
     /// Subscribes to the changes of a stream, sink or source by its name, or of a query.
     ///
@@ -733,8 +749,8 @@ unsafe extern "C" {
     /// @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
     ///   content, which a query does unless told otherwise and a name does not; `capacity` (number of
     ///   rows) is the size of the ring that holds changes not yet polled
-    /// @param[out] out the subscription, to be freed with `laminar_subscription_free`
-    /// @param[out] error optional
+    /// @param (out) out the subscription, to be freed with `laminar_subscription_free`
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,
     ///   `LAMINAR_SQL_PARSE_ERROR`, ...
     pub fn laminar_subscribe(
@@ -749,10 +765,10 @@ unsafe extern "C" {
     ///
     /// @param subscription the subscription; exclusive
     /// @param timeout_ms how long to wait for a change: -1 for ever, 0 not at all
-    /// @param[out] array a struct array with one child per column, owned by the caller: release it
-    /// @param[out] schema NULL, or its schema, owned by the caller: release it. It is the same for
+    /// @param (out) array a struct array with one child per column, owned by the caller: release it
+    /// @param (out) schema NULL, or its schema, owned by the caller: release it. It is the same for
     ///   every batch: ask once with `laminar_subscription_schema` and leave this NULL.
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return `LAMINAR_OK` with a batch. Without one: `LAMINAR_AGAIN` (nothing came in time),
     ///   `LAMINAR_LAGGED` (rows were missed: see `laminar_subscription_lagged`), `LAMINAR_RESET` (the
     ///   next batch is the whole content), `LAMINAR_END` (cancelled, dropped or closed),
@@ -768,8 +784,8 @@ unsafe extern "C" {
     /// The columns of the subscription's batches, as an Arrow schema of struct type.
     ///
     /// @param subscription the subscription
-    /// @param[out] schema owned by the caller: release it
-    /// @param[out] error optional
+    /// @param (out) schema owned by the caller: release it
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error
     pub fn laminar_subscription_schema(
         subscription: *const laminar_subscription,
@@ -787,7 +803,7 @@ unsafe extern "C" {
     /// that ceased to be.
     ///
     /// @param subscription may be NULL
-    /// @param[out] weights the first weight, valid until the next poll or free; NULL when there are
+    /// @param (out) weights the first weight, valid until the next poll or free; NULL when there are
     ///   none. The argument itself may be NULL.
     /// @return how many there are; 0 when every row of the batch has the weight +1
     pub fn laminar_subscription_weights(
@@ -823,7 +839,7 @@ unsafe extern "C" {
     /// @param callback NULL removes the one installed (and `userdata` is dropped at once)
     /// @param userdata handed to both functions, not looked at
     /// @param drop NULL when `userdata` needs none
-    /// @param[out] error optional
+    /// @param (out) error optional
     /// @return `LAMINAR_OK`, `LAMINAR_BUSY` while another call installs one, or an error
     pub fn laminar_on_ready(
         subscription: *const laminar_subscription,
@@ -839,23 +855,4 @@ unsafe extern "C" {
     ///
     /// @param subscription may be NULL, which does nothing
     pub fn laminar_subscription_free(subscription: *mut laminar_subscription);
-
-    /// The version of the library that runs, for example `"0.1.0"`; compare with `LAMINAR_VERSION`.
-    ///
-    /// @return a static string, never NULL
-    pub fn laminar_version() -> *const c_char;
-
-    /// The version of the library that runs as one number: `major * 10000 + minor * 100 + patch`.
-    pub fn laminar_version_number() -> u32;
-
-    /// The version of the library's binary interface; compare with `LAMINAR_ABI_VERSION` after loading
-    /// the library at run time.
-    pub fn laminar_abi_version() -> u32;
-
-    /// Version, profile, compiler and main dependencies, for example
-    /// `"laminar 0.1.0 (profile release, rustc 1.95.0, datafusion 55.2.0, arrow 59.3.2)"`. For people
-    /// and bug reports: its form may change.
-    ///
-    /// @return a static string, never NULL
-    pub fn laminar_build_info() -> *const c_char;
 }

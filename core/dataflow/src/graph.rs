@@ -8,6 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use arrow::array::RecordBatch;
 use laminar_types::{Delta, Epoch, Error, Frontier, Result, code};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
@@ -224,14 +225,14 @@ impl Graph {
         self.node(id).failed.as_ref()
     }
 
-    /// Delivers rows to the consumers of a source, as part of the next [`run`](Self::run).
-    pub fn push(&mut self, source: NodeId, delta: &Delta, audience: Audience) {
-        if delta.is_empty() {
+    /// Delivers rows to the consumers of a source, which is append-only, as part of the next [`run`](Self::run).
+    pub fn push(&mut self, source: NodeId, rows: &RecordBatch, audience: Audience) {
+        if rows.num_rows() == 0 {
             return;
         }
         self.for_consumers(source, |graph, consumer, port| {
             if audience.includes(graph.node(consumer)) {
-                graph.deliver(consumer, port, delta.clone());
+                graph.deliver(consumer, port, Delta::insert(rows.clone()));
             }
         });
     }
@@ -292,12 +293,7 @@ impl Graph {
                     });
                 }
                 if let Some(delta) = delta.filter(|delta| !delta.is_empty()) {
-                    self.for_consumers(id, |graph, consumer, port| {
-                        graph.deliver(consumer, port, delta.clone());
-                    });
-                    if let Some(tag) = self.node(id).tap {
-                        out.deltas.push((tag, delta));
-                    }
+                    self.hand_on(id, delta, out);
                 }
             }
             Err(error) => self.fail(id, &error, out),
@@ -305,6 +301,25 @@ impl Graph {
         out.dead_letters.extend(dead_letters.drain(..).map(|letter| (id, letter)));
         self.dead_letters = dead_letters;
         self.frontiers = frontiers;
+    }
+
+    /// Gives a node's output to everyone who is to have it, to the last one without a copy.
+    fn hand_on(&mut self, id: NodeId, delta: Delta, out: &mut StepOutput) {
+        let node = self.node(id);
+        let (tap, consumers) = (node.tap, node.consumers.len());
+        let copies = consumers - usize::from(tap.is_none() && consumers > 0);
+        for index in 0..copies {
+            let (consumer, port) = self.node(id).consumers[index];
+            self.deliver(consumer, port, delta.clone());
+        }
+        match tap {
+            Some(tag) => out.deltas.push((tag, delta)),
+            None if consumers > 0 => {
+                let (consumer, port) = self.node(id).consumers[copies];
+                self.deliver(consumer, port, delta);
+            }
+            None => {}
+        }
     }
 
     /// Stops a node and everything that reads it: what they hold can no longer be right.
@@ -366,7 +381,7 @@ impl Node {
     ) -> Result<(Option<Delta>, bool)> {
         let Some(operator) = &mut self.operator else { return Ok((None, false)) };
         for (port, delta) in self.pending.drain(..) {
-            operator.input(port, &delta, cx)?;
+            operator.input(port, delta, cx)?;
         }
         let moved = !self.moved.is_empty();
         for port in self.moved.drain(..) {

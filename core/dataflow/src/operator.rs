@@ -16,7 +16,7 @@ use laminar_types::{Delta, Epoch, Frontier, Result, TimeUnit};
 /// of the operator but [`DeadLetter`]s.
 pub trait Operator: Send {
     /// Takes the rows of one input.
-    fn input(&mut self, port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()>;
+    fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()>;
 
     /// Takes the frontiers of one input, one for each of its event-time columns, in the order of
     /// its [`Traits::times`]. Frontiers never go back.

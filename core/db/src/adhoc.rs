@@ -152,7 +152,17 @@ fn planned(shared: &Shared, error: &DataFusionError) -> Error {
         Names(names)
     });
     match names {
-        Ok(names) => shared.planner.plan_error(&names, error),
+        Ok(names) => {
+            let planned = shared.planner.plan_error(&names, error);
+            let missing = planned
+                .message()
+                .strip_prefix("table 'datafusion.public.")
+                .and_then(|rest| rest.strip_suffix("' not found"));
+            match missing {
+                Some(name) => shared.planner.not_found(&names, name),
+                None => planned,
+            }
+        }
         Err(closed) => closed,
     }
 }

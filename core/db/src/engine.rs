@@ -21,6 +21,7 @@ use laminar_types::{
 };
 
 use crate::history::History;
+use crate::page;
 use crate::producers::{Declared, Piece, ProducerId, Producers, frontiers};
 use crate::ring::RingWriter;
 use crate::source::Rules;
@@ -387,6 +388,21 @@ impl Core {
         readers
     }
 
+    /// The sources whose rows can reach a stream.
+    pub(crate) fn sources_of(&self, id: StreamId) -> Vec<SourceId> {
+        let mut sources = Vec::new();
+        let mut names = self.stream(id).reads.clone();
+        while let Some(name) = names.pop() {
+            match self.objects.get(&name) {
+                Some(Object::Source(source)) if !sources.contains(source) => sources.push(*source),
+                Some(Object::Stream(stream)) => names.extend(self.stream(*stream).reads.clone()),
+                Some(Object::Sink { from }) => names.push(from.clone()),
+                _ => {}
+            }
+        }
+        sources
+    }
+
     fn remove_stream(&mut self, id: StreamId) {
         if let Some(stream) = self.streams[id.0 as usize].take() {
             for node in stream.nodes.iter().rev() {
@@ -423,6 +439,7 @@ impl Core {
     /// Attaches a subscription to a stream.
     pub(crate) fn subscribe(&mut self, id: StreamId, ring: RingWriter) {
         if let Some(stream) = self.stream_if_exists(id) {
+            stream.sweep();
             stream.subscribers.push(ring);
         }
     }
@@ -433,13 +450,13 @@ impl Core {
         source: SourceId,
         closed: Arc<AtomicBool>,
     ) -> Result<ProducerId> {
-        Ok(self.source_mut(source)?.producers.add(closed))
+        Ok(self.source_mut(source)?.producers.add(closed, true))
     }
 
     /// The producer that the database's own inserts go through.
     pub(crate) fn own_producer(&mut self, source: SourceId) -> Result<ProducerId> {
         let source = self.source_mut(source)?;
-        Ok(*source.own_producer.get_or_insert_with(|| source.producers.add(Arc::default())))
+        Ok(*source.own_producer.get_or_insert_with(|| source.producers.add(Arc::default(), false)))
     }
 
     /// Takes in the rows of one epoch, and runs it.
@@ -451,8 +468,8 @@ impl Core {
     ) -> Result<Epoch> {
         let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
         let held = !self.started && self.graph.has_held_consumers(source.node);
-        let bytes = if held { batches.iter().map(RecordBatch::get_array_memory_size).sum() } else { 0 };
-        if held && self.queued_bytes + bytes > self.max_queued_bytes {
+        // One epoch may overshoot: a batch of any size can be taken.
+        if held && self.queued_bytes >= self.max_queued_bytes {
             return Err(Error::new(
                 code::FULL,
                 format!(
@@ -488,16 +505,20 @@ impl Core {
         source.total_rows += batch.num_rows() as u64;
         let node = source.node;
         for piece in &scratch.pieces {
+            let slice;
             let rows = match piece.rows == batch.num_rows() {
-                true => batch.clone(),
-                false => batch.slice(piece.offset, piece.rows),
+                true => batch,
+                false => {
+                    slice = batch.slice(piece.offset, piece.rows);
+                    &slice
+                }
             };
             let units = self.graph.traits(node).times.iter().map(|time| time.unit);
             frontiers(piece.watermark, units, &mut scratch.frontiers);
             if held {
-                self.enqueue(id, Some(rows.clone()), &scratch.frontiers);
+                self.enqueue(id, Some(page::compact_batch(rows)?), &scratch.frontiers);
             }
-            self.graph.push(node, &Delta::insert(rows), Audience::Running);
+            self.graph.push(node, rows, Audience::Running);
             self.graph.advance(node, &scratch.frontiers, Audience::Running);
             self.graph.run(self.epoch, &mut scratch.output);
         }
@@ -531,7 +552,7 @@ impl Core {
     }
 
     fn enqueue(&mut self, source: SourceId, rows: Option<RecordBatch>, frontiers: &[Frontier]) {
-        let bytes = rows.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        let bytes = rows.as_ref().map_or(0, page::batch_bytes);
         let count = rows.as_ref().map_or(0, RecordBatch::num_rows) as u64;
         if let Some(source) = &mut self.sources[source.0 as usize] {
             source.rules.pending.fetch_add(count, Ordering::Relaxed);
@@ -560,7 +581,7 @@ impl Core {
             self.epoch += 1;
             output.clear();
             if let Some(rows) = queued.rows {
-                self.graph.push(node, &Delta::insert(rows), audience);
+                self.graph.push(node, &rows, audience);
             }
             self.graph.advance(node, &queued.frontiers, audience);
             self.graph.run(self.epoch, &mut output);
@@ -577,33 +598,27 @@ impl Core {
         if !output.dead_letters.is_empty() || !output.failures.is_empty() {
             self.take_losses(output);
         }
-        let deltas = &output.deltas;
-        let mut start = 0;
-        if deltas.len() > 1 {
+        if output.deltas.len() > 1 {
             // Several steps of one epoch may have changed one stream: bring its changes together.
             output.deltas.sort_by_key(|(tag, _)| *tag);
         }
-        let deltas = &output.deltas;
-        while start < deltas.len() {
-            let tag = deltas[start].0;
-            let end = start + deltas[start..].iter().take_while(|(other, _)| *other == tag).count();
-            let epoch = self.epoch;
-            if let Some(stream) = self.streams[tag as usize].as_mut() {
-                let published = match &deltas[start..end] {
-                    [(_, delta)] => stream.publish(epoch, std::slice::from_ref(delta)),
-                    several => {
-                        let pieces: Vec<Delta> =
-                            several.iter().map(|(_, delta)| delta.clone()).collect();
-                        stream.publish(epoch, &pieces)
-                    }
-                };
-                if let Err(error) = published {
-                    stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
-                }
+        let mut some_ended = false;
+        let mut deltas = output.deltas.drain(..).peekable();
+        while let Some((tag, first)) = deltas.next() {
+            let mut more = Vec::new();
+            while let Some((_, next)) = deltas.next_if(|(other, _)| *other == tag) {
+                more.push(next);
             }
-            start = end;
+            let Some(stream) = self.streams[tag as usize].as_mut() else { continue };
+            if let Err(error) = stream.publish(self.epoch, first, more) {
+                stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+            }
+            some_ended |= stream.subscribers.iter().any(|ring| ring.is_closed());
         }
-        output.deltas.clear();
+        drop(deltas);
+        if some_ended {
+            self.sweep();
+        }
     }
 
     /// Notes the rows that were left out and the streams that stopped.

@@ -108,11 +108,6 @@ impl History {
         Ok(content)
     }
 
-    /// The columns.
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
     /// Rows of the content.
     pub(crate) fn num_rows(&self) -> usize {
         self.rows - self.skipped
@@ -260,7 +255,7 @@ mod tests {
     fn joined(history: &History) -> RecordBatch {
         let content = history.snapshot().unwrap();
         assert!(content.iter().all(|batch| batch.num_rows() > 0));
-        concat_batches(history.schema(), &content).unwrap()
+        concat_batches(&history.schema, &content).unwrap()
     }
 
     /// Rows of every kind of type, with nulls where `salt` says.
@@ -365,7 +360,7 @@ mod tests {
         for row in 0..9_000 {
             history.append(&numbers(1_210 + row, 1)).unwrap();
         }
-        assert_eq!(concat_batches(history.schema(), &before).unwrap(), numbers(0, 1_210));
+        assert_eq!(concat_batches(&history.schema, &before).unwrap(), numbers(0, 1_210));
         assert_eq!(joined(&history), numbers(8_710, 1_500));
     }
 

@@ -2,11 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `database` | [`LaminarDB`], the handle, and the statements it runs |
+//! | `database`, `statements` | [`LaminarDB`], the handle, and the statements it runs |
+//! | `catalog` | what names stand for |
 //! | `engine` | what the token guards: catalogue, graph, epochs |
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
 //! | `stream` | a continuous query that runs |
 //! | `subscription`, `ring`, `consolidate` | [`Subscription`] and its bounded queue |
+//! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert` | `INSERT INTO` |
 //! | `introspection` | `SHOW`, `DESCRIBE`, dead letters |
@@ -18,6 +20,8 @@
 #![warn(missing_docs)]
 
 mod adhoc;
+mod admission;
+mod catalog;
 mod consolidate;
 mod database;
 mod engine;
@@ -29,6 +33,7 @@ mod producers;
 mod query;
 mod ring;
 mod source;
+mod statements;
 mod stream;
 mod subscription;
 #[allow(unsafe_code)]
@@ -41,4 +46,4 @@ pub use laminar_types::{
 };
 pub use query::{Query, QueryCanceller};
 pub use source::UntypedSource;
-pub use subscription::{ChangeBatch, Polled, SubscribeOptions, Subscription, SubscriptionHandle};
+pub use subscription::{ChangeBatch, OnFull, Polled, SubscribeOptions, Subscription, SubscriptionHandle};

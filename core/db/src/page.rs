@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::builder::{BooleanBuilder, GenericByteBuilder, PrimitiveBuilder};
 use arrow::array::{
     Array, ArrayData, ArrayRef, ArrowPrimitiveType, AsArray, MutableArrayData, OffsetSizeTrait,
-    downcast_primitive, make_array,
+    RecordBatch, RecordBatchOptions, downcast_primitive, make_array,
 };
 use arrow::compute::concat;
 use arrow::datatypes::{
@@ -13,6 +13,7 @@ use arrow::datatypes::{
     SchemaRef, Utf8Type,
 };
 use arrow::error::ArrowError;
+use laminar_types::Error;
 
 /// Bytes of strings for which a page allocates at first, per row.
 const BYTES_PER_STRING: usize = 16;
@@ -200,20 +201,40 @@ fn growth(array: &ArrayRef) -> usize {
     }
 }
 
-/// Bytes of overhead for which nothing is copied.
+/// Bytes of overhead, per column, for which nothing is copied.
 const SLACK_BYTES: usize = 256;
 
 /// The columns of a batch without the memory that they keep from being freed and do not need: if
 /// they hold on to more than twice what they show, those that do are copied.
 pub(crate) fn compact_all(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>, ArrowError> {
     let needed: usize = columns.iter().map(slice_bytes).sum();
-    if memory_of(columns) <= 2 * needed + SLACK_BYTES {
+    // Shared buffers count several times here, so most batches are done with this.
+    let most: usize = columns.iter().map(|column| column.get_buffer_memory_size()).sum();
+    if most <= 2 * needed + SLACK_BYTES * columns.len() {
+        return Ok(columns.to_vec());
+    }
+    if memory_of(columns) <= 2 * needed + SLACK_BYTES * columns.len() {
         return Ok(columns.to_vec());
     }
     columns.iter().map(compact).collect()
 }
 
 /// The array itself, or a copy if it holds on to more than twice the bytes that it shows.
+/// The batch without memory that is not its own: columns whose buffers are more than twice their
+/// content are copied.
+pub(crate) fn compact_batch(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    let compacted = compact_all(batch.columns()).and_then(|columns| {
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+    });
+    compacted.map_err(|error| Error::internal(format!("rows cannot be copied: {error}")))
+}
+
+/// Bytes of the content of a batch, whatever else its buffers hold.
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(slice_bytes).sum()
+}
+
 fn compact(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     if memory_of(std::slice::from_ref(array)) <= 2 * slice_bytes(array) + SLACK_BYTES {
         return Ok(Arc::clone(array));

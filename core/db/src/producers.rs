@@ -34,12 +34,17 @@ impl Declared {
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     declared: Option<Declared>,
+    /// The producers that were open when one was last added.
     producers: Vec<Producer>,
+    opened: u64,
     watermark: Option<Watermark>,
 }
 
 #[derive(Debug)]
 struct Producer {
+    id: ProducerId,
+    /// Whether it counts before it has said anything.
+    holds_back: bool,
     /// The largest event time it has sent, when a watermark is declared.
     max: Option<i64>,
     explicit: Option<Watermark>,
@@ -49,7 +54,7 @@ struct Producer {
 
 /// Identifies a producer among those of its source, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ProducerId(usize);
+pub(crate) struct ProducerId(u64);
 
 /// A piece of a batch, and the watermark after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +70,20 @@ impl Producers {
     }
 
     /// One more producer, open until `closed` is set.
-    pub(crate) fn add(&mut self, closed: Arc<AtomicBool>) -> ProducerId {
-        self.producers.push(Producer { max: None, explicit: None, closed });
-        ProducerId(self.producers.len() - 1)
+    ///
+    /// One that does not hold back counts only from its first event time: that of inserts by name,
+    /// which have no handle to make a promise with.
+    pub(crate) fn add(&mut self, closed: Arc<AtomicBool>, holds_back: bool) -> ProducerId {
+        self.producers.retain(Producer::is_open);
+        let id = ProducerId(self.opened);
+        self.opened += 1;
+        self.producers.push(Producer { id, holds_back, max: None, explicit: None, closed });
+        id
+    }
+
+    /// A producer's state; a closed one that is forgotten has none any more.
+    fn get(&mut self, id: ProducerId) -> Option<&mut Producer> {
+        self.producers.iter_mut().find(|producer| producer.id == id)
     }
 
     /// The declared watermark.
@@ -82,8 +98,9 @@ impl Producers {
 
     /// A producer's explicit promise. Tells the source's watermark after it.
     pub(crate) fn promise(&mut self, producer: ProducerId, watermark: Watermark) {
-        let explicit = &mut self.producers[producer.0].explicit;
-        *explicit = (*explicit).max(Some(watermark));
+        if let Some(producer) = self.get(producer) {
+            producer.explicit = producer.explicit.max(Some(watermark));
+        }
         self.settle();
     }
 
@@ -109,13 +126,15 @@ impl Producers {
         let smallest = times.iter().copied().min().unwrap_or(i64::MAX);
         let others = self.others(producer);
         let applied = self.watermark.map_or(i64::MIN, |w| in_unit(w, declared.unit));
-        let before = self.producers[producer.0].max;
+        let Some(own) = self.get(producer) else {
+            return Err(Error::internal("a closed producer pushed"));
+        };
+        let (before, explicit) = (own.max, own.explicit);
         let last = before.map_or(largest, |max| max.max(largest));
         let frontier = |max: i64, explicit: Option<Watermark>| {
             let own = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
             declared.frontier(max).max(own).min(others.frontier(declared.unit)).max(applied)
         };
-        let explicit = self.producers[producer.0].explicit;
         if smallest < frontier(last, explicit) {
             // Some row may be behind: walk.
             let mut max = before;
@@ -124,30 +143,36 @@ impl Producers {
             for (row, time) in times.iter().enumerate() {
                 let now = max.map_or(applied, |max| frontier(max, explicit));
                 if *time < now && now > applied && row > start {
-                    self.producers[producer.0].max = max;
-                    let watermark = self.settle();
+                    let watermark = self.reached(producer, max);
                     pieces.push(Piece { offset: start, rows: row - start, watermark });
                     applied = now;
                     start = row;
                 }
                 max = Some(max.map_or(*time, |max| max.max(*time)));
             }
-            self.producers[producer.0].max = Some(last);
-            pieces.push(Piece { offset: start, rows: rows - start, watermark: self.settle() });
+            let watermark = self.reached(producer, Some(last));
+            pieces.push(Piece { offset: start, rows: rows - start, watermark });
         } else {
-            self.producers[producer.0].max = Some(last);
-            pieces.push(Piece { offset: 0, rows, watermark: self.settle() });
+            let watermark = self.reached(producer, Some(last));
+            pieces.push(Piece { offset: 0, rows, watermark });
         }
         Ok(())
+    }
+
+    /// Notes a producer's largest time. Tells the source's watermark after it.
+    fn reached(&mut self, producer: ProducerId, max: Option<i64>) -> Option<Watermark> {
+        if let Some(producer) = self.get(producer) {
+            producer.max = max;
+        }
+        self.settle()
     }
 
     /// The least that the other open producers promise.
     fn others(&self, producer: ProducerId) -> Others {
         let mut least = None;
-        for (index, other) in self.producers.iter().enumerate() {
-            if index != producer.0 && other.is_open() {
-                let promise = other.promise(self.declared).unwrap_or(Watermark::MIN);
-                least = Some(least.map_or(promise, |least: Watermark| least.min(promise)));
+        for other in &self.producers {
+            if other.id != producer && other.is_open() {
+                least = lesser(least, other.promise(self.declared));
             }
         }
         Others(least)
@@ -157,8 +182,7 @@ impl Producers {
     pub(crate) fn settle(&mut self) -> Option<Watermark> {
         let mut least = None;
         for producer in self.producers.iter().filter(|producer| producer.is_open()) {
-            let promise = producer.promise(self.declared).unwrap_or(Watermark::MIN);
-            least = Some(least.map_or(promise, |least: Watermark| least.min(promise)));
+            least = lesser(least, producer.promise(self.declared));
         }
         if let Some(least) = least.filter(|least| *least > Watermark::MIN) {
             self.watermark = self.watermark.max(Some(least));
@@ -172,11 +196,20 @@ impl Producer {
         !self.closed.load(Ordering::Acquire)
     }
 
+    /// What it promises; `None` when it does not count.
     fn promise(&self, declared: Option<Declared>) -> Option<Watermark> {
         let declared = declared
             .zip(self.max)
             .map(|(declared, max)| Watermark::declared(max, declared.unit, declared.delay_ns));
-        declared.max(self.explicit)
+        declared.max(self.explicit).or(self.holds_back.then_some(Watermark::MIN))
+    }
+}
+
+/// The lesser of two promises, where there are two.
+fn lesser(one: Option<Watermark>, other: Option<Watermark>) -> Option<Watermark> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -218,7 +251,7 @@ mod tests {
         let delay_ns = delay_ms * 1_000_000;
         let unit = TimeUnit::Millisecond;
         let mut source = Producers::new(Some(Declared { column: 0, unit, delay_ns }));
-        let ids = (0..producers).map(|_| source.add(Arc::default())).collect();
+        let ids = (0..producers).map(|_| source.add(Arc::default(), true)).collect();
         (source, ids)
     }
 
@@ -273,10 +306,20 @@ mod tests {
     }
 
     #[test]
+    fn inserts_by_name_do_not_hold_promises_back() {
+        let mut source = Producers::new(None);
+        let writer = source.add(Arc::default(), true);
+        let own = source.add(Arc::default(), false);
+        assert_eq!(cut(&mut source, own, &[1, 2]), [(2, None)]);
+        source.promise(writer, Watermark::new(9, TimeUnit::Millisecond));
+        assert_eq!(source.watermark().and_then(Watermark::millis), Some(9));
+    }
+
+    #[test]
     fn the_slowest_open_producer_holds_the_watermark() {
         let (mut source, ids) = source(0, 1);
         let closed = Arc::new(AtomicBool::new(false));
-        let slow = source.add(Arc::clone(&closed));
+        let slow = source.add(Arc::clone(&closed), true);
         assert_eq!(cut(&mut source, ids[0], &[10]), [(1, None)]);
         assert_eq!(cut(&mut source, slow, &[3]), [(1, Some(3))]);
         source.promise(slow, Watermark::new(7, TimeUnit::Millisecond));
@@ -284,7 +327,7 @@ mod tests {
         closed.store(true, Ordering::Release);
         assert_eq!(source.settle().and_then(Watermark::millis), Some(10));
         // It never goes back.
-        source.add(Arc::default());
+        source.add(Arc::default(), true);
         assert_eq!(source.settle().and_then(Watermark::millis), Some(10));
     }
 }

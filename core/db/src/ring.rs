@@ -203,7 +203,7 @@ impl Ring {
     }
 
     /// Puts content before what is queued: what a subscription WITH SNAPSHOT begins with, or what
-    /// [`needs_snapshot`](Self::needs_snapshot) asked for. Called under the token, with the content
+    /// a poll that finds the ring [owed](Taken::Owed) one asks for. Called under the token, with the content
     /// at the end of `epoch`.
     pub(crate) fn publish_snapshot(
         &self,
@@ -231,6 +231,7 @@ impl Ring {
 
     /// Whether the ring overflowed and waits for [`publish_snapshot`](Self::publish_snapshot).
     /// The poll that needs it fetches it, so the engine need not look.
+    #[cfg(test)]
     pub(crate) fn needs_snapshot(&self) -> bool {
         self.lock().owed
     }
@@ -312,6 +313,7 @@ impl Ring {
     }
 
     /// Rows that wait to be polled, without those of a snapshot.
+    #[cfg(test)]
     pub(crate) fn queued_rows(&self) -> usize {
         self.lock().rows
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -75,6 +76,7 @@ impl UntypedSource {
     pub fn try_push_arrow(&self, batch: RecordBatch) -> Result<Epoch> {
         self.rules.check(&batch)?;
         let (id, producer) = (self.id, self.producer);
+        self.shared.admission.admit(id, Duration::ZERO)?;
         let pushed = self.shared.try_run(|core| core.push(id, producer, &[batch]))?;
         pushed.unwrap_or_else(|| {
             Err(Error::new(code::FULL, "another producer is pushing: push again, or wait in push"))
@@ -89,6 +91,7 @@ impl UntypedSource {
     fn push_slice(&self, batches: &[RecordBatch]) -> Result<Epoch> {
         batches.iter().try_for_each(|batch| self.rules.check(batch))?;
         let (id, producer) = (self.id, self.producer);
+        self.shared.admission.admit(id, self.shared.config.push_timeout)?;
         self.shared.run(|core| core.push(id, producer, batches))?
     }
 

@@ -1,14 +1,16 @@
 //! [`Stream`]: a continuous query that runs.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::plan::EmitForm;
-use laminar_types::{Delta, Epoch, Result};
-use std::sync::Arc;
+use laminar_types::{Delta, Epoch, Error, Result, Weights};
 
 use crate::consolidate::consolidate;
 use crate::history::History;
+use crate::page;
 use crate::ring::{Form, RingWriter};
 use crate::subscription::ChangeBatch;
 
@@ -70,40 +72,43 @@ impl Stream {
     }
 
     /// Takes in the change of one epoch, in the pieces that its steps made, and hands it on.
-    pub(crate) fn publish(&mut self, epoch: Epoch, pieces: &[Delta]) -> Result<()> {
-        for delta in self.net(pieces)? {
-            self.total_rows += delta.num_rows() as u64;
-            if let Some(history) = &mut self.history {
-                history.append(&delta.batch)?;
-            }
-            for subscriber in &self.subscribers {
-                subscriber.publish(ChangeBatch {
-                    batch: delta.batch.clone(),
-                    weights: delta.weights.clone(),
-                    epoch,
-                });
-            }
+    pub(crate) fn publish(&mut self, epoch: Epoch, first: Delta, more: Vec<Delta>) -> Result<()> {
+        let net = match more.is_empty() {
+            true => Some(first),
+            false => self.net(first, more)?,
+        };
+        let Some(delta) = net else { return Ok(()) };
+        self.total_rows += delta.num_rows() as u64;
+        if let Some(history) = &mut self.history {
+            history.append(&delta.batch)?;
         }
+        let Some((last, others)) = self.subscribers.split_last() else { return Ok(()) };
+        // What waits in a ring must not keep a producer's much larger buffers alive.
+        let batch = page::compact_batch(&delta.batch)?;
+        let weights = delta.weights;
+        for other in others {
+            let (batch, weights) = (batch.clone(), weights.clone());
+            other.publish(ChangeBatch { batch, weights, epoch });
+        }
+        last.publish(ChangeBatch { batch, weights, epoch });
         Ok(())
     }
 
     /// The net change of an epoch: what its steps undid of each other is not told.
-    fn net(&self, pieces: &[Delta]) -> Result<Vec<Delta>> {
-        if pieces.len() < 2 {
-            return Ok(pieces.to_vec());
-        }
+    fn net(&self, first: Delta, more: Vec<Delta>) -> Result<Option<Delta>> {
         let schema = &self.traits.schema;
+        let pieces = std::iter::once(first).chain(more);
         if self.traits.changes == Changes::AppendOnly {
-            let batches = pieces.iter().map(|delta| &delta.batch);
-            let batch = arrow::compute::concat_batches(schema, batches).map_err(|error| {
-                laminar_types::Error::internal(format!("the pieces of an epoch differ: {error}"))
+            let batches: Vec<RecordBatch> = pieces.map(|delta| delta.batch).collect();
+            let batch = arrow::compute::concat_batches(schema, &batches).map_err(|error| {
+                Error::internal(format!("the pieces of an epoch differ: {error}"))
             })?;
-            return Ok(vec![Delta::insert(batch)]);
+            return Ok(Some(Delta::insert(batch)));
         }
-        let changes: Vec<(RecordBatch, _)> =
-            pieces.iter().map(|delta| (delta.batch.clone(), delta.weights.clone())).collect();
+        let changes: Vec<(RecordBatch, Option<Weights>)> =
+            pieces.map(|delta| (delta.batch, delta.weights)).collect();
         let net = consolidate(schema, &changes)?;
-        Ok(net.into_iter().map(|(batch, weights)| Delta::weighted(batch, weights)).collect())
+        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
     }
 
     /// Forgets the subscriptions that ended.

@@ -23,6 +23,21 @@ pub struct SubscribeOptions {
     pub snapshot: Option<bool>,
     /// Rows that the ring holds; `None` is the database's `buffer_size`.
     pub capacity: Option<usize>,
+    /// What a full ring does.
+    pub on_full: OnFull,
+}
+
+/// What a subscription does when its ring is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFull {
+    /// Tells: rows that never change are missed and counted ([`Polled::Lagged`]); updating results
+    /// are merged, and past that start again from a snapshot ([`Polled::Reset`]).
+    #[default]
+    Tell,
+    /// Holds pushes back until there is room, for at most the push timeout.
+    Block,
+    /// Forgets the oldest epochs and only counts them.
+    DropOldest,
 }
 
 /// The change of one epoch.

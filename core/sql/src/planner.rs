@@ -51,6 +51,8 @@ impl Planner {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_information_schema(false)
+            // `TIMESTAMP WITH TIME ZONE` is in UTC.
+            .set_str("datafusion.execution.time_zone", "UTC")
             .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
             .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
             .set_bool("datafusion.sql_parser.collect_spans", true);
@@ -141,6 +143,14 @@ impl Planner {
         ParserOptions::from(&self.state.config_options().sql_parser)
     }
 
+    /// The error that no relation has a name.
+    pub fn not_found(&self, catalog: &dyn Catalog, name: &str) -> Error {
+        let near = suggestion(name, catalog);
+        let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+        let message = format!("no source, table or stream is called `{name}`{near}");
+        Error::new(code::NOT_FOUND, message)
+    }
+
     /// An error of DataFusion's planning in the words and with the place that a user needs.
     pub fn plan_error(&self, catalog: &dyn Catalog, error: &DataFusionError) -> Error {
         let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
@@ -149,16 +159,12 @@ impl Planner {
         let text = sentence(error);
         let code = match error.find_root() {
             DataFusionError::NotImplemented(_) => code::UNSUPPORTED,
-            _ if text.starts_with(NOT_FOUND) => code::NOT_FOUND,
             _ => code::PLAN,
         };
-        let mut text = text.strip_prefix(NOT_FOUND).unwrap_or(&text).to_string();
-        if code == code::NOT_FOUND
-            && let Some(near) = suggestion(&text, catalog)
-        {
-            text = format!("{text}; did you mean `{near}`?");
-        }
-        let error = Error::new(code, text);
+        let error = match text.strip_prefix(NOT_FOUND) {
+            Some(name) => self.not_found(catalog, name),
+            None => Error::new(code, text),
+        };
         match position {
             Some(position) if position.line > 0 => error.at(position),
             _ => error,
@@ -183,9 +189,8 @@ pub fn sentence(error: &DataFusionError) -> String {
     }
 }
 
-/// The name nearest to the one that the message quotes.
-fn suggestion(message: &str, catalog: &dyn Catalog) -> Option<String> {
-    let wanted = message.split('`').nth(1)?;
+/// The name nearest to one that does not exist, if it is near.
+fn suggestion(wanted: &str, catalog: &dyn Catalog) -> Option<String> {
     let nearest = |name: &String| datafusion::common::utils::datafusion_strsim::levenshtein(name, wanted);
     let best = catalog.names().into_iter().min_by_key(nearest)?;
     (nearest(&best) <= 1 + wanted.len() / 4).then_some(best)
@@ -226,10 +231,7 @@ impl ContextProvider for Provider<'_> {
     ) -> datafusion::error::Result<Arc<dyn TableSource>> {
         match self.catalog.relation(name.table()) {
             Some(traits) => Ok(Arc::new(LogicalTableSource::new(traits.schema))),
-            None => Err(DataFusionError::Plan(format!(
-                "{NOT_FOUND}no source, table or stream is called `{}`",
-                name.table()
-            ))),
+            None => Err(DataFusionError::Plan(format!("{NOT_FOUND}{}", name.table()))),
         }
     }
 

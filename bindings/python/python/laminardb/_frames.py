@@ -65,15 +65,14 @@ def to_df(result: "QueryResult") -> Any:
 
 
 def arrow_ready(data: Any) -> Any:
-    """The data in a form whose `__arrow_c_stream__` has the columns and nothing else.
+    """The data in a form whose `__arrow_c_stream__` has all columns and nothing else.
 
-    pandas hands out an index as a column, also one that is only a count of rows with gaps; such an
-    index is left out. Without pyarrow pandas hands out nothing, and its columns are taken.
+    An index of pandas is a column when it has a name, and only counts the rows when it has none.
+    Without pyarrow pandas hands out no Arrow data, and its columns are taken one by one.
     """
-    if type(data).__module__.partition(".")[0] != "pandas":
+    if type(data).__module__.partition(".")[0] != "pandas" or not hasattr(data, "reset_index"):
         return data
-    if hasattr(data, "reset_index") and all(name is None for name in data.index.names):
-        data = data.reset_index(drop=True)
+    data = data.reset_index(drop=all(name is None for name in data.index.names))
     if importlib.util.find_spec("pyarrow") is None:
         return data.to_dict("list")
     return data

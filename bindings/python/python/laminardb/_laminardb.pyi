@@ -17,6 +17,19 @@ class _ArrowArray(Protocol):
         self, requested_schema: object | None = None
     ) -> tuple[object, object]: ...
 
+__all__ = [
+    "Connection",
+    "ExecuteResult",
+    "close_all",
+    "QueryResult",
+    "RowIterator",
+    "Source",
+    "Subscription",
+    "Writer",
+    "__version__",
+    "__library_version__",
+]
+
 _Row: TypeAlias = Mapping[str, Any]
 _Columns: TypeAlias = Mapping[str, Sequence[Any]]
 _Data: TypeAlias = _Row | _Columns | Iterable[_Row] | _ArrowStream | _ArrowArray
@@ -323,7 +336,8 @@ class Writer:
         """Pushes the rows gathered; returns how many."""
 
     def close(self) -> None:
-        """Pushes the rows gathered and gives the writer up. The second time it does nothing."""
+        """Pushes the rows gathered and gives the writer up; when there is no room for them it stays
+        open. The second time it does nothing."""
 
     def __enter__(self) -> Writer: ...
     def __exit__(self, _class: object, _error: object, _traceback: object) -> None: ...

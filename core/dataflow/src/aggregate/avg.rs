@@ -169,12 +169,7 @@ where
         self.presence.undo(input, selection.as_ref());
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         let mut sums = self.sums.writer();
         let mut overflowed = false;
@@ -238,11 +233,13 @@ fn result_type(argument: &DataType) -> (DataType, Option<u8>, u8) {
     };
     match *argument {
         DataType::Decimal32(precision, scale) => {
-            let (p, s, more) = wider(precision, scale, DECIMAL32_MAX_PRECISION, DECIMAL32_MAX_SCALE);
+            let (p, s, more) =
+                wider(precision, scale, DECIMAL32_MAX_PRECISION, DECIMAL32_MAX_SCALE);
             (DataType::Decimal32(p, s), Some(p), more)
         }
         DataType::Decimal64(precision, scale) => {
-            let (p, s, more) = wider(precision, scale, DECIMAL64_MAX_PRECISION, DECIMAL64_MAX_SCALE);
+            let (p, s, more) =
+                wider(precision, scale, DECIMAL64_MAX_PRECISION, DECIMAL64_MAX_SCALE);
             (DataType::Decimal64(p, s), Some(p), more)
         }
         DataType::Decimal128(precision, scale) => {

@@ -53,12 +53,7 @@ impl Accumulator for Converted {
         }
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         self.inner.merge(slots, same::<Self>(other)?.inner.as_ref(), other_slots)
     }
 

@@ -41,12 +41,7 @@ impl Accumulator for Count {
         Ok(())
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         let mut counts = self.counts.writer();
         for (&slot, &from) in slots.iter().zip(other_slots) {

@@ -91,12 +91,7 @@ where
         Ok(())
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         for (&slot, &from) in slots.iter().zip(other_slots) {
             let (slot, from) = (slot as usize, from as usize);

@@ -100,12 +100,7 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
         Ok(())
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         let mut best = self.best.writer();
         for (&slot, &from) in slots.iter().zip(other_slots) {

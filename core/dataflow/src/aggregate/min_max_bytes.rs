@@ -52,12 +52,7 @@ impl<const MAX: bool> Accumulator for ByteExtreme<MAX> {
         Ok(())
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         for (&slot, &from) in slots.iter().zip(other_slots) {
             if other.held.contains(from) {

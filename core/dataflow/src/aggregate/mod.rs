@@ -68,12 +68,7 @@ pub trait Accumulator: Any + Send + Sync {
     ///
     /// # Errors
     /// As [`Accumulator::update`], but some slots may have been merged: the caller clears.
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()>;
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()>;
 
     /// The result of each of these slots.
     ///

@@ -178,12 +178,7 @@ impl<K: Kind, const MAX: bool> Accumulator for Multisets<K, MAX> {
         Ok(())
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         self.trees.merge(slots, &same::<Self>(other)?.trees, other_slots, |_| 0);
         Ok(())
     }
@@ -252,12 +247,7 @@ impl<const MAX: bool> Accumulator for ByteMultisets<MAX> {
         Ok(())
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         self.trees.merge(slots, &other.trees, other_slots, |value| value.len());
         Ok(())

@@ -173,12 +173,7 @@ where
         self.presence.undo(input, selection.as_ref());
     }
 
-    fn merge(
-        &mut self,
-        slots: &[u32],
-        other: &dyn Accumulator,
-        other_slots: &[u32],
-    ) -> Result<()> {
+    fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         let mut sums = self.sums.writer();
         let mut overflowed = false;

@@ -35,6 +35,8 @@ pub struct AggregateTable {
     /// The slot of each row of the batch in work.
     slots: Vec<u32>,
     touched: Touched,
+    /// Whether nobody asks for `touched`.
+    untracked: bool,
     /// How many slots were touched before the batch in work.
     touched_before: usize,
     other_slots: Vec<u32>,
@@ -65,11 +67,20 @@ impl AggregateTable {
             weights: (!append_only).then(|| Paged::new(0)),
             slots: Vec::new(),
             touched: Touched::default(),
+            untracked: false,
             touched_before: 0,
             other_slots: Vec::new(),
         };
         table.resize();
         Ok(table)
+    }
+
+    /// The table with [`AggregateTable::touched`] left empty, which saves a part of the cost of
+    /// every row: for a pane that is read once, when it closes. Groups whose weight comes to zero
+    /// are not in the result, but `settle` does not find them.
+    pub fn untracked(mut self) -> Self {
+        self.untracked = true;
+        self
     }
 
     /// A table of the same shape without groups.
@@ -78,7 +89,9 @@ impl AggregateTable {
     /// None for a table that exists.
     pub fn fresh(&self) -> Result<Self> {
         let accumulators = self.accumulators.iter().map(|accumulator| accumulator.fresh());
-        Self::new(self.index.types(), accumulators.collect(), self.weights.is_none())
+        let append_only = self.weights.is_none();
+        let table = Self::new(self.index.types(), accumulators.collect(), append_only)?;
+        Ok(Self { untracked: self.untracked, ..table })
     }
 
     /// The types of the columns of [`AggregateTable::emit`].
@@ -118,7 +131,9 @@ impl AggregateTable {
             return Err(error);
         }
         self.resize();
-        self.touched.touch(&self.slots, self.index.created(), self.index.slots());
+        if !self.untracked {
+            self.touched.touch(&self.slots, self.index.created(), self.index.slots());
+        }
         Ok(self.touched_before)
     }
 
@@ -244,7 +259,9 @@ impl AggregateTable {
     pub fn merge_from(&mut self, other: &Self) -> Result<()> {
         let Self { index, slots, other_slots, touched, .. } = self;
         index.intern_all(&other.index, slots, other_slots)?;
-        touched.touch(slots, index.created(), index.slots());
+        if !self.untracked {
+            touched.touch(slots, index.created(), index.slots());
+        }
         self.resize();
         let (slots, other_slots) = (&self.slots, &self.other_slots);
         for (accumulator, other) in self.accumulators.iter_mut().zip(&other.accumulators) {
@@ -321,15 +338,26 @@ impl Touched {
         if self.bits.len() < words {
             self.bits.resize(words, 0);
         }
-        let mut created = created.iter().peekable();
+        let before = self.slots.len();
+        // Whether a slot is in the list already is a coin toss, so the loop does not branch on
+        // it: each slot is written behind the list, which then grows by it or does not.
+        self.slots.resize(before + slots.len(), 0);
+        let mut len = before;
         for &slot in slots {
             let word = &mut self.bits[slot as usize / 64];
-            let bit = 1u64 << (slot % 64);
-            if *word & bit == 0 {
-                *word |= bit;
-                self.slots.push(slot);
-                self.is_new.push(created.next_if_eq(&&slot).is_some());
-            }
+            let is_first = *word >> (slot % 64) & 1 == 0;
+            *word |= 1 << (slot % 64);
+            self.slots[len] = slot;
+            len += usize::from(is_first);
+        }
+        self.slots.truncate(len);
+        self.is_new.resize(len, false);
+        let mut created = created.iter().peekable();
+        let mut touched = self.slots[before..].iter().zip(&mut self.is_new[before..]);
+        while created.peek().is_some()
+            && let Some((slot, is_new)) = touched.next()
+        {
+            *is_new = created.next_if_eq(&slot).is_some();
         }
     }
 

@@ -21,9 +21,9 @@ impl Random {
 
 /// A column of small values of a type, some null.
 fn column(data_type: &DataType, rows: usize, random: &mut Random) -> ArrayRef {
-    let numbers = Int64Array::from_iter((0..rows).map(|_| {
-        (random.next(5) > 0).then(|| random.next(41) as i64 - 20)
-    }));
+    let numbers = Int64Array::from_iter(
+        (0..rows).map(|_| (random.next(5) > 0).then(|| random.next(41) as i64 - 20)),
+    );
     let via = match data_type {
         DataType::Boolean => {
             let odd = numbers.iter().map(|value| value.map(|value| value % 2 != 0));
@@ -34,15 +34,15 @@ fn column(data_type: &DataType, rows: usize, random: &mut Random) -> ArrayRef {
             return cast(&values, data_type).unwrap();
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
-            let values = numbers.iter().map(|value| {
-                value.map(|value| IntervalMonthDayNano::new(value as i32, 1, -value))
-            });
+            let values = numbers
+                .iter()
+                .map(|value| value.map(|value| IntervalMonthDayNano::new(value as i32, 1, -value)));
             return Arc::new(IntervalMonthDayNanoArray::from_iter(values));
         }
         DataType::Interval(IntervalUnit::DayTime) => {
-            let values = numbers.iter().map(|value| {
-                value.map(|value| IntervalDayTime::new(value as i32, -value as i32))
-            });
+            let values = numbers
+                .iter()
+                .map(|value| value.map(|value| IntervalDayTime::new(value as i32, -value as i32)));
             return Arc::new(IntervalDayTimeArray::from_iter(values));
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
@@ -66,9 +66,24 @@ fn column(data_type: &DataType, rows: usize, random: &mut Random) -> ArrayRef {
 fn numeric_types() -> Vec<DataType> {
     use DataType::*;
     vec![
-        Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64,
-        Decimal32(5, 1), Decimal64(12, 2), Decimal128(20, 3), Decimal128(38, 0), Decimal256(50, 2),
-        Duration(TimeUnit::Second), Duration(TimeUnit::Nanosecond),
+        Int8,
+        Int16,
+        Int32,
+        Int64,
+        UInt8,
+        UInt16,
+        UInt32,
+        UInt64,
+        Float16,
+        Float32,
+        Float64,
+        Decimal32(5, 1),
+        Decimal64(12, 2),
+        Decimal128(20, 3),
+        Decimal128(38, 0),
+        Decimal256(50, 2),
+        Duration(TimeUnit::Second),
+        Duration(TimeUnit::Nanosecond),
     ]
 }
 
@@ -76,11 +91,22 @@ fn ordered_types() -> Vec<DataType> {
     use DataType::*;
     let mut types = numeric_types();
     types.extend([
-        Boolean, Utf8, LargeUtf8, Utf8View, Binary, LargeBinary, BinaryView, FixedSizeBinary(2),
-        Date32, Date64, Time32(TimeUnit::Second), Time64(TimeUnit::Nanosecond),
+        Boolean,
+        Utf8,
+        LargeUtf8,
+        Utf8View,
+        Binary,
+        LargeBinary,
+        BinaryView,
+        FixedSizeBinary(2),
+        Date32,
+        Date64,
+        Time32(TimeUnit::Second),
+        Time64(TimeUnit::Nanosecond),
         Timestamp(TimeUnit::Millisecond, None),
         Timestamp(TimeUnit::Microsecond, Some("Europe/Berlin".into())),
-        Interval(IntervalUnit::YearMonth), Interval(IntervalUnit::DayTime),
+        Interval(IntervalUnit::YearMonth),
+        Interval(IntervalUnit::DayTime),
         Interval(IntervalUnit::MonthDayNano),
     ]);
     types
@@ -159,12 +185,12 @@ fn expected(function: AggregateFunction, values: &[ArrayRef], result: &DataType)
         }
     };
     match result {
-        DataType::Decimal32(..) => Arc::new(
-            Decimal32Array::from(vec![number as i32]).with_data_type(result.clone()),
-        ),
-        DataType::Decimal64(..) => Arc::new(
-            Decimal64Array::from(vec![number as i64]).with_data_type(result.clone()),
-        ),
+        DataType::Decimal32(..) => {
+            Arc::new(Decimal32Array::from(vec![number as i32]).with_data_type(result.clone()))
+        }
+        DataType::Decimal64(..) => {
+            Arc::new(Decimal64Array::from(vec![number as i64]).with_data_type(result.clone()))
+        }
         DataType::Decimal128(..) => {
             Arc::new(Decimal128Array::from(vec![number]).with_data_type(result.clone()))
         }
@@ -278,9 +304,8 @@ fn smallest_and_largest_agree_with_a_model() {
 
 #[test]
 fn types_are_those_of_datafusion() {
-    let type_of = |function, data_type: DataType| {
-        create(function, &[data_type], true).unwrap().result_type()
-    };
+    let type_of =
+        |function, data_type: DataType| create(function, &[data_type], true).unwrap().result_type();
     assert_eq!(type_of(Sum, DataType::Int8), DataType::Int64);
     assert_eq!(type_of(Sum, DataType::UInt32), DataType::UInt64);
     assert_eq!(type_of(Sum, DataType::Float32), DataType::Float64);
@@ -420,7 +445,7 @@ fn counts_rows_whose_arguments_are_all_there() {
     let b: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(2), None]));
     let nothing: ArrayRef = Arc::new(NullArray::new(3));
     let weights = [2, 3, 4];
-    let mut count = |accumulator: &mut dyn Accumulator, args: &[ArrayRef]| {
+    let count = |accumulator: &mut dyn Accumulator, args: &[ArrayRef]| {
         accumulator.resize(1);
         let input = Input { slots: &[0; 3], args, filter: None, weights: Some(&weights) };
         accumulator.update(&input).unwrap();

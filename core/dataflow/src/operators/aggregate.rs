@@ -39,8 +39,8 @@ impl Aggregate {
 }
 
 impl Operator for Aggregate {
-    fn input(&mut self, _port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()> {
-        for (row, error) in self.groups.add(&self.grouping, delta)? {
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        for (row, error) in self.groups.add(&self.grouping, &delta)? {
             cx.dead_letter(row_text(&delta.batch, row), error.message().to_string());
         }
         Ok(())

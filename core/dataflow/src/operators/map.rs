@@ -62,10 +62,10 @@ impl Map {
 }
 
 impl Operator for Map {
-    fn input(&mut self, _port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()> {
-        let output = match apply(&self.stages, delta.clone()) {
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let output = match apply(&self.stages, &delta) {
             Ok(output) => output,
-            Err(_) => apply_by_row(&self.stages, &self.schema, delta, Some(cx))?,
+            Err(_) => apply_by_row(&self.stages, &self.schema, &delta, Some(cx))?,
         };
         debug_assert!(self.output.is_none(), "an input delivers one delta in a step");
         self.output = Some(output).filter(|delta| !delta.is_empty());
@@ -112,7 +112,7 @@ impl Content for MappedContent {
         let mut output = Vec::new();
         for batch in self.input.batches()? {
             let delta = Delta::insert(batch);
-            let mapped = match apply(&self.stages, delta.clone()) {
+            let mapped = match apply(&self.stages, &delta) {
                 Ok(mapped) => mapped,
                 // The failing rows were noted when they came; here they are only left out.
                 Err(_) => apply_by_row(&self.stages, &self.schema, &delta, None)?,
@@ -125,32 +125,35 @@ impl Content for MappedContent {
     }
 }
 
-fn apply(stages: &[Stage], delta: Delta) -> Result<Delta, DataFusionError> {
-    let Delta { mut batch, mut weights } = delta;
+/// Runs the chain. When no row is left it stops there: the columns are then those of that stage.
+fn apply(stages: &[Stage], delta: &Delta) -> Result<Delta, DataFusionError> {
+    // What the stages so far have made of the input; nothing yet means the input itself.
+    let mut made: Option<RecordBatch> = None;
+    let mut weights = delta.weights.clone();
     for stage in stages {
+        let batch = made.as_ref().unwrap_or(&delta.batch);
         match stage {
-            Stage::Filter(predicate) => match predicate.evaluate_predicate(&batch)? {
+            Stage::Filter(predicate) => match predicate.evaluate_predicate(batch)? {
                 Selection::All => {}
                 Selection::None => {
-                    batch = batch.slice(0, 0);
-                    weights = None;
+                    return Ok(Delta { batch: batch.slice(0, 0), weights: None });
                 }
                 Selection::Some(mask) => {
-                    batch = filter_record_batch(&batch, &mask)?;
+                    made = Some(filter_record_batch(batch, &mask)?);
                     weights = weights.map(|weights| filter_weights(weights, &mask)).transpose()?;
                 }
             },
             Stage::Project { exprs, schema } => {
                 let columns = exprs
                     .iter()
-                    .map(|expr| expr.evaluate(&batch))
+                    .map(|expr| expr.evaluate(batch))
                     .collect::<Result<Vec<_>, DataFusionError>>()?;
                 let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
+                made = Some(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?);
             }
         }
     }
-    Ok(Delta { batch, weights })
+    Ok(Delta { batch: made.unwrap_or_else(|| delta.batch.clone()), weights })
 }
 
 fn filter_weights(
@@ -172,7 +175,8 @@ fn apply_by_row(
     let mut weights = Vec::new();
     for row in 0..delta.num_rows() {
         let one = delta.slice(row, 1);
-        match apply(stages, one) {
+        match apply(stages, &one) {
+            Ok(output) if output.is_empty() => {}
             Ok(output) => {
                 weights.extend((0..output.num_rows()).map(|_| delta.weight(row)));
                 batches.push(output.batch);

@@ -34,12 +34,12 @@ impl Materialize {
 }
 
 impl Operator for Materialize {
-    fn input(&mut self, _port: usize, delta: &Delta, _cx: &mut Context<'_>) -> Result<()> {
+    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
         let args = [AggregateArgs { args: &[], filter: None }];
         let weights = delta.weights.as_deref();
         self.rows.update(delta.batch.columns(), &args, weights, delta.num_rows())?;
         self.rows.settle();
-        self.output = Some(delta.clone());
+        self.output = Some(delta);
         Ok(())
     }
 

@@ -27,8 +27,8 @@ impl Union {
 }
 
 impl Operator for Union {
-    fn input(&mut self, _port: usize, delta: &Delta, _cx: &mut Context<'_>) -> Result<()> {
-        self.pending.push(delta.clone());
+    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+        self.pending.push(delta);
         Ok(())
     }
 

@@ -276,12 +276,12 @@ impl WindowAggregate {
     }
 
     /// The rows whose event time is known; the others are dead letters.
-    fn with_times(&self, delta: &Delta, cx: &mut Context<'_>) -> Result<(Delta, Int64Array)> {
+    fn with_times(&self, delta: Delta, cx: &mut Context<'_>) -> Result<(Delta, Int64Array)> {
         let internal = |error| Error::internal(format!("an event time cannot be read: {error}"));
         let times = delta.batch.column(self.columns.time);
         if times.null_count() == 0 {
             let times = cast(times, &DataType::Int64).map_err(internal)?;
-            return Ok((delta.clone(), times.as_primitive::<Int64Type>().clone()));
+            return Ok((delta, times.as_primitive::<Int64Type>().clone()));
         }
         let name = delta.batch.schema_ref().field(self.columns.time).name();
         let mut known = Vec::with_capacity(times.len());
@@ -293,14 +293,14 @@ impl WindowAggregate {
                 known.push(row as u32);
             }
         }
-        let delta = select(delta, &known)?;
+        let delta = select(&delta, &known)?;
         let times = cast(delta.batch.column(self.columns.time), &DataType::Int64);
-        Ok((delta.clone(), times.map_err(internal)?.as_primitive::<Int64Type>().clone()))
+        Ok((delta, times.map_err(internal)?.as_primitive::<Int64Type>().clone()))
     }
 }
 
 impl Operator for WindowAggregate {
-    fn input(&mut self, _port: usize, delta: &Delta, cx: &mut Context<'_>) -> Result<()> {
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let (delta, times) = self.with_times(delta, cx)?;
         let runs = runs(&self.spec, times.values());
         if runs.len() * SHORT_RUN <= delta.num_rows() || runs.len() == 1 {

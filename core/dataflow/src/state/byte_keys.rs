@@ -1,19 +1,17 @@
 //! [`ByteKeys`]: keys of one string or binary column.
 
-use arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray,
-};
+use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ByteArrayType, ByteViewType, DataType};
 use arrow::row::Rows;
 use laminar_types::Result;
 
+use super::ByteColumn;
 use super::byte_array::{byte_array, each_byte_array};
 use super::bytes::Cell;
 use super::fixed_keys::nulls_at;
 use super::group_index::{KeyColumn, Search};
 use super::hash::KeyHasher;
-use super::ByteColumn;
 
 /// String or binary keys by slot.
 pub(super) struct ByteKeys {

@@ -357,19 +357,17 @@ impl Search {
         probe: impl Fn(usize) -> C::Probe<'a>,
         out: &mut Vec<u32>,
     ) -> Result<()> {
-        out.reserve(rows);
         self.hash_batch(keys, rows, &probe);
-        for row in 0..rows {
-            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                out.push(self.intern_null(keys, probe(row))?);
-                continue;
-            }
-            self.prefetch(keys, row);
-            let (hash, key) = (self.hashes[row], probe(row));
-            match self.table.find(hash, |slot| keys.matches(slot, key)) {
-                Ok(slot) => out.push(slot),
-                Err(at) => out.push(self.create(keys, at, hash, key)?),
-            }
+        let first = out.len();
+        out.resize(first + rows, NO_SLOT);
+        let out = &mut out[first..];
+        let mut row = 0;
+        while let Some((missing, at)) = self.find_run(keys, row, nulls, &probe, out) {
+            out[missing] = match at {
+                Some(at) => self.create(keys, at, self.hashes[missing], probe(missing))?,
+                None => self.create_null(keys, probe(missing))?,
+            };
+            row = missing + 1;
         }
         Ok(())
     }
@@ -384,15 +382,47 @@ impl Search {
         out: &mut Vec<u32>,
     ) {
         self.hash_batch(keys, rows, &probe);
-        out.extend((0..rows).map(|row| {
+        let first = out.len();
+        out.resize(first + rows, NO_SLOT);
+        let out = &mut out[first..];
+        let mut row = 0;
+        while let Some((missing, _)) = self.find_run(keys, row, nulls, &probe, out) {
+            row = missing + 1;
+        }
+    }
+
+    /// Finds the slots of the rows from `first` on, up to a row without a group, which it returns
+    /// with its place in the table, or none for the null group. Nothing changes meanwhile, so that
+    /// the compiler can keep everything but the rows in registers.
+    #[inline(always)]
+    fn find_run<'a, C: KeyColumn>(
+        &self,
+        keys: &C,
+        first: usize,
+        nulls: Option<&NullBuffer>,
+        probe: &impl Fn(usize) -> C::Probe<'a>,
+        out: &mut [u32],
+    ) -> Option<(usize, Option<usize>)> {
+        let hashes = &self.hashes[..out.len()];
+        let is_far = self.table.is_far();
+        for row in first..out.len() {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                return self.null_slot.unwrap_or(NO_SLOT);
+                match self.null_slot {
+                    Some(slot) => out[row] = slot,
+                    None => return Some((row, None)),
+                }
+                continue;
             }
-            self.prefetch(keys, row);
+            if is_far {
+                self.prefetch(keys, row);
+            }
             let key = probe(row);
-            let found = self.table.find(self.hashes[row], |slot| keys.matches(slot, key));
-            found.unwrap_or(NO_SLOT)
-        }));
+            match self.table.find(hashes[row], |slot| keys.matches(slot, key)) {
+                Ok(slot) => out[row] = slot,
+                Err(at) => return Some((row, Some(at))),
+            }
+        }
+        None
     }
 
     fn hash_batch<'a, C: KeyColumn>(
@@ -410,16 +440,11 @@ impl Search {
     /// way there the key that it most likely leads to.
     #[inline(always)]
     fn prefetch<C: KeyColumn>(&self, keys: &C, row: usize) {
-        if !self.table.is_far() {
-            return;
-        }
         if let Some(&hash) = self.hashes.get(row + 2 * AHEAD) {
             self.table.prefetch(hash);
         }
-        if let Some(&hash) = self.hashes.get(row + AHEAD)
-            && let Some(slot) = self.table.guess(hash)
-        {
-            keys.prefetch(slot);
+        if let Some(&hash) = self.hashes.get(row + AHEAD) {
+            keys.prefetch(self.table.guess(hash));
         }
     }
 
@@ -439,10 +464,7 @@ impl Search {
     }
 
     #[cold]
-    fn intern_null<C: KeyColumn>(&mut self, keys: &mut C, key: C::Probe<'_>) -> Result<u32> {
-        if let Some(slot) = self.null_slot {
-            return Ok(slot);
-        }
+    fn create_null<C: KeyColumn>(&mut self, keys: &mut C, key: C::Probe<'_>) -> Result<u32> {
         let slot = self.slots.allocate()?;
         keys.store(slot, key);
         self.created.push(slot);

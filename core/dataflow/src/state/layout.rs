@@ -200,9 +200,7 @@ impl Field {
 fn width_bits(data_type: &DataType) -> Option<usize> {
     match data_type {
         DataType::Boolean => Some(1),
-        DataType::FixedSizeBinary(size @ 1..=32) => {
-            Some((*size as usize).next_power_of_two() * 8)
-        }
+        DataType::FixedSizeBinary(size @ 1..=32) => Some((*size as usize).next_power_of_two() * 8),
         other => other.primitive_width().map(|bytes| bytes * 8),
     }
 }

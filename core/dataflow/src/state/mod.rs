@@ -13,7 +13,7 @@
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
 //! | `table`, `slots`, `hash` | the hash table, slot numbers in use, the hash function |
-//! | `page`, `arena` | shared memory under the columns |
+//! | `page`, `arena`, `slab` | shared memory under the columns |
 
 mod arena;
 pub mod bits;
@@ -27,6 +27,7 @@ mod layout;
 mod page;
 pub mod paged;
 mod row_keys;
+mod slab;
 mod slots;
 mod table;
 
@@ -59,6 +60,30 @@ fn prefetch<T>(address: *const T) {
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;
+}
+
+/// Asks for huge pages under the whole ones in memory that the caller owns. Less than two huge
+/// pages are left alone, unless they begin at one.
+#[allow(unsafe_code)]
+fn advise_huge_pages(start: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const HUGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
+        const MADV_HUGEPAGE: i32 = 14;
+        unsafe extern "C" {
+            fn madvise(start: *mut std::ffi::c_void, bytes: usize, advice: i32) -> i32;
+        }
+        let offset = start.addr().next_multiple_of(HUGE_PAGE_BYTES) - start.addr();
+        if bytes < offset + HUGE_PAGE_BYTES {
+            return;
+        }
+        let whole = (bytes - offset) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+        // SAFETY: the range is page-aligned and inside the caller's memory. The advice changes
+        // how it is backed, not what it holds, and a refusal is harmless.
+        unsafe { madvise(start.wrapping_add(offset).cast(), whole, MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, bytes);
 }
 
 /// An error of an Arrow kernel on data that already passed the schema's checks.

@@ -10,11 +10,15 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
+use super::slab;
+
 /// What stands before the values: one cache line, so that owners never share one with values.
 #[repr(C, align(64))]
 struct Header {
     owners: AtomicUsize,
     capacity: usize,
+    /// Whether the memory is a frame of a slab.
+    framed: bool,
 }
 
 const HEADER_BYTES: usize = size_of::<Header>();
@@ -38,10 +42,27 @@ impl<T: Copy> Page<T> {
         // SAFETY: the layout is never of size zero, for it holds the header.
         let base = unsafe { alloc(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
-        // SAFETY: the allocation starts with room for a header, aligned for it, and the values
-        // begin `HEADER_BYTES` behind it, inside the allocation.
+        // SAFETY: the allocation was made with this capacity's layout.
+        unsafe { Self::at(base, capacity, false) }
+    }
+
+    /// The same in a frame of a slab, for a full page of a large column.
+    pub(super) fn framed(capacity: usize) -> Self {
+        if Self::layout(capacity).size() > slab::FRAME_BYTES {
+            return Self::new(capacity);
+        }
+        // SAFETY: a frame is as large as the layout, or larger, and aligned to a cache line.
+        unsafe { Self::at(slab::allocate(), capacity, true) }
+    }
+
+    /// # Safety
+    /// `base` is memory of its own of at least `layout(capacity)`.
+    unsafe fn at(base: NonNull<u8>, capacity: usize, framed: bool) -> Self {
+        let header = Header { owners: AtomicUsize::new(1), capacity, framed };
+        // SAFETY: the memory starts with room for a header, aligned for it, and the values begin
+        // `HEADER_BYTES` behind it, inside the memory.
         unsafe {
-            base.cast::<Header>().write(Header { owners: AtomicUsize::new(1), capacity });
+            base.cast::<Header>().write(header);
             Self { values: base.add(HEADER_BYTES).cast(), owned: PhantomData }
         }
     }
@@ -49,6 +70,11 @@ impl<T: Copy> Page<T> {
     /// How many values there is room for.
     pub(super) fn capacity(&self) -> usize {
         self.header().capacity
+    }
+
+    /// Whether the page lies in a slab.
+    pub(super) fn is_framed(&self) -> bool {
+        self.header().framed
     }
 
     /// Bytes allocated, with the header.
@@ -93,16 +119,21 @@ impl<T> Clone for Page<T> {
 
 impl<T> Drop for Page<T> {
     fn drop(&mut self) {
-        let capacity = self.header().capacity;
+        let (capacity, framed) = (self.header().capacity, self.header().framed);
         if self.header().owners.fetch_sub(1, Ordering::Release) != 1 {
             return;
         }
         // Everything the other owners did with the page comes before it is freed.
         fence(Ordering::Acquire);
-        // SAFETY: this was the last owner, and the layout is that of the allocation in `new`.
+        // SAFETY: this was the last owner, and the memory is given back where it came from, with
+        // the layout of its allocation in `new`.
         unsafe {
             let base = self.values.cast::<u8>().sub(HEADER_BYTES);
-            dealloc(base.as_ptr(), Self::layout(capacity));
+            if framed {
+                slab::release(base);
+            } else {
+                dealloc(base.as_ptr(), Self::layout(capacity));
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ use super::page::Page;
 const PAGE_BYTES: usize = 32 * 1024;
 /// Values in the first page of a small column.
 const FIRST_PAGE: usize = 16;
+/// A column of more pages than this has further ones in huge pages.
+const SMALL_COLUMN_PAGES: usize = 16;
 
 /// A growable column of `T` with cheap snapshots.
 pub struct Paged<T> {
@@ -182,7 +184,11 @@ impl<T: Copy> Paged<T> {
             None => self.entries.push(Entry { page: Page::new(first), stamp: self.generation }),
         }
         while self.entries.len() << Self::SHIFT < len {
-            self.entries.push(Entry { page: Page::new(Self::PAGE), stamp: self.generation });
+            let page = match self.entries.len() {
+                ..SMALL_COLUMN_PAGES => Page::new(Self::PAGE),
+                _ => Page::framed(Self::PAGE),
+            };
+            self.entries.push(Entry { page, stamp: self.generation });
         }
     }
 }
@@ -201,7 +207,10 @@ impl<T: Copy> Entry<T> {
     /// A new page with the first `used` values of this one.
     fn copied(&self, capacity: usize, used: usize) -> Page<T> {
         debug_assert!(used <= capacity && used <= self.page.capacity());
-        let page = Page::new(capacity);
+        let page = match self.page.is_framed() {
+            true => Page::framed(capacity),
+            false => Page::new(capacity),
+        };
         // SAFETY: both pages have room for `used` values, and they are different allocations.
         unsafe { ptr::copy_nonoverlapping(self.page.values(), page.values(), used) };
         page

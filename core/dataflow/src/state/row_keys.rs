@@ -125,16 +125,19 @@ fn one_zero(column: &ArrayRef) -> ArrayRef {
     }
     type Half = <Float16Type as ArrowPrimitiveType>::Native;
     match column.data_type() {
-        DataType::Float16 => canonical::<Float16Type>(column, |value| {
-            let zero = value.to_bits() << 1 == 0;
-            if zero { Half::ZERO } else if value.is_nan() { Half::NAN } else { value }
+        DataType::Float16 => canonical::<Float16Type>(column, |value| match value {
+            nan if nan.is_nan() => Half::NAN,
+            zero if zero.to_bits() << 1 == 0 => Half::ZERO,
+            other => other,
         }),
         // Adding zero turns -0.0 into 0.0 and changes nothing else.
-        DataType::Float32 => canonical::<Float32Type>(column, |value| {
-            if value.is_nan() { f32::NAN } else { value + 0.0 }
+        DataType::Float32 => canonical::<Float32Type>(column, |value| match value.is_nan() {
+            true => f32::NAN,
+            false => value + 0.0,
         }),
-        DataType::Float64 => canonical::<Float64Type>(column, |value| {
-            if value.is_nan() { f64::NAN } else { value + 0.0 }
+        DataType::Float64 => canonical::<Float64Type>(column, |value| match value.is_nan() {
+            true => f64::NAN,
+            false => value + 0.0,
         }),
         _ => column.clone(),
     }

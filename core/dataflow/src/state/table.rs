@@ -7,14 +7,15 @@
 //! there are no tombstones. Keys live elsewhere; whoever searches compares them.
 #![allow(unsafe_code)]
 
-use super::prefetch;
+use super::{advise_huge_pages, prefetch};
 
 const FIRST_BITS: u32 = 4;
+/// Entries of a table that is kept rather empty.
+const SMALL_TABLE: usize = 8 * 1024;
 /// Tables larger than this are worth prefetching.
 const NEAR_BYTES: usize = 256 * 1024;
-const HUGE_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// A hash table of slots. At most three quarters of it are ever full.
+/// A hash table of slots.
 #[derive(Default)]
 pub(super) struct Table {
     /// Empty, or a power of two of them.
@@ -50,7 +51,7 @@ impl Table {
     /// Enters a slot where `find` with this hash said it belongs.
     pub(super) fn insert(&mut self, at: usize, hash: u32, slot: u32) {
         let mut at = at;
-        if (self.len + 1) * 4 > self.entries.len() * 3 {
+        if self.len >= limit(self.entries.len()) {
             self.grow();
             at = vacancy(&self.entries, self.shift, hash);
         }
@@ -96,11 +97,11 @@ impl Table {
         prefetch(self.entries.as_ptr().wrapping_add((hash >> self.shift) as usize));
     }
 
-    /// The slot at the home of `hash`, if that is the entry's hash: a guess, without a search.
+    /// The slot at the home of `hash`: a guess, most often right; past any slot if there is none.
     #[inline(always)]
-    pub(super) fn guess(&self, hash: u32) -> Option<u32> {
-        let entry = *self.entries.get((hash >> self.shift) as usize)?;
-        ((entry >> 32) as u32 == hash && entry != 0).then(|| entry as u32 - 1)
+    pub(super) fn guess(&self, hash: u32) -> u32 {
+        let entry = self.entries.get((hash >> self.shift) as usize);
+        (entry.copied().unwrap_or(0) as u32).wrapping_sub(1)
     }
 
     /// Empties the table and keeps its memory.
@@ -125,7 +126,8 @@ impl Table {
         // Invariant: slots stay below 2^31, so three quarters of 2^32 entries are never needed.
         assert!(bits <= 32);
         let mut entries = vec![0u64; 1 << bits];
-        advise_huge_pages(&mut entries);
+        // Every probe of a large table is a page walk otherwise.
+        advise_huge_pages(entries.as_mut_ptr().cast(), size_of_val(entries.as_slice()));
         let shift = 32 - bits;
         for &old in self.entries.iter().filter(|&&old| old != 0) {
             let at = vacancy(&entries, shift, (old >> 32) as u32);
@@ -140,6 +142,12 @@ fn entry(hash: u32, slot: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(slot + 1)
 }
 
+/// How many entries a table of this size takes: three eighths of a small one, which is worth its
+/// memory in collisions spared, three quarters of a large one.
+fn limit(size: usize) -> usize {
+    if size <= SMALL_TABLE { size / 8 * 3 } else { size / 4 * 3 }
+}
+
 /// The first empty place at or behind the home of `hash`.
 fn vacancy(entries: &[u64], shift: u32, hash: u32) -> usize {
     let mask = entries.len() - 1;
@@ -148,35 +156,6 @@ fn vacancy(entries: &[u64], shift: u32, hash: u32) -> usize {
         at = (at + 1) & mask;
     }
     at
-}
-
-/// Asks for huge pages under a large table: every probe of it is a page walk otherwise.
-fn advise_huge_pages(entries: &mut [u64]) {
-    let bytes = size_of_val(entries);
-    if bytes < 2 * HUGE_PAGE_BYTES {
-        return;
-    }
-    #[cfg(target_os = "linux")]
-    {
-        unsafe extern "C" {
-            fn madvise(address: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
-        }
-        const MADV_HUGEPAGE: i32 = 14;
-        let start = entries.as_mut_ptr().addr().next_multiple_of(HUGE_PAGE_BYTES);
-        let end = (entries.as_mut_ptr().addr() + bytes) & !(HUGE_PAGE_BYTES - 1);
-        let offset = start - entries.as_mut_ptr().addr();
-        // SAFETY: the range is page-aligned and inside memory that `entries` owns; the advice
-        // changes how it is backed, not what it holds. A refusal is harmless.
-        unsafe {
-            madvise(
-                entries.as_mut_ptr().cast::<u8>().add(offset).cast(),
-                end - start,
-                MADV_HUGEPAGE,
-            );
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = entries;
 }
 
 #[cfg(test)]

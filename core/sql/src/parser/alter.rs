@@ -45,11 +45,10 @@ pub(super) fn parse_drop(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect(&["DROP"])?;
     let Some(kind) = eat_kind(cursor) else {
         let error = cursor.expected_near(EXPECTED_KIND, &FIRST_WORDS);
-        let is_ours = unquoted(cursor.peek())
-            .is_none_or(|word| {
-                FIRST_WORDS.iter().any(|first| word.value.eq_ignore_ascii_case(first))
-                    || closest(&word.value, &FIRST_WORDS).is_some()
-            });
+        let is_ours = unquoted(cursor.peek()).is_none_or(|word| {
+            FIRST_WORDS.iter().any(|first| word.value.eq_ignore_ascii_case(first))
+                || closest(&word.value, &FIRST_WORDS).is_some()
+        });
         cursor.index = start;
         return if is_ours { Err(error) } else { other(cursor) };
     };
@@ -77,7 +76,11 @@ pub(super) fn parse_alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let name = cursor.name("the name of a source")?;
     if !cursor.eat(&["ADD"]) {
         return Err(match cursor.peek() {
-            token if ["DROP", "RENAME", "ALTER", "SET"].iter().any(|word| super::lexer::is_word(token, word)) => {
+            token
+                if ["DROP", "RENAME", "ALTER", "SET"]
+                    .iter()
+                    .any(|word| super::lexer::is_word(token, word)) =>
+            {
                 cursor.unsupported("a source can only be altered by ADD COLUMN")
             }
             _ => cursor.expected_near("ADD COLUMN", &["ADD"]),

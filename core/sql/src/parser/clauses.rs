@@ -6,7 +6,9 @@ use laminar_types::{Error, Position, Result, error::code};
 
 use super::{
     cursor::Cursor,
-    duration::{interval_text_ns, interval_with_unit_ns, is_unit, milliseconds_ns, parse_duration_ns},
+    duration::{
+        interval_text_ns, interval_with_unit_ns, is_unit, milliseconds_ns, parse_duration_ns,
+    },
     lexer::{is_word, unquoted},
     option_list,
     options::Options,
@@ -120,9 +122,14 @@ fn emit(cursor: &mut Cursor<'_>, position: Position) -> Result<Emit> {
         }
         Some(timing) => Ok(Emit { timing, changes, position }),
         None if changes => Ok(Emit { timing: EmitTiming::Update, changes, position }),
-        None => Err(cursor.expected_one_of(
-            &["ON WINDOW CLOSE", "ON UPDATE", "CHANGES", "FINAL", "AFTER WATERMARK", "EVERY"],
-        )),
+        None => Err(cursor.expected_one_of(&[
+            "ON WINDOW CLOSE",
+            "ON UPDATE",
+            "CHANGES",
+            "FINAL",
+            "AFTER WATERMARK",
+            "EVERY",
+        ])),
     }
 }
 

@@ -18,8 +18,20 @@ use super::{
 
 /// Words that stand behind the type of a column and are not a part of it.
 const COLUMN_OPTIONS: [&str; 14] = [
-    "NOT", "NULL", "PRIMARY", "AS", "DEFAULT", "UNIQUE", "CHECK", "REFERENCES", "GENERATED",
-    "COLLATE", "COMMENT", "CONSTRAINT", "AUTO_INCREMENT", "WATERMARK",
+    "NOT",
+    "NULL",
+    "PRIMARY",
+    "AS",
+    "DEFAULT",
+    "UNIQUE",
+    "CHECK",
+    "REFERENCES",
+    "GENERATED",
+    "COLLATE",
+    "COMMENT",
+    "CONSTRAINT",
+    "AUTO_INCREMENT",
+    "WATERMARK",
 ];
 
 /// What a column list declares.
@@ -106,10 +118,9 @@ pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<ColumnDef> {
         Some(&option) if option != "WATERMARK" => cursor.unsupported(format!(
             "{option} is not supported for a column; a column has a type, NOT NULL and PRIMARY KEY"
         )),
-        _ => cursor.expected_near(
-            "a comma, NOT NULL, PRIMARY KEY or )",
-            &["NOT", "NULL", "PRIMARY"],
-        ),
+        _ => {
+            cursor.expected_near("a comma, NOT NULL, PRIMARY KEY or )", &["NOT", "NULL", "PRIMARY"])
+        }
     })
 }
 
@@ -151,7 +162,8 @@ fn proctime(cursor: &mut Cursor<'_>) -> Result<()> {
     if found {
         return Ok(());
     }
-    let message = "a computed column other than proctime() is not supported; compute it in a stream";
+    let message =
+        "a computed column other than proctime() is not supported; compute it in a stream";
     Err(Error::unsupported(message).at(position))
 }
 

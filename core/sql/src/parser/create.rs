@@ -8,8 +8,9 @@ use super::{
     create_sink, create_stream,
     cursor::{Cursor, closest},
     lexer::unquoted,
-    option_list, other, query,
+    option_list,
     options::Options,
+    other, query,
     statement::{Connector, CreateLookupTable, CreateSource, CreateTable, Name, Statement},
 };
 

@@ -16,9 +16,9 @@ use super::{
 
 /// Words that cannot be the name of an object or a column unless they are quoted: a statement
 /// that leaves its name out must not take the next clause for it.
-const RESERVED: [&str; 14] = [
-    "AS", "BY", "EMIT", "FROM", "GROUP", "HAVING", "INTO", "LIMIT", "ORDER", "SELECT", "UNION",
-    "WHERE", "WITH", "ON",
+const RESERVED: [&str; 13] = [
+    "AS", "BY", "FROM", "GROUP", "HAVING", "INTO", "LIMIT", "ORDER", "SELECT", "UNION", "WHERE",
+    "WITH", "ON",
 ];
 
 /// A place in the tokens of one statement.
@@ -186,8 +186,8 @@ impl<'a> Cursor<'a> {
         self.lexemes.len()
     }
 
-    /// sqlparser on the tokens from the next one up to another. They leave this cursor, whose
-    /// next token is then the one behind them; an `EOF` at its place stands in for them.
+    /// Takes the tokens from the next one up to another out of this cursor, whose next token is
+    /// then the one behind them. An `EOF` ends them, at the place of that one.
     pub(super) fn take_tokens(&mut self, to: usize) -> Vec<TokenWithSpan> {
         let end = self.location(to);
         let mut tokens: Vec<TokenWithSpan> =
@@ -206,9 +206,9 @@ impl<'a> Cursor<'a> {
         let mut tokens: Vec<TokenWithSpan> =
             self.lexemes[self.index..to].iter().map(|lexeme| lexeme.token.clone()).collect();
         tokens.push(TokenWithSpan::new(Token::EOF, Span::new(end, end)));
-        let mut parser = parser(tokens);
-        let parsed = parse(&mut parser).map_err(|error| sql_error(&parser, error))?;
-        self.index += parser.index();
+        let (parsed, used) =
+            run_parser(tokens, |parser| parse(parser).map(|parsed| (parsed, parser.index())))?;
+        self.index += used;
         Ok(parsed)
     }
 
@@ -260,13 +260,18 @@ impl Hint for Error {
     }
 }
 
-/// sqlparser on tokens that end with `EOF`.
-pub(super) fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
-    Parser::new(&LaminarDialect).with_tokens_with_locations(tokens)
+/// Runs sqlparser on tokens that end with `EOF`.
+pub(super) fn run_parser<T>(
+    tokens: Vec<TokenWithSpan>,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T> {
+    let dialect = LaminarDialect::new(tokens.len());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    parse(&mut parser).map_err(|error| sql_error(&parser, error))
 }
 
 /// The error of a parser in our words, with a place.
-pub(super) fn sql_error(parser: &Parser<'_>, error: ParserError) -> Error {
+fn sql_error(parser: &Parser<'_>, error: ParserError) -> Error {
     let here = position(parser.peek_token_ref().span.start);
     match error {
         ParserError::RecursionLimitExceeded => {
@@ -274,9 +279,11 @@ pub(super) fn sql_error(parser: &Parser<'_>, error: ParserError) -> Error {
         }
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
             let (message, at) = split_location(&message);
-            let message = lower_first(message)
-                .replacen(", found: ", ", found ", 1)
-                .replacen("expected: ", "expected ", 1);
+            let message = lower_first(message).replacen(", found: ", ", found ", 1).replacen(
+                "expected: ",
+                "expected ",
+                1,
+            );
             let message = match message.strip_suffix("found EOF") {
                 Some(start) => format!("{start}found the end of the statement"),
                 None => message,
@@ -289,7 +296,7 @@ pub(super) fn sql_error(parser: &Parser<'_>, error: ParserError) -> Error {
 /// The word of a list that another is a misspelling of.
 pub(super) fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let word = word.to_ascii_uppercase();
-    let allowed = (word.chars().count() / 3).clamp(1, 2);
+    let allowed = if word.chars().count() < 4 { 1 } else { 2 };
     words
         .iter()
         .map(|candidate| (levenshtein(&word, &candidate.to_ascii_uppercase()), *candidate))

@@ -5,14 +5,35 @@
 //! - with `ORDER BY ALL`;
 //! - without `SETTINGS`, `FORMAT`, empty select lists and `CONNECT BY`, which no planner here
 //!   takes and which would turn mistakes such as `SELECT FROM t` into odd plans.
+//!
+//! sqlparser tries some words, `CAST` and `POSITION` among them, as functions of the language and
+//! then as plain ones, so that an error inside of many makes it try in vain twice as often for
+//! each. The dialect counts the tries and ends them.
 
-use std::any::TypeId;
+use std::{any::TypeId, cell::Cell};
 
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::{
+    ast::Expr,
+    dialect::{Dialect, GenericDialect},
+    parser::{Parser, ParserError},
+};
 
-/// The dialect of Laminar.
+/// How many expressions may be tried for each token; a text without errors needs about one.
+const TRIES_PER_TOKEN: usize = 100;
+
+/// The dialect of Laminar, for one run of the parser.
 #[derive(Debug)]
-pub(super) struct LaminarDialect;
+pub(super) struct LaminarDialect {
+    tries_left: Cell<usize>,
+}
+
+impl LaminarDialect {
+    /// The dialect for a text of so many tokens.
+    pub(super) fn new(tokens: usize) -> Self {
+        let tries = tokens.saturating_mul(TRIES_PER_TOKEN).saturating_add(10_000);
+        Self { tries_left: Cell::new(tries) }
+    }
+}
 
 macro_rules! supports {
     ($($feature:ident)*) => { $(fn $feature(&self) -> bool { true })* };
@@ -34,6 +55,16 @@ impl Dialect for LaminarDialect {
 
     fn is_identifier_part(&self, ch: char) -> bool {
         GenericDialect.is_identifier_part(ch)
+    }
+
+    fn parse_prefix(&self, _: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        match self.tries_left.get().checked_sub(1) {
+            Some(left) => {
+                self.tries_left.set(left);
+                None
+            }
+            None => Some(Err(ParserError::RecursionLimitExceeded)),
+        }
     }
 
     supports! {

@@ -12,9 +12,17 @@ use super::dialect::LaminarDialect;
 /// it does not count, such as the types of `ARRAY<ARRAY<...>>`.
 const MAX_NESTING: usize = 128;
 
-/// How many operators may follow one another between two commas or clauses. sqlparser makes a
-/// chain of them a tree of that depth, and everything that walks, copies or drops a tree recurses.
-const MAX_CHAIN: usize = 1_000;
+/// How many operators may follow one another between two commas or clauses, with those around the
+/// brackets they stand in. sqlparser makes a chain of them a tree of that depth, and everything
+/// that walks, copies or drops a tree recurses: on a stack of 2 MiB, 2,000 are well.
+const MAX_OPERATORS: usize = 1_000;
+
+/// The same for `UNION`, `INTERSECT` and `EXCEPT`, which take more of the stack.
+const MAX_SET_OPERATORS: usize = 100;
+
+/// How deep queries may nest in parentheses. In vain, sqlparser tries each as a query and as a
+/// join, so an error inside of all of them costs twice as much for each.
+const MAX_SUBQUERIES: usize = 16;
 
 /// A token and where it stands.
 #[derive(Debug, Clone)]
@@ -43,7 +51,7 @@ pub(super) struct StatementTokens {
 /// chains of too many operators.
 pub(super) fn statements(text: &str) -> Result<Vec<StatementTokens>> {
     let mut tokens = Vec::new();
-    Tokenizer::new(&LaminarDialect, text)
+    Tokenizer::new(&LaminarDialect::new(0), text)
         .tokenize_with_location_into_buf(&mut tokens)
         .map_err(|error| {
             Error::new(code::SYNTAX, lower_first(&error.message)).at(position(error.location))
@@ -146,33 +154,42 @@ impl Place<'_> {
 #[derive(Default)]
 struct Limits {
     /// For each open bracket.
-    inside: Vec<Chains>,
-    outside: Chains,
+    inside: Vec<Depth>,
+    outside: Depth,
+    /// The sum of all of them.
+    total: Depth,
     /// `<` of types opened one in another.
     angles: usize,
+    /// Whether the last token opened a bracket.
+    opened: bool,
 }
 
-#[derive(Default)]
-struct Chains {
-    /// The operators since the last comma or clause.
+/// What makes a tree deep.
+#[derive(Default, Clone, Copy)]
+struct Depth {
+    /// Operators since the last comma or clause.
     operators: usize,
-    /// The `UNION`s, `INTERSECT`s and `EXCEPT`s.
+    /// `UNION`s, `INTERSECT`s and `EXCEPT`s.
     set_operators: usize,
+    /// Queries in brackets: none or one.
+    queries: usize,
 }
 
 impl Limits {
     fn admit(&mut self, token: &TokenWithSpan) -> Result<()> {
+        let opened = std::mem::replace(&mut self.opened, bracket(&token.token) > 0);
         match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => {
-                // A chain of subscripts is as deep as it is long.
-                self.chains().operators += usize::from(token.token == Token::LBracket);
-                self.inside.push(Chains::default());
-            }
+            Token::LParen | Token::LBracket | Token::LBrace => self.inside.push(Depth::default()),
             Token::RParen | Token::RBracket | Token::RBrace => {
-                self.inside.pop();
+                let closed = self.inside.pop().unwrap_or_default();
+                self.total.operators -= closed.operators;
+                self.total.set_operators -= closed.set_operators;
+                self.total.queries -= closed.queries;
             }
-            Token::Comma => self.chains().operators = 0,
-            Token::Word(word) if word.quote_style.is_none() => self.admit_word(&word.value),
+            Token::Comma => self.reset_operators(),
+            Token::Word(word) if word.quote_style.is_none() => {
+                self.admit_word(&word.value, opened);
+            }
             Token::Word(_)
             | Token::Number(..)
             | Token::SingleQuotedString(_)
@@ -184,45 +201,60 @@ impl Limits {
                     Token::Gt | Token::ShiftRight => 0,
                     _ => self.angles,
                 };
-                self.chains().operators += 1;
+                self.add(|depth| &mut depth.operators);
             }
         }
-        let chains = self.chains();
-        let chain = chains.operators.max(chains.set_operators);
-        let message = if self.inside.len() > MAX_NESTING || self.angles > MAX_NESTING {
-            format!("brackets nest deeper than {MAX_NESTING} levels")
-        } else if chain > MAX_CHAIN {
-            format!(
-                "more than {MAX_CHAIN} operators follow one another; use IN (...) or several \
-                 statements"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::new(code::SYNTAX, message).at(position(token.span.start)))
+        match self.exceeded() {
+            None => Ok(()),
+            Some(message) => Err(Error::new(code::SYNTAX, message).at(position(token.span.start))),
+        }
     }
 
-    fn admit_word(&mut self, word: &str) {
-        const OPERATORS: [&str; 10] = [
-            "AND", "OR", "NOT", "IS", "IN", "LIKE", "ILIKE", "BETWEEN", "AT", "COLLATE",
-        ];
+    fn exceeded(&self) -> Option<String> {
+        if self.inside.len() > MAX_NESTING || self.angles > MAX_NESTING {
+            Some(format!("brackets nest deeper than {MAX_NESTING} levels"))
+        } else if self.total.queries > MAX_SUBQUERIES {
+            Some(format!("queries nest deeper than {MAX_SUBQUERIES} levels; use WITH"))
+        } else if self.total.operators > MAX_OPERATORS {
+            Some(format!("more than {MAX_OPERATORS} operators follow one another; use IN (...)"))
+        } else if self.total.set_operators > MAX_SET_OPERATORS {
+            Some(format!(
+                "more than {MAX_SET_OPERATORS} set operators follow one another; use several views"
+            ))
+        } else {
+            None
+        }
+    }
+
+    fn admit_word(&mut self, word: &str, opens: bool) {
+        const QUERIES: [&str; 4] = ["SELECT", "WITH", "VALUES", "FROM"];
+        const OPERATORS: [&str; 10] =
+            ["AND", "OR", "NOT", "IS", "IN", "LIKE", "ILIKE", "BETWEEN", "AT", "COLLATE"];
         const SET_OPERATORS: [&str; 4] = ["UNION", "INTERSECT", "EXCEPT", "MINUS"];
         const CLAUSES: [&str; 11] = [
             "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "JOIN", "ON", "WHEN", "THEN",
             "ELSE",
         ];
         let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
-        let chains = self.chains();
+        if opens && is_one_of(&QUERIES) {
+            self.add(|depth| &mut depth.queries);
+        }
         if is_one_of(&OPERATORS) {
-            chains.operators += 1;
+            self.add(|depth| &mut depth.operators);
         } else if is_one_of(&SET_OPERATORS) {
-            chains.set_operators += 1;
+            self.add(|depth| &mut depth.set_operators);
         } else if is_one_of(&CLAUSES) {
-            chains.operators = 0;
+            self.reset_operators();
         }
     }
 
-    fn chains(&mut self) -> &mut Chains {
-        self.inside.last_mut().unwrap_or(&mut self.outside)
+    fn add(&mut self, part: impl Fn(&mut Depth) -> &mut usize) {
+        *part(self.inside.last_mut().unwrap_or(&mut self.outside)) += 1;
+        *part(&mut self.total) += 1;
+    }
+
+    fn reset_operators(&mut self) {
+        let depth = self.inside.last_mut().unwrap_or(&mut self.outside);
+        self.total.operators -= std::mem::take(&mut depth.operators);
     }
 }

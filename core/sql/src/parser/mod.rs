@@ -32,8 +32,8 @@ pub mod duration;
 mod explain;
 pub mod joins;
 mod lexer;
-pub mod options;
 mod option_list;
+pub mod options;
 mod query;
 mod show;
 pub mod statement;
@@ -52,8 +52,22 @@ pub use statement::*;
 
 /// The words that begin a statement.
 const FIRST_WORDS: [&str; 16] = [
-    "SELECT", "WITH", "VALUES", "CREATE", "DROP", "ALTER", "INSERT", "UPDATE", "DELETE", "SHOW",
-    "DESCRIBE", "EXPLAIN", "SUBSCRIBE", "SET", "COPY", "FROM",
+    "SELECT",
+    "WITH",
+    "VALUES",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "SHOW",
+    "DESCRIBE",
+    "EXPLAIN",
+    "SUBSCRIBE",
+    "SET",
+    "COPY",
+    "FROM",
 ];
 
 /// Reads the statements of a text, which are separated by `;`. A text of comments and white space
@@ -121,8 +135,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 /// Reads the rest of the tokens as a statement of sqlparser.
 fn other(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    let suggestion =
-        unquoted(cursor.peek()).and_then(|word| closest(&word.value, &FIRST_WORDS));
+    let suggestion = unquoted(cursor.peek()).and_then(|word| closest(&word.value, &FIRST_WORDS));
     let tokens = cursor.take_tokens(cursor.len());
     let parsed = query::sql_statement(tokens);
     let statement = match (parsed, suggestion) {

@@ -39,8 +39,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Options> {
 pub(super) fn parse_connector(cursor: &mut Cursor<'_>) -> Result<Connector> {
     let mut name = cursor.name("the name of a connector")?;
     name.value.make_ascii_lowercase();
-    let options =
-        if cursor.peek() == &Token::LParen { parse(cursor)? } else { Options::default() };
+    let options = if cursor.peek() == &Token::LParen { parse(cursor)? } else { Options::default() };
     Ok(Connector { name, options })
 }
 

@@ -6,13 +6,13 @@ use datafusion::sql::sqlparser::{
     parser::{Parser, ParserError},
     tokenizer::{Token, TokenWithSpan},
 };
-use laminar_types::{Error, Position, Result};
+use laminar_types::{Error, Position, Result, error::code};
 
 use super::{
     clauses::{self, Clauses},
-    cursor::{Cursor, parser, sql_error},
+    cursor::{Cursor, run_parser},
     joins,
-    lexer::bracket,
+    lexer::{bracket, is_word},
     options::Options,
     statement::StreamQuery,
 };
@@ -36,10 +36,17 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, options: Options) -> Result<StreamQ
     let start = cursor.index;
     let (end, clauses, refused) = find_clauses(cursor)?;
     let text = cursor.text(start, end).to_string();
+    let inner = inner_emits(cursor, end);
     let query = query(cursor.take_tokens(end)).map_err(|error| match refused {
         // What stands before the clause was in order, so it is the clause that is not.
         Some(refused) if place(Some(refused.start)) <= place(error.position()) => refused.error,
-        _ => error,
+        _ => match inner.iter().find(|(_, next)| Some(*next) == error.position()) {
+            Some((emit, _)) => {
+                let message = "EMIT stands at the end of the statement, not inside of brackets";
+                Error::new(code::SYNTAX, message).at(*emit)
+            }
+            None => error,
+        },
     })?;
     cursor.index = cursor.len();
     merge(clauses, options, query, text)
@@ -76,17 +83,30 @@ fn find_clauses(cursor: &mut Cursor<'_>) -> Result<(usize, Clauses, Option<Refus
         let parsed = clauses::parse(cursor);
         cursor.index = start;
         match parsed {
-            Ok(clauses) => return Ok((index, clauses, None)),
+            Ok(clauses) => return Ok((index, clauses, refused)),
             Err(error) => {
                 let furthest = refused.as_ref().and_then(|refused| refused.error.position());
                 let is_name = continues_query(cursor.token(index + 1));
-                if !is_name && place(furthest) <= place(error.position()) {
+                if !is_name && place(furthest) < place(error.position()) {
                     refused = Some(Refused { start: cursor.position_of(index), error });
                 }
             }
         }
     }
     Ok((cursor.len(), Clauses::default(), refused))
+}
+
+/// The places of the `EMIT`s inside of brackets, and of the tokens behind them.
+fn inner_emits(cursor: &Cursor<'_>, end: usize) -> Vec<(Position, Position)> {
+    let mut depth = 0;
+    let mut places = Vec::new();
+    for index in cursor.index..end {
+        depth += bracket(cursor.token(index));
+        if depth > 0 && is_word(cursor.token(index), "EMIT") {
+            places.push((cursor.position_of(index), cursor.position_of(index + 1)));
+        }
+    }
+    places
 }
 
 fn place(position: Option<Position>) -> Option<(u64, u64)> {
@@ -224,14 +244,11 @@ fn whole<T>(
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T> {
     joins::prepare(&mut tokens)?;
-    let mut parser = parser(tokens);
-    let parsed = parse(&mut parser).map_err(|error| sql_error(&parser, error))?;
-    match parser.peek_token_ref().token {
-        Token::EOF => Ok(parsed),
-        _ => {
-            let found = parser.peek_token();
-            let error = parser.expected::<T>("end of statement", found);
-            error.map_err(|error| sql_error(&parser, error))
+    run_parser(tokens, |parser| {
+        let parsed = parse(parser)?;
+        match parser.peek_token_ref() {
+            found if found.token == Token::EOF => Ok(parsed),
+            found => parser.expected_ref("end of statement", found),
         }
-    }
+    })
 }

@@ -7,8 +7,9 @@ use super::{
     alter,
     cursor::{Cursor, closest},
     lexer::{is_word, unquoted},
-    option_list, other,
+    option_list,
     options::OptionValue,
+    other,
     statement::{Name, Set, Show, ShowCreate, Statement},
 };
 

@@ -18,8 +18,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         cursor.eat(&["TO"]);
     }
     let target = explain::target(cursor)?;
-    let mut subscribe =
-        Subscribe { target, snapshot: false, predicate: None, as_of_epoch: None };
+    let mut subscribe = Subscribe { target, snapshot: false, predicate: None, as_of_epoch: None };
     if let Target::Query(_) = subscribe.target {
         return Ok(Statement::Subscribe(subscribe));
     }

@@ -3,9 +3,7 @@
 use datafusion::sql::sqlparser::ast::DataType;
 
 use super::{error, one};
-use crate::parser::{
-    CreateSink, CreateSource, CreateTable, OptionValue, SinkInput, Statement,
-};
+use crate::parser::{CreateSink, CreateSource, CreateTable, OptionValue, SinkInput, Statement};
 
 fn source(sql: &str) -> CreateSource {
     match one(sql) {
@@ -46,9 +44,35 @@ fn names_are_lower_case_unless_quoted() {
 #[test]
 fn words_of_sql_are_column_names() {
     let words = [
-        "value", "ts", "type", "key", "timestamp", "date", "source", "stream", "sink", "emit",
-        "watermark", "check", "unique", "primary", "time", "interval", "index", "order_id", "user",
-        "count", "first", "last", "window", "level", "name", "table", "changes", "late", "error",
+        "value",
+        "ts",
+        "type",
+        "key",
+        "timestamp",
+        "date",
+        "source",
+        "stream",
+        "sink",
+        "emit",
+        "watermark",
+        "check",
+        "unique",
+        "primary",
+        "time",
+        "interval",
+        "index",
+        "order_id",
+        "user",
+        "count",
+        "first",
+        "last",
+        "window",
+        "level",
+        "name",
+        "table",
+        "changes",
+        "late",
+        "error",
     ];
     for word in words {
         let source = source(&format!("CREATE SOURCE s ({word} VARCHAR, x INT)"));
@@ -99,7 +123,9 @@ fn watermarks_in_all_spellings() {
 #[test]
 fn watermarks_as_options() {
     let spelled = |value: &str| {
-        format!("CREATE SOURCE s (ts BIGINT) WITH (watermark = 'ts', allowed_lateness = {value}, x = 1)")
+        format!(
+            "CREATE SOURCE s (ts BIGINT) WITH (watermark = 'ts', allowed_lateness = {value}, x = 1)"
+        )
     };
     for (value, ms) in
         [("INTERVAL '5' SECOND", 5000), ("'5 seconds'", 5000), ("250", 250), ("'250'", 250)]
@@ -117,10 +143,7 @@ fn watermarks_as_options() {
 fn options_of_every_kind() {
     let source = source(
         "CREATE SOURCE s (a INT) WITH (A.b.C = 'x''y', \"Quoted\" = -1.5, 'key' = TRUE, \
-         d = INTERVAL '1' MINUTE, key = 7,) "
-            .replace(",)", ")")
-            .replace("key = 7", "k = 7")
-            .as_str(),
+         d = INTERVAL '1' MINUTE, k = 7)",
     );
     let value = |key: &str| source.options.entry(key).expect("is there").value.clone();
     assert_eq!(value("a.b.c"), OptionValue::String("x'y".to_string()));
@@ -158,7 +181,8 @@ fn primary_keys() {
     assert!(listed.columns[0].primary_key && !listed.columns[2].primary_key);
     let named = table("CREATE TABLE t (a INT, CONSTRAINT pk PRIMARY KEY (a))");
     assert_eq!(named.primary_key.len(), 1);
-    let versions = table("CREATE TABLE t (k INT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts AS ts)");
+    let versions =
+        table("CREATE TABLE t (k INT PRIMARY KEY, ts TIMESTAMP, WATERMARK FOR ts AS ts)");
     assert!(versions.watermark.is_some());
     assert!(table("CREATE TABLE t AS SELECT 1 AS x").query.is_some());
 }

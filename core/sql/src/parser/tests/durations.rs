@@ -52,8 +52,29 @@ fn texts() {
 #[test]
 fn texts_that_are_none() {
     for text in [
-        "", " ", "s", "5 x", "five seconds", "1:2:3:4", "1..5 s", "5 s 3", "P", "PT", "P5", "PT5",
-        "-", "--5 s", "5 s -3 s", "1e3 ms", "\u{663} s", "P5D3", "1 \u{1F600}", "5 seconds ago", ".", "0x5 ms", "P1H",
+        "",
+        " ",
+        "s",
+        "5 x",
+        "five seconds",
+        "1:2:3:4",
+        "1..5 s",
+        "5 s 3",
+        "P",
+        "PT",
+        "P5",
+        "PT5",
+        "-",
+        "--5 s",
+        "5 s -3 s",
+        "1e3 ms",
+        "\u{663} s",
+        "P5D3",
+        "1 \u{1F600}",
+        "5 seconds ago",
+        ".",
+        "0x5 ms",
+        "P1H",
     ] {
         let error = parse_duration_ns(text).expect_err(text);
         assert_eq!(error.kind(), ErrorKind::SqlParseError, "{text}: {error}");

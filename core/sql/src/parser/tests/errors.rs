@@ -61,13 +61,19 @@ fn of_column_lists() {
     refused("CREATE SOURCE s (a INT, b INT, WATERMARK FOR a AS ^b)", "computed from a itself");
     refused("CREATE SOURCE s (a INT, WATERMARK FOR a AS a - ^x)", "expected a duration");
     refused("CREATE SOURCE s (a INT, WATERMARK FOR a AS a ^+ 5)", "expected - and a delay");
-    refused("CREATE SOURCE s (a INT, WATERMARK FOR a AS a - ^INTERVAL '1' MONTH)", "no fixed length");
-    refused("CREATE SOURCE s (a INT, WATERMARK FOR a AS a - ^INTERVAL '-1' SECOND)", "not negative");
+    refused(
+        "CREATE SOURCE s (a INT, WATERMARK FOR a AS a - ^INTERVAL '1' MONTH)",
+        "no fixed length",
+    );
+    refused(
+        "CREATE SOURCE s (a INT, WATERMARK FOR a AS a - ^INTERVAL '-1' SECOND)",
+        "not negative",
+    );
     refused("CREATE SOURCE s (a INT, WATERMARK FOR a, ^WATERMARK FOR a)", "given twice");
     refused("CREATE TABLE t (a INT, PRIMARY KEY (^b))", "there is no column b");
     refused("CREATE TABLE t (a INT PRIMARY KEY, ^b INT PRIMARY KEY)", "given twice");
     refused("CREATE TABLE t (a INT, ^UNIQUE (a))", "only constraint");
-    refused("CREATE TABLE t (a INT, ^b AS a + 1)".replace("^b AS", "b ^AS").as_str(), "proctime()");
+    refused("CREATE TABLE t (a INT, b ^AS a + 1)", "proctime()");
     refused("CREATE SOURCE s (a ARRAY<INT^)", "expected");
 }
 
@@ -93,7 +99,7 @@ fn of_queries_and_clauses() {
     refused("CREATE STREAM s ^SELECT 1", "expected AS and a query, found SELECT");
     refused("CREATE STREAM s AS^", "expected a query, found the end");
     refused("CREATE STREAM s AS ^INSERT INTO t VALUES (1)", "expected a query");
-    refused("CREATE STREAM s AS\nSELECT a,\n  b ^b2 c FROM t", "found c".replace("c", "c").as_str());
+    refused("CREATE STREAM s AS\nSELECT a,\n  b b2 ^c FROM t", "found c");
     refused("SELECT a FROM t WHERE ^", "found the end of the statement");
     refused("SELECT a FROM t EMIT ON WINDOW ^CLOS", "did you mean CLOSE?");
     refused("SELECT a FROM t EMIT ^CHANGE", "did you mean CHANGES?");
@@ -106,9 +112,11 @@ fn of_queries_and_clauses() {
     refused("SELECT a FROM t EMIT EVERY ^INTERVAL '1' MONTH", "no fixed length");
     refused("SELECT a FROM t LATE DATA TO ^5", "the name of a sink");
     refused("SELECT a FROM t ON ERROR ^FIAL", "did you mean FAIL?");
-    refused("SELECT ^FROM t EMIT CHANGES", "expected");
-    refused("SELECT a FRM t ^EMIT CHANGES".replace("FRM t ^", "FRM ^t ").as_str(), "found t");
-    refused("SELECT a FROM t ORDER BY ^EMIT".replace("^EMIT", "a, ^").as_str(), "found the end");
+    // sqlparser notices this one token late.
+    refused("SELECT FROM ^t EMIT CHANGES", "expected an expression, found FROM");
+    refused("SELECT a FRM ^t EMIT CHANGES", "found t");
+    refused("SELECT * FROM (SELECT a FROM t ^EMIT CHANGES) AS x", "not inside of brackets");
+    refused("SELECT a FROM t ORDER BY a, ^", "found the end");
 }
 
 #[test]
@@ -120,7 +128,42 @@ fn of_texts_that_are_too_deep() {
     let long = format!("SELECT 1{}", " + 1".repeat(100_000));
     assert!(error(&long).message().contains("operators follow one another"));
     let long = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(100_000));
-    assert!(error(&long).message().contains("operators follow one another"));
+    assert!(error(&long).message().contains("set operators follow one another"));
+    let sums = format!("{}1{}", format!("({} + ", "1 + 1".repeat(90)).repeat(30), ")".repeat(30));
+    assert!(error(&format!("SELECT {sums}")).message().contains("operators follow one another"));
+    let queries = format!("{}1{}", "SELECT * FROM (".repeat(20), ")".repeat(20));
+    assert!(error(&queries).message().contains("queries nest deeper"));
     let types = format!("CREATE SOURCE s (a {}INT)", "ARRAY<".repeat(1000));
     assert!(error(&types).message().contains("nest deeper"));
+}
+
+/// What is admitted can be copied, compared, printed and dropped on a thread of 2 MiB.
+#[test]
+fn what_is_admitted_is_not_too_deep() {
+    let nested = format!("{}{}", " + (1".repeat(15), " + 1)".repeat(15));
+    for (chain, count) in [
+        (" + 1", 1_000),
+        (" OR b", 1_000),
+        ("::INT", 1_000),
+        ("[1]", 1_000),
+        (" AT TIME ZONE 'x'", 1_000),
+        (" UNION SELECT 1", 100),
+        (nested.as_str(), 1),
+    ] {
+        let parsed = super::query(&format!("SELECT a{}", chain.repeat(count)));
+        assert_eq!(parsed.query.to_string(), parsed.clone().query.to_string());
+        assert!(parsed == parsed.clone());
+    }
+}
+
+/// An error deep inside of words that sqlparser tries twice is found in no time.
+#[test]
+fn errors_inside_many_calls_are_found_soon() {
+    for word in
+        ["CAST(", "POSITION(", "INTERVAL ", "ARRAY[", "CEIL(", "CONVERT(", "(SELECT * FROM ("]
+    {
+        let start = std::time::Instant::now();
+        error(&format!("SELECT {}", word.repeat(40)));
+        assert!(start.elapsed().as_secs() < 5, "{word}");
+    }
 }

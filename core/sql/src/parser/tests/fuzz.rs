@@ -24,11 +24,65 @@ impl Random {
 }
 
 const PIECES: &[&str] = &[
-    "(", ")", ",", ";", "'", "\"", "`", "--", "/*", "*/", "$1", "${A}", "<", ">>", "[", "]", "{", "}",
-    "::", ".", "..", "\u{0}", "\u{1F600}", "\u{e9}", "\n", "\r", "EMIT", "ON", "WITH (", "FROM",
-    "TABLE(TUMBLE(TABLE ", "AS", "ASOF", "LEFT ASOF JOIN", "MATCH_CONDITION(", "WATERMARK FOR",
-    "INTERVAL", "'-1e9 days'", "99999999999999999999", "GROUP BY", "tumble(", "window_end", "hop_end(",
-    "CASE", "CAST(", "NOT", "-", "+", "E'\\", "U&'\\", "X'", "N'", "0x", "1e", "1.", "@", "#", ":", "=>",
+    "(",
+    ")",
+    ",",
+    ";",
+    "'",
+    "\"",
+    "`",
+    "--",
+    "/*",
+    "*/",
+    "$1",
+    "${A}",
+    "<",
+    ">>",
+    "[",
+    "]",
+    "{",
+    "}",
+    "::",
+    ".",
+    "..",
+    "\u{0}",
+    "\u{1F600}",
+    "\u{e9}",
+    "\n",
+    "\r",
+    "EMIT",
+    "ON",
+    "WITH (",
+    "FROM",
+    "TABLE(TUMBLE(TABLE ",
+    "AS",
+    "ASOF",
+    "LEFT ASOF JOIN",
+    "MATCH_CONDITION(",
+    "WATERMARK FOR",
+    "INTERVAL",
+    "'-1e9 days'",
+    "99999999999999999999",
+    "GROUP BY",
+    "tumble(",
+    "window_end",
+    "hop_end(",
+    "CASE",
+    "CAST(",
+    "NOT",
+    "-",
+    "+",
+    "E'\\",
+    "U&'\\",
+    "X'",
+    "N'",
+    "0x",
+    "1e",
+    "1.",
+    "@",
+    "#",
+    ":",
+    "=>",
 ];
 
 /// Parses a text and does with it what a planner would do first.
@@ -79,7 +133,9 @@ fn mutated_statements() {
 
 #[test]
 fn repeated_pieces() {
-    for piece in PIECES.iter().chain(&["NOT ", "a.", "x IN (", "(SELECT ", "ARRAY<", "[1]", "~", "a -> "]) {
+    for piece in
+        PIECES.iter().chain(&["NOT ", "a.", "x IN (", "(SELECT ", "ARRAY<", "[1]", "~", "a -> "])
+    {
         for count in [1, 7, 30, 2000] {
             for start in ["", "SELECT ", "SELECT * FROM ", "CREATE SOURCE s (a "] {
                 exercise(&format!("{start}{}", piece.repeat(count)));

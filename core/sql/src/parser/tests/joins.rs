@@ -37,20 +37,29 @@ fn in_all_spellings() {
             "ON (o.ts >= t.ts AND o.k = t.k)",
         ] {
             assert_eq!(asof(&format!("{join} trades t {condition}")), expected(left));
-            assert_eq!(asof(&format!("{join} trades AS t {condition} WHERE o.x > t.y")), expected(left));
+            assert_eq!(
+                asof(&format!("{join} trades AS t {condition} WHERE o.x > t.y")),
+                expected(left)
+            );
         }
     }
 }
 
 #[test]
 fn conditions_and_keys() {
-    assert_eq!(asof("ASOF JOIN t MATCH_CONDITION (NEAREST(o.ts, t.ts)) ON o.k = t.k").1, "NEAREST(o.ts, t.ts)");
+    assert_eq!(
+        asof("ASOF JOIN t MATCH_CONDITION (NEAREST(o.ts, t.ts)) ON o.k = t.k").1,
+        "NEAREST(o.ts, t.ts)"
+    );
     assert_eq!(asof("ASOF JOIN t ON o.k = t.k AND NEAREST(o.ts, t.ts)").1, "NEAREST(o.ts, t.ts)");
     assert_eq!(asof("ASOF LEFT JOIN t MATCH_CONDITION (o.ts < t.ts) USING (k)").2, "USING k");
     assert_eq!(asof("ASOF JOIN t ON o.ts > t.ts").2, "None");
-    assert_eq!(asof("ASOF JOIN t ON o.a = t.a AND o.ts <= t.ts AND t.p > 5 AND o.b = t.b").2,
-        "o.a = t.a AND o.b = t.b".replace("AND o.b", "AND t.p > 5 AND o.b"));
-    let nested = "ASOF LEFT JOIN (SELECT * FROM a ASOF JOIN b ON a.ts >= b.ts) t ON o.k = t.k AND o.ts >= t.ts";
+    assert_eq!(
+        asof("ASOF JOIN t ON o.a = t.a AND o.ts <= t.ts AND t.p > 5 AND o.b = t.b").2,
+        "o.a = t.a AND o.b = t.b".replace("AND o.b", "AND t.p > 5 AND o.b")
+    );
+    let nested = "ASOF LEFT JOIN (SELECT * FROM a ASOF JOIN b ON a.ts >= b.ts) t \
+                  ON o.k = t.k AND o.ts >= t.ts";
     assert_eq!(asof(nested).1, "o.ts >= t.ts");
 }
 
@@ -66,7 +75,10 @@ fn inside_other_statements() {
         panic!()
     };
     assert!(matches!(*view, SqlStatement::CreateView(_)));
-    assert_eq!(query("SELECT asof, left FROM asof").query.to_string(), "SELECT asof, left FROM asof");
+    assert_eq!(
+        query("SELECT asof, left FROM asof").query.to_string(),
+        "SELECT asof, left FROM asof"
+    );
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn lateness_as_an_option() {
     let query = query("SELECT 1 FROM t WITH (allowed_lateness = INTERVAL '10' SECOND, a = 1)");
     assert_eq!(query.allow_lateness_ns, Some(10_000_000_000));
     assert_eq!(query.options.len(), 1);
-    let before = stream("CREATE STREAM s WITH (allowed_lateness = 5, a = 1) AS SELECT 1 WITH (b = 2)");
+    let before =
+        stream("CREATE STREAM s WITH (allowed_lateness = 5, a = 1) AS SELECT 1 WITH (b = 2)");
     assert_eq!(before.query.allow_lateness_ns, Some(5_000_000));
     assert_eq!(before.query.options.len(), 2);
 }
@@ -126,8 +127,8 @@ fn emit_is_a_name_where_it_is_one() {
 #[test]
 fn a_stream_has_its_text_and_places() {
     let stream = stream(
-        "CREATE OR REPLACE STREAM  Totals (k, total) AS\n  SELECT k, -- the key\n    sum(x)\n  FROM \
-         \"T\u{e9}\" GROUP BY k\n  EMIT CHANGES;  ",
+        "CREATE OR REPLACE STREAM  Totals (k, total) AS\n  SELECT k, -- the key\n    sum(x)\n  \
+         FROM \"T\u{e9}\" GROUP BY k\n  EMIT CHANGES;  ",
     );
     assert!(stream.or_replace && !stream.if_not_exists);
     assert_eq!(stream.name.value, "totals");

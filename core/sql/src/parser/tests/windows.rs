@@ -21,10 +21,8 @@ fn rewrite(sql: &str) -> Result<String, Error> {
 /// Checks a `SELECT` of `trades`, grouped by `symbol` and a tumbling window.
 fn tumbles(items: &str, expected: &str) {
     let group = "FROM trades GROUP BY symbol, tumble(ts, INTERVAL '1' MINUTE)";
-    assert_eq!(
-        rewritten(&format!("SELECT {items} {group}")),
-        format!("SELECT {expected} {group}"),
-    );
+    let sql = rewritten(&format!("SELECT {items} {group}"));
+    assert_eq!(sql, format!("SELECT {expected} {group}"));
 }
 
 const T: &str = "tumble(ts, INTERVAL '1' MINUTE)";
@@ -83,8 +81,10 @@ fn what_belongs_to_the_rows_stays() {
 #[test]
 fn cascades_read_the_column_of_the_same_name() {
     assert_eq!(
-        rewritten("SELECT window_start, max(window_start) FROM bars \
-                   GROUP BY tumble(window_start, INTERVAL '1' HOUR)"),
+        rewritten(
+            "SELECT window_start, max(window_start) FROM bars \
+                   GROUP BY tumble(window_start, INTERVAL '1' HOUR)"
+        ),
         "SELECT tumble(window_start, INTERVAL '1' HOUR) AS window_start, max(window_start) \
          FROM bars GROUP BY tumble(window_start, INTERVAL '1' HOUR)"
     );
@@ -93,8 +93,10 @@ fn cascades_read_the_column_of_the_same_name() {
 #[test]
 fn having_and_order_by() {
     assert_eq!(
-        rewritten("SELECT count(*) FROM t GROUP BY session(ts, 5) HAVING window_end > 10 \
-                   ORDER BY window_start DESC, session_end(ts, 5)"),
+        rewritten(
+            "SELECT count(*) FROM t GROUP BY session(ts, 5) HAVING window_end > 10 \
+                   ORDER BY window_start DESC, session_end(ts, 5)"
+        ),
         "SELECT count(*) FROM t GROUP BY session(ts, 5) HAVING __window_end(session(ts, 5)) > 10 \
          ORDER BY session(ts, 5) DESC, __window_end(session(ts, 5))"
     );
@@ -155,12 +157,13 @@ fn aliases_and_ordinals() {
     );
     assert_eq!(
         rewritten("SELECT a, window_end FROM t GROUP BY ROLLUP (a, tumble(ts, 5))"),
-        "SELECT a, __window_end(tumble(ts, 5)) AS window_end FROM t GROUP BY ROLLUP (a, tumble(ts, 5))"
+        "SELECT a, __window_end(tumble(ts, 5)) AS window_end FROM t \
+         GROUP BY ROLLUP (a, tumble(ts, 5))"
     );
     assert_eq!(
         rewritten("SELECT a, tumble(ts, 5), window_end, max(b) FROM t GROUP BY ALL"),
-        "SELECT a, tumble(ts, 5) AS window_start, __window_end(tumble(ts, 5)) AS window_end, max(b) \
-         FROM t GROUP BY ALL"
+        "SELECT a, tumble(ts, 5) AS window_start, __window_end(tumble(ts, 5)) AS window_end, \
+         max(b) FROM t GROUP BY ALL"
     );
 }
 
@@ -199,8 +202,10 @@ fn grouped_table_functions() {
         );
     }
     assert_eq!(
-        rewritten("SELECT w.window_start FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), 5, 10)) AS w \
-                   GROUP BY w.window_start"),
+        rewritten(
+            "SELECT w.window_start FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), 5, 10)) AS w \
+                   GROUP BY w.window_start"
+        ),
         "SELECT hop(ts, 10, 5) AS window_start FROM t AS w GROUP BY hop(ts, 10, 5)"
     );
     let error = rewrite("SELECT max(window_end) FROM HOP(t, ts, 5, 10) GROUP BY window_start")
@@ -210,9 +215,8 @@ fn grouped_table_functions() {
 
 #[test]
 fn table_functions_elsewhere() {
-    let derived = format!(
-        "(SELECT *, {T} AS window_start, __window_end({T}) AS window_end FROM t) AS \"t\""
-    );
+    let derived =
+        format!("(SELECT *, {T} AS window_start, __window_end({T}) AS window_end FROM t) AS \"t\"");
     assert_eq!(
         rewritten("SELECT * FROM TUMBLE(t, ts, INTERVAL '1' MINUTE)"),
         format!("SELECT * FROM {derived}")
@@ -247,7 +251,8 @@ fn bounds_of_windows_that_are_not_grouped() {
     }
     assert_eq!(
         rewritten("SELECT tumble_end(ts, 7) FROM t GROUP BY tumble(ts, 5), tumble(ts, 7)"),
-        "SELECT __window_end(tumble(ts, 7)) AS window_end FROM t GROUP BY tumble(ts, 5), tumble(ts, 7)"
+        "SELECT __window_end(tumble(ts, 7)) AS window_end FROM t \
+         GROUP BY tumble(ts, 5), tumble(ts, 7)"
     );
 }
 

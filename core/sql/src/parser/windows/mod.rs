@@ -45,8 +45,7 @@ pub fn rewrite_windows(query: &mut Query) -> Result<()> {
 /// # Errors
 /// As [`rewrite_windows`].
 pub fn rewrite_windows_with(query: &mut Query, is_aggregate: IsAggregate<'_>) -> Result<()> {
-    let is_aggregate =
-        |name: &str| replace::is_default_aggregate(name) || is_aggregate(name);
+    let is_aggregate = |name: &str| replace::is_default_aggregate(name) || is_aggregate(name);
     let mut rewrite = Rewrite { is_aggregate: &is_aggregate };
     match query.visit(&mut Spell) {
         ControlFlow::Continue(()) => {}

@@ -107,7 +107,9 @@ impl Replace<'_> {
 
     fn replacement(&self, expr: &Expr) -> Result<Option<Expr>> {
         if let Some(bound) = self.bound_of(expr) {
-            return self.only_window(bound.column(), at(expr)).map(|window| Some(bound_of(window, bound)));
+            return self
+                .only_window(bound.column(), at(expr))
+                .map(|window| Some(bound_of(window, bound)));
         }
         if window_call(expr).is_some() {
             return Ok(self.windows.iter().find(|window| is_same(window, expr)).cloned());
@@ -134,7 +136,8 @@ impl Replace<'_> {
         match window {
             Some(window) => Ok(bound_of(window, bound)),
             None => {
-                let message = format!("{expr} asks for the bound of a window that GROUP BY does not have");
+                let message =
+                    format!("{expr} asks for the bound of a window that GROUP BY does not have");
                 Err(Error::new(code::PLAN, message).at(at(expr)))
             }
         }
@@ -144,8 +147,10 @@ impl Replace<'_> {
         match self.windows {
             [window] => Ok(window),
             _ => {
-                let message =
-                    format!("{what} could be of any of the {} windows in GROUP BY", self.windows.len());
+                let message = format!(
+                    "{what} could be of any of the {} windows in GROUP BY",
+                    self.windows.len()
+                );
                 Err(Error::new(code::PLAN, message).at(at))
             }
         }

@@ -82,10 +82,13 @@ fn grouped_table_function(
     }
     let Some(window) = table_function::read(&table.relation)? else { return Ok(None) };
     let qualifier = window.qualifier.as_deref();
-    if !groups.iter().any(|group| any_expr(group, &|expr| column_bound(expr, qualifier).is_some())) {
+    if !groups.iter().any(|group| any_expr(group, &|expr| column_bound(expr, qualifier).is_some()))
+    {
         return Ok(None);
     }
-    if window.kind != super::WindowKind::Tumble && mentions_outside_groups(select, qualifier, is_aggregate) {
+    if window.kind != super::WindowKind::Tumble
+        && mentions_outside_groups(select, qualifier, is_aggregate)
+    {
         let message = format!(
             "window_start and window_end inside of aggregates and WHERE are not supported for {}",
             window.kind.name()

@@ -62,7 +62,8 @@ pub(super) fn read(factor: &TableFactor) -> Result<Option<TableWindow>> {
         );
         Error::new(code::SYNTAX, message).at(at)
     };
-    let (Some(table), Some(time)) = (args.first().and_then(expression), args.get(1).and_then(expression))
+    let (Some(table), Some(time)) =
+        (args.first().and_then(expression), args.get(1).and_then(expression))
     else {
         return Err(usage());
     };

@@ -1,0 +1,122 @@
+//! [`Workload`]: a query in both engines' words, and the rows that it is asked over.
+
+use crate::input::Input;
+
+/// A query in both engines' words. Its output columns are the same, in the same order.
+pub(crate) struct Workload {
+    pub(crate) name: String,
+    pub(crate) input: Input,
+    pub(crate) sizes: &'static [Size],
+    /// The SELECT of the stream, over `events (key, value, ts)`.
+    pub(crate) stream: String,
+    /// DataFusion's query over the same table.
+    pub(crate) reference: String,
+    pub(crate) output: Output,
+}
+
+/// How many rows are pushed, and how many of them at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) batch: usize,
+    pub(crate) rows: usize,
+}
+
+/// How the stream's result is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// By a subscription that is polled after each push.
+    Changes,
+    /// By one query at the end, which is not timed: the stream has no subscriber.
+    Content,
+}
+
+const MANY: &[Size] = &[
+    Size { batch: 1_000, rows: 8_000_000 },
+    Size { batch: 1, rows: 200_000 },
+    Size { batch: 64, rows: 2_000_000 },
+    Size { batch: 8_192, rows: 8_000_000 },
+    Size { batch: 65_536, rows: 8_000_000 },
+];
+const HEADLINE: &[Size] = &[Size { batch: 1_000, rows: 8_000_000 }];
+
+/// Events per second of event time, for the windows.
+const RATE: i64 = 100_000;
+
+/// Every workload, in the order of `docs/BENCHMARKS.md`.
+pub(crate) fn all() -> Vec<Workload> {
+    vec![
+        tumble(),
+        filter(),
+        keyed("keyed_1m", 1_000_000, Output::Content),
+        keyed("keyed_1m_subscribed", 1_000_000, Output::Changes),
+        keyed("keyed_1k", 1_000, Output::Content),
+        hop("hop_60s_1s", 1),
+        hop("hop_60s_10s", 10),
+    ]
+}
+
+fn tumble() -> Workload {
+    Workload {
+        name: "tumble_10s".to_string(),
+        input: Input { keys: 1_000, rate: RATE },
+        sizes: MANY,
+        stream: "SELECT key, tumble(ts, INTERVAL '10' SECOND) AS w, count(*) AS n, \
+                 sum(value) AS total FROM events \
+                 GROUP BY key, tumble(ts, INTERVAL '10' SECOND) EMIT ON WINDOW CLOSE"
+            .to_string(),
+        reference: "SELECT key, ts / 10000 * 10000 AS w, count(*) AS n, sum(value) AS total \
+                    FROM events GROUP BY key, ts / 10000 * 10000"
+            .to_string(),
+        output: Output::Changes,
+    }
+}
+
+fn filter() -> Workload {
+    let query = "SELECT key, value * 2 AS doubled, ts FROM events WHERE value >= 500".to_string();
+    Workload {
+        name: "filter_project".to_string(),
+        input: Input { keys: 1_000, rate: RATE },
+        sizes: MANY,
+        stream: query.clone(),
+        reference: query,
+        output: Output::Changes,
+    }
+}
+
+fn keyed(name: &str, keys: u64, output: Output) -> Workload {
+    let query = "SELECT key, count(*) AS n, sum(value) AS total, min(value) AS least, \
+                 max(value) AS most FROM events GROUP BY key";
+    Workload {
+        name: name.to_string(),
+        input: Input { keys, rate: RATE },
+        sizes: HEADLINE,
+        stream: format!("{query} EMIT CHANGES"),
+        reference: query.to_string(),
+        output,
+    }
+}
+
+/// DataFusion groups by panes first, then adds up the panes of each window, as the engine does.
+fn hop(name: &str, slide_s: i64) -> Workload {
+    let slide = slide_s * 1_000;
+    let steps: Vec<String> = (0..60 / slide_s).map(|step| format!("({step})")).collect();
+    Workload {
+        name: name.to_string(),
+        input: Input { keys: 10_000, rate: RATE },
+        sizes: HEADLINE,
+        stream: format!(
+            "SELECT key, hop(ts, INTERVAL '{slide_s}' SECOND, INTERVAL '60' SECOND) AS w, \
+             count(*) AS n, sum(value) AS total FROM events \
+             GROUP BY key, hop(ts, INTERVAL '{slide_s}' SECOND, INTERVAL '60' SECOND) \
+             EMIT ON WINDOW CLOSE"
+        ),
+        reference: format!(
+            "WITH panes AS (SELECT key, ts / {slide} * {slide} AS pane, count(*) AS n, \
+             sum(value) AS total FROM events GROUP BY key, ts / {slide} * {slide}) \
+             SELECT key, pane - step * {slide} AS w, sum(n) AS n, sum(total) AS total \
+             FROM panes CROSS JOIN (VALUES {}) AS steps (step) GROUP BY key, pane - step * {slide}",
+            steps.join(", ")
+        ),
+        output: Output::Changes,
+    }
+}

@@ -1,0 +1,230 @@
+//! The handles against the staged library.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use laminar_client::sys;
+use laminar_client::{Database, Executed, Polled, RowBuffer, Rows, Stream, Value};
+
+fn open(sources: &[&str]) -> Database {
+    let db = Database::open(None).unwrap();
+    for source in sources {
+        db.execute(&format!("CREATE SOURCE {source}")).unwrap();
+    }
+    db.start().unwrap();
+    db
+}
+
+fn cells(rows: &Rows) -> Vec<Vec<Value<'static>>> {
+    let mut cells = Vec::new();
+    for batch in rows.batches() {
+        for row in 0..batch.num_rows() {
+            let columns = 0..batch.schema().fields().len();
+            let cell = |column| batch.column(column).value(row).unwrap().into_owned();
+            cells.push(columns.map(cell).collect());
+        }
+    }
+    cells
+}
+
+fn query(db: &Database, sql: &str) -> Vec<Vec<Value<'static>>> {
+    cells(&db.query(sql).unwrap().collect().unwrap())
+}
+
+#[test]
+fn statements_and_rows_are_told_apart() {
+    let db = open(&[]);
+    let Executed::Statement {
+        statement,
+        object,
+        rows_affected,
+    } = db.execute("CREATE SOURCE s (id BIGINT)").unwrap()
+    else {
+        panic!("a definition has no rows");
+    };
+    assert_eq!(
+        (statement.as_str(), object.as_str(), rows_affected),
+        ("CREATE SOURCE", "s", 0)
+    );
+    let Executed::Rows(rows) = db.execute("SELECT 1 AS one").unwrap() else {
+        panic!("a query has rows");
+    };
+    assert_eq!(cells(&rows), [[Value::Int(1)]]);
+}
+
+#[test]
+fn an_appender_pushes_rows_through_its_producer() {
+    let db = open(&["s (id BIGINT NOT NULL, name VARCHAR, price DECIMAL(10, 2))"]);
+    let source = db.source("s").unwrap();
+    assert_eq!(source.name(), "s");
+    let mut rows = source.appender().unwrap();
+    for id in 0..3 {
+        rows.int64(0, id).unwrap();
+        rows.string(1, "n").unwrap();
+        rows.string(2, "1.5").unwrap();
+        rows.end_row().unwrap();
+    }
+    let error = rows.string(0, "three").unwrap_err();
+    assert_eq!(error.status(), sys::LAMINAR_INGESTION_FAILED);
+    assert!(error.message().contains("id"), "{error}");
+    assert_eq!(
+        rows.end_row().unwrap_err().status(),
+        sys::LAMINAR_INGESTION_FAILED
+    );
+    assert_eq!(rows.rows(), 3);
+    rows.flush().unwrap();
+    assert_eq!(rows.rows(), 0);
+    let price = Value::Decimal("1.50".into());
+    assert_eq!(
+        query(&db, "SELECT id, price FROM s WHERE id = 2"),
+        [[Value::Int(2), price]]
+    );
+}
+
+#[test]
+fn a_buffer_keeps_the_rows_before_a_mistake() {
+    let db = open(&["s (id BIGINT NOT NULL, tags VARCHAR[])"]);
+    let mut source = db.source("s").unwrap();
+    let mut rows = RowBuffer::new(source.schema());
+    let tags = Value::List(vec![Value::Str("a".into()), Value::Null]);
+    rows.set(0, &Value::Int(1)).unwrap();
+    rows.set(1, &tags).unwrap();
+    rows.end_row().unwrap();
+    rows.set(1, &tags).unwrap();
+    let error = rows.end_row().unwrap_err();
+    assert!(
+        error.message().contains("`id`") && error.message().contains("row 2"),
+        "{error}"
+    );
+    rows.set(0, &Value::Int(2)).unwrap();
+    assert!(rows.set(1, &Value::List(vec![Value::Int(7)])).is_err());
+    rows.set(0, &Value::Int(3)).unwrap();
+    rows.end_row().unwrap();
+    assert_eq!(rows.rows(), 2);
+    assert_eq!(source.push(rows.batch().unwrap(), None).unwrap(), 2);
+    assert_eq!(
+        query(&db, "SELECT * FROM s ORDER BY id"),
+        [[Value::Int(1), tags], [Value::Int(3), Value::Null]]
+    );
+}
+
+#[test]
+fn results_are_shared_and_go_in_again() {
+    let db = open(&["s (id BIGINT, name VARCHAR)", "t (id BIGINT, name VARCHAR)"]);
+    db.execute("INSERT INTO s VALUES (1, 'a'), (2, NULL)")
+        .unwrap();
+    let rows = db.query("SELECT * FROM s").unwrap().collect().unwrap();
+    let mut first = rows.export();
+    let second = rows.export();
+    let schema = first.schema().unwrap();
+    let array = first.next_array().unwrap().unwrap();
+    assert!(first.next_array().unwrap().is_none());
+    let column = rows.batches()[0].export();
+    drop(rows);
+    drop(first);
+    assert_eq!(db.insert("t", array, Some(&schema)).unwrap(), 2);
+    assert_eq!(db.insert("t", column, None).unwrap(), 2);
+    assert_eq!(db.insert_stream("t", second).unwrap(), 2);
+    assert_eq!(
+        query(&db, "SELECT count(*), count(name) FROM t"),
+        [[Value::Int(6), Value::Int(3)]]
+    );
+    assert!(db.insert_stream("t", Stream::empty()).is_err());
+}
+
+#[test]
+fn a_subscription_polls_wakes_and_ends() {
+    let db = Arc::new(open(&["s (id BIGINT)"]));
+    let mut changes = db.subscribe("s", None).unwrap();
+    assert!(matches!(changes.poll(0).unwrap(), Polled::Nothing));
+    let woken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&woken);
+    changes
+        .on_ready(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        })
+        .unwrap();
+    db.execute("INSERT INTO s VALUES (1)").unwrap();
+    assert_eq!(woken.load(Ordering::SeqCst), 1);
+    let Polled::Batch {
+        rows,
+        epoch,
+        weights,
+    } = changes.poll(0).unwrap()
+    else {
+        panic!("the insert brought a batch");
+    };
+    assert_eq!(cells(&rows.into()), [[Value::Int(1)]]);
+    assert!(epoch > 0);
+    assert_eq!(weights, None);
+
+    let canceller = changes.canceller();
+    let waiter = thread::spawn(move || {
+        let begun = Instant::now();
+        let polled = changes.poll(60_000).unwrap();
+        (matches!(polled, Polled::End), begun.elapsed())
+    });
+    canceller.cancel();
+    let (ended, waited) = waiter.join().unwrap();
+    assert!(ended && waited < Duration::from_secs(30));
+    // The waker was dropped with the subscription, and what it held with it.
+    drop(canceller);
+    assert_eq!(Arc::strong_count(&woken), 1);
+}
+
+#[test]
+fn retractions_have_weights() {
+    let db = open(&["s (k VARCHAR)"]);
+    let stream = "CREATE STREAM n AS SELECT k, count(*) AS n FROM s GROUP BY k EMIT CHANGES";
+    db.execute(stream).unwrap();
+    let mut changes = db.subscribe("n", None).unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        db.execute("INSERT INTO s VALUES ('a')").unwrap();
+        while let Polled::Batch { rows, weights, .. } = changes.poll(0).unwrap() {
+            seen.extend(weights.unwrap_or_else(|| vec![1; rows.num_rows()]));
+        }
+    }
+    assert_eq!(seen, [1, -1, 1]);
+}
+
+#[test]
+fn everything_answers_closed_after_close() {
+    let db = open(&["s (id BIGINT)"]);
+    let mut source = db.source("s").unwrap();
+    let mut changes = db.subscribe("s", None).unwrap();
+    db.close().unwrap();
+    db.close().unwrap();
+    assert!(db.is_closed());
+    for error in [
+        db.start().unwrap_err(),
+        db.execute("SELECT 1").unwrap_err(),
+        db.query("SELECT 1").unwrap_err(),
+        db.explain("SELECT 1").unwrap_err(),
+        db.source("s").unwrap_err(),
+        db.subscribe("s", None).unwrap_err(),
+        source.watermark(1).unwrap_err(),
+    ] {
+        assert_eq!(error.status(), sys::LAMINAR_CONNECTION_CLOSED, "{error}");
+    }
+    assert!(matches!(changes.poll(0), Ok(Polled::End) | Err(_)));
+}
+
+#[test]
+fn errors_carry_number_code_and_place() {
+    let db = open(&[]);
+    let error = db.execute("SELECT (1\n FROM").unwrap_err();
+    assert_eq!(error.status(), sys::LAMINAR_SQL_PARSE_ERROR);
+    assert_eq!(error.code(), "LDB-4101");
+    assert_eq!(error.position().map(|(line, _)| line), Some(2));
+    assert!(
+        db.execute("SELECT '\0'")
+            .unwrap_err()
+            .message()
+            .contains("NUL")
+    );
+    let error = Database::open(Some("{\"buffer_size\": 3}")).unwrap_err();
+    assert_eq!(error.status(), sys::LAMINAR_CONNECTION_FAILED);
+}

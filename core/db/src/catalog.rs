@@ -1,0 +1,71 @@
+//! Names: what they stand for, and the catalogue as a plan is made from it.
+
+use std::collections::BTreeMap;
+
+use laminar_dataflow::Traits;
+use laminar_sql::catalog::Catalog;
+use laminar_sql::parser::statement::Name;
+use laminar_types::{Error, Result, code};
+
+use crate::engine::{Core, Object};
+
+/// A catalogue as it was at one moment.
+pub(crate) struct Relations {
+    pub(crate) version: u64,
+    relations: BTreeMap<String, Traits>,
+}
+
+impl Relations {
+    pub(crate) fn of(core: &Core) -> Self {
+        let named = core.objects.keys();
+        let relations = named.filter_map(|name| {
+            let (_, traits) = core.relation(name)?;
+            Some((name.clone(), traits))
+        });
+        Self { version: core.catalog_version, relations: relations.collect() }
+    }
+}
+
+impl Catalog for Relations {
+    fn relation(&self, name: &str) -> Option<Traits> {
+        self.relations.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.relations.keys().cloned().collect()
+    }
+}
+
+/// The name as catalogued: exactly so, or in lower case as unquoted SQL names are.
+pub(crate) fn find(core: &Core, name: &str) -> Result<String> {
+    if core.objects.contains_key(name) {
+        return Ok(name.to_string());
+    }
+    let lower = name.to_lowercase();
+    if core.objects.contains_key(&lower) { Ok(lower) } else { Err(core.not_found(name)) }
+}
+
+/// What stands behind a name, through any sinks.
+pub(crate) fn resolve_sink(core: &Core, name: &str) -> Result<Object> {
+    match core.object(name)?.clone() {
+        Object::Sink { from } => resolve_sink(core, &from),
+        other => Ok(other),
+    }
+}
+
+/// Whether a name can be given to something new; an error where it is taken and may not be.
+pub(crate) fn is_free(core: &Core, name: &Name, if_not_exists: bool) -> Result<bool> {
+    match core.objects.get(&name.value) {
+        None => Ok(true),
+        Some(_) if if_not_exists => Ok(false),
+        Some(object) => Err(Error::new(
+            code::EXISTS,
+            format!(
+                "a {} called `{}` exists: drop it first, or write IF NOT EXISTS",
+                object.kind(),
+                name.value
+            ),
+        )
+        .at(name.position)),
+    }
+}

@@ -1,0 +1,363 @@
+//! The statements of the dialect, each as a method of [`LaminarDB`].
+
+use arrow::array::RecordBatch;
+use datafusion::sql::sqlparser::ast;
+use laminar_sql::parser::{Options, statement::*};
+use laminar_types::{Error, Result, TimeUnit, code};
+
+use crate::adhoc;
+use crate::catalog::{Relations, find, is_free, resolve_sink};
+use crate::database::{ExecuteResult, LaminarDB};
+use crate::engine::{Backfill, NewSource, Object};
+use crate::insert;
+use crate::introspection;
+use crate::producers::Declared;
+use crate::query::Query;
+
+impl LaminarDB {
+    /// Runs a statement that was read from `sql`.
+    pub(crate) fn run_statement(&self, statement: Statement, sql: &str) -> Result<ExecuteResult> {
+        match statement {
+            Statement::CreateSource(source) => self.create_source(source, sql),
+            Statement::CreateStream(stream) => self.create_stream(stream),
+            Statement::CreateSink(sink) => self.create_sink(sink),
+            Statement::Drop(drop) => self.drop_object(drop),
+            Statement::Insert(insert) => self.insert_rows(*insert),
+            Statement::Query(query) => {
+                refuse_emit(&query)?;
+                adhoc::query(&self.shared, &query.query).map(ExecuteResult::Rows)
+            }
+            Statement::Show(what) => rows(self.shared.run(|core| {
+                core.sweep();
+                introspection::show(core, what)
+            })?),
+            Statement::Describe(describe) => self.describe(describe),
+            Statement::Explain(explain) => {
+                rows(introspection::plan(&self.explain_statement(explain)?))
+            }
+            other => Err(not_built(&other)),
+        }
+    }
+
+    fn create_source(&self, mut source: CreateSource, sql: &str) -> Result<ExecuteResult> {
+        refuse_replace(source.or_replace, &source.name)?;
+        if let Some(connector) = &source.connector {
+            return Err(connector_not_built(&connector.name));
+        }
+        let schema = self.shared.planner.schema(&source.columns)?;
+        if let Some(column) = source.columns.iter().find(|column| column.proctime) {
+            return Err(Error::unsupported("proctime() columns are not built yet")
+                .at(column.name.position));
+        }
+        if let Some(column) = source.columns.iter().find(|column| column.primary_key) {
+            return Err(Error::new(
+                code::INVALID_SCHEMA,
+                "a source is append-only and has no PRIMARY KEY: leave it out",
+            )
+            .at(column.name.position));
+        }
+        if schema.fields().is_empty() {
+            return Err(Error::new(code::INVALID_SCHEMA, "a source needs at least one column")
+                .at(source.name.position));
+        }
+        let declared = match &source.watermark {
+            None => None,
+            Some(watermark) => {
+                let name = &watermark.column;
+                let column = schema.index_of(&name.value).map_err(|_| {
+                    Error::new(
+                        code::INVALID_SCHEMA,
+                        format!("WATERMARK FOR names `{}`, which is no column", name.value),
+                    )
+                    .at(name.position)
+                })?;
+                let data_type = schema.field(column).data_type();
+                let unit = TimeUnit::of(data_type).ok_or_else(|| {
+                    Error::new(
+                        code::INVALID_SCHEMA,
+                        format!(
+                            "the event time `{}` is a {data_type}, and must be TIMESTAMP or \
+                             BIGINT (milliseconds)",
+                            name.value
+                        ),
+                    )
+                    .at(name.position)
+                })?;
+                Some(Declared { column, unit, delay_ns: watermark.delay_ns })
+            }
+        };
+        let retain_rows = self.retain_rows(&mut source.options)?;
+        refuse_options(&source.options)?;
+        let name = source.name.value.clone();
+        let new = NewSource {
+            name: name.clone(),
+            sql: sql.trim().to_string(),
+            schema,
+            declared,
+            retain_rows,
+            capacity: self.shared.config.buffer_size as u64,
+        };
+        self.shared.run(|core| {
+            if !is_free(core, &source.name, source.if_not_exists)? {
+                return Ok(());
+            }
+            core.add_source(new);
+            Ok::<_, Error>(())
+        })??;
+        Ok(ddl("CREATE SOURCE", name))
+    }
+
+    fn create_stream(&self, mut stream: CreateStream) -> Result<ExecuteResult> {
+        refuse_replace(stream.or_replace, &stream.name)?;
+        if let Some(column) = stream.columns.first() {
+            return Err(Error::unsupported(
+                "a list of column names after a stream's name is not built yet: name the columns \
+                 with AS in the query",
+            )
+            .at(column.position));
+        }
+        let retain_rows = self.retain_rows(&mut stream.query.options)?;
+        refuse_options(&stream.query.options)?;
+        if stream.query.on_error == Some(OnError::Fail) {
+            return Err(Error::unsupported("ON ERROR FAIL is not built yet"));
+        }
+        let name = stream.name.value.clone();
+        let exists = self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
+        if exists {
+            self.with_plan(&stream.query, |core, plan| {
+                if is_free(core, &stream.name, stream.if_not_exists)? {
+                    let sql = stream.query.text.clone();
+                    core.add_stream(&name, sql, plan, retain_rows, Backfill::Updating)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(ddl("CREATE STREAM", name))
+    }
+
+    fn create_sink(&self, sink: CreateSink) -> Result<ExecuteResult> {
+        refuse_replace(sink.or_replace, &sink.name)?;
+        if let Some(connector) = &sink.connector {
+            return Err(connector_not_built(&connector.name));
+        }
+        refuse_options(&sink.options)?;
+        let SinkInput::Name(from) = &sink.input else {
+            return Err(Error::unsupported(
+                "CREATE SINK ... AS query is not built yet: create a stream and a sink FROM it",
+            )
+            .at(sink.name.position));
+        };
+        let name = sink.name.value.clone();
+        self.shared.run(|core| {
+            let from = find(core, &from.value).map_err(|error| error.at(from.position))?;
+            if is_free(core, &sink.name, sink.if_not_exists)? {
+                core.epoch += 1;
+                core.add_object(name.clone(), Object::Sink { from });
+            }
+            Ok::<_, Error>(())
+        })??;
+        Ok(ddl("CREATE SINK", name))
+    }
+
+    fn drop_object(&self, drop: Drop) -> Result<ExecuteResult> {
+        if drop.cascade {
+            return Err(Error::unsupported("DROP ... CASCADE is not built yet")
+                .at(drop.name.position));
+        }
+        let (wanted, spelled) = match drop.kind {
+            ObjectKind::Source => ("SOURCE", "DROP SOURCE"),
+            ObjectKind::Stream => ("STREAM", "DROP STREAM"),
+            ObjectKind::Sink => ("SINK", "DROP SINK"),
+            ObjectKind::Table => ("TABLE", "DROP TABLE"),
+            ObjectKind::LookupTable => ("LOOKUP TABLE", "DROP LOOKUP TABLE"),
+            ObjectKind::MaterializedView => ("MATERIALIZED VIEW", "DROP MATERIALIZED VIEW"),
+        };
+        let name = drop.name.value.clone();
+        self.shared.run(|core| {
+            core.sweep();
+            let kind = match core.object(&name) {
+                Ok(object) => object.kind(),
+                Err(_) if drop.if_exists => return Ok(()),
+                Err(error) => return Err(error.at(drop.name.position)),
+            };
+            if kind != wanted {
+                return Err(Error::new(
+                    code::NOT_FOUND,
+                    format!("`{name}` is a {kind}: write DROP {kind} {name}"),
+                )
+                .at(drop.name.position));
+            }
+            core.drop_object(&name).map(|_| ()).map_err(|error| error.at(drop.name.position))
+        })??;
+        Ok(ddl(spelled, name))
+    }
+
+    fn insert_rows(
+        &self,
+        insert: ast::Insert,
+    ) -> Result<ExecuteResult> {
+        let insert = insert::Insert::read(insert)?;
+        let (id, rules) = self.source_id(&insert.target)?;
+        let mut query = adhoc::query(&self.shared, &insert.rows)?;
+        let mut batches = Vec::new();
+        while let Some(batch) = query.next_blocking()? {
+            batches.push(insert.fit(&rules, &batch)?);
+        }
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        self.insert_batches(id, &rules, &batches)?;
+        Ok(ExecuteResult::Affected(rows))
+    }
+
+    fn describe(&self, describe: Describe) -> Result<ExecuteResult> {
+        match describe.target {
+            Target::Name(name) => rows(self.shared.run(|core| {
+                let found = find(core, &name.value).map_err(|error| error.at(name.position))?;
+                if describe.extended {
+                    return introspection::describe_extended(core, &found);
+                }
+                let (_, traits) = core.relation(&found).ok_or_else(|| core.not_found(&found))?;
+                introspection::describe(&traits.schema)
+            })?),
+            Target::Query(query) => {
+                let query = adhoc::query(&self.shared, &query.query)?;
+                rows(introspection::describe(&query.schema()))
+            }
+        }
+    }
+
+    pub(crate) fn explain_statement(&self, explain: Explain) -> Result<String> {
+        if explain.analyze {
+            return Err(Error::unsupported("EXPLAIN ANALYZE is not built yet: use EXPLAIN"));
+        }
+        self.explain_target(explain.target)
+    }
+
+    pub(crate) fn explain_target(&self, target: ExplainTarget) -> Result<String> {
+        let statement = match target {
+            ExplainTarget::Name(name) => {
+                return self.explain_name(&name.value).map_err(|error| error.at(name.position));
+            }
+            ExplainTarget::Statement(statement) => *statement,
+        };
+        let catalog = self.shared.run(|core| Relations::of(core))?;
+        match statement {
+            Statement::CreateStream(stream) => {
+                Ok(self.shared.planner.plan_stream(&catalog, &stream.query)?.explain())
+            }
+            Statement::Query(query) => {
+                let continuous = match self.shared.planner.plan_stream(&catalog, &query) {
+                    Ok(plan) => plan.explain(),
+                    Err(error) => format!("{error}\n"),
+                };
+                let ad_hoc = match adhoc::explain(&self.shared, &query.query) {
+                    Ok(plan) => plan,
+                    Err(error) => error.to_string(),
+                };
+                Ok(format!(
+                    "As a continuous query:\n{}As an ad-hoc query:\n{}",
+                    indented(&continuous),
+                    indented(&ad_hoc)
+                ))
+            }
+            other => Err(not_built(&other)),
+        }
+    }
+
+    pub(crate) fn explain_name(&self, name: &str) -> Result<String> {
+        self.shared.run(|core| {
+            let name = find(core, name)?;
+            match resolve_sink(core, &name)? {
+                Object::Stream(id) => Ok(core.stream(id).explain.clone()),
+                other => Err(Error::new(
+                    code::QUERY_ARGUMENT,
+                    format!("`{name}` is a {} and runs no query: see DESCRIBE", other.kind()),
+                )),
+            }
+        })?
+    }
+
+    /// Takes `retain_history` out of the options: rows.
+    fn retain_rows(&self, options: &mut Options) -> Result<usize> {
+        let Some(entry) = options.take("retain_history") else {
+            return Ok(self.shared.config.retain_history);
+        };
+        let rows = entry.integer()?;
+        usize::try_from(rows).map_err(|_| entry.error("a number of rows, 0 or more"))
+    }
+}
+
+fn rows(batch: Result<RecordBatch>) -> Result<ExecuteResult> {
+    let batch = batch?;
+    Ok(ExecuteResult::Rows(Query::ready(batch.schema(), [batch])))
+}
+
+fn ddl(statement: &str, object: String) -> ExecuteResult {
+    ExecuteResult::Ddl { statement: statement.to_string(), object }
+}
+
+fn refuse_options(options: &Options) -> Result<()> {
+    const LATER: [&str; 10] = [
+        "idle_timeout", "watermark_per", "watermark_group", "max_drift", "max_future_ms",
+        "backpressure", "wait_strategy", "buffer_size", "checkpoint_interval", "wal_mode",
+    ];
+    let Some(entry) = options.iter().next() else { return Ok(()) };
+    let error = match LATER.contains(&entry.key.as_str()) || entry.key == "state_ttl" {
+        true => Error::unsupported(format!("the option `{}` is not built yet", entry.key)),
+        false => Error::new(
+            code::OPTION,
+            format!("there is no option `{}` here: this version knows retain_history", entry.key),
+        ),
+    };
+    Err(error.at(entry.position))
+}
+
+fn refuse_replace(or_replace: bool, name: &Name) -> Result<()> {
+    match or_replace {
+        true => Err(Error::unsupported("OR REPLACE is not built yet: drop the object first")
+            .at(name.position)),
+        false => Ok(()),
+    }
+}
+
+fn refuse_emit(query: &StreamQuery) -> Result<()> {
+    match &query.emit {
+        Some(emit) => Err(Error::new(
+            code::PLAN,
+            "EMIT belongs to a continuous query: CREATE STREAM ... AS it, or subscribe to it",
+        )
+        .at(emit.position)),
+        None => Ok(()),
+    }
+}
+
+fn connector_not_built(name: &Name) -> Error {
+    Error::unsupported(format!(
+        "the connector {} is not built yet: create the object without it and push rows",
+        name.value.to_uppercase()
+    ))
+    .at(name.position)
+}
+
+fn not_built(statement: &Statement) -> Error {
+    let what = match statement {
+        Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::CreateLookupTable(_) => "CREATE LOOKUP TABLE",
+        Statement::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
+        Statement::AlterSource(_) => "ALTER SOURCE",
+        Statement::ShowCreate(_) => "SHOW CREATE",
+        Statement::ShowVariable(_) => "SHOW of a setting",
+        Statement::Set(_) => "SET",
+        Statement::Subscribe(_) => "SUBSCRIBE as a statement (use the subscribe call)",
+        Statement::Update(_) => "UPDATE",
+        Statement::Delete(_) => "DELETE",
+        Statement::Other(other) => return Error::unsupported(format!(
+            "this statement is not part of the dialect: {other}"
+        )),
+        _ => "this statement here",
+    };
+    Error::unsupported(format!("{what} is not built yet"))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}

@@ -1,0 +1,223 @@
+//! What is refused: with which words, of which kind, and at which place.
+
+use laminar_db::{Error, ErrorKind, LaminarDB};
+
+use crate::support::database::{content, refused, started};
+
+fn database() -> LaminarDB {
+    started(&[
+        "CREATE SOURCE trades (sym VARCHAR NOT NULL, price DOUBLE, qty BIGINT, ts BIGINT NOT NULL,
+         WATERMARK FOR ts AS ts - 5)",
+        "CREATE SOURCE quotes (sym VARCHAR, bid DOUBLE, ts BIGINT)",
+        "CREATE STREAM counts AS SELECT sym, count(*) AS n FROM trades GROUP BY sym",
+    ])
+}
+
+/// A statement with `^` in front of the token at which the error must point, if there is one.
+#[track_caller]
+fn check(db: &LaminarDB, marked: &str, kind: ErrorKind, words: &[&str]) -> Error {
+    let sql = marked.replacen('^', "", 1);
+    let error = refused(db, &sql);
+    for words in words {
+        assert!(error.message().contains(words), "no `{words}` in\n{error}\nof {sql}");
+    }
+    assert_eq!(error.kind(), kind, "{error}\nof {sql}");
+    if let Some(at) = marked.find('^') {
+        let before = &marked[..at];
+        let line = before.matches('\n').count() as u64 + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() as u64 + 1;
+        let position = error.position().unwrap_or_else(|| panic!("no position: {error}\nof {sql}"));
+        assert_eq!((position.line, position.column), (line, column), "{error}\nof {sql}");
+    }
+    error
+}
+
+#[track_caller]
+fn unsupported(db: &LaminarDB, marked: &str, words: &[&str]) {
+    check(db, marked, ErrorKind::Unsupported, words);
+}
+
+#[test]
+fn constructs_that_cannot_be_kept_up_to_date_are_named() {
+    let db = database();
+    let stream = |query: &str| format!("CREATE STREAM s AS {query}");
+    for (query, words) in [
+        ("SELECT t.sym FROM trades t JOIN quotes q ON t.sym = q.sym", vec!["a join"]),
+        ("SELECT t.sym FROM trades t LEFT JOIN quotes q ON t.sym = q.sym", vec!["a join"]),
+        ("SELECT t.sym FROM trades t, quotes q", vec!["a join"]),
+        ("SELECT sym FROM trades ORDER BY sym", vec!["ORDER BY"]),
+        ("SELECT sym FROM trades LIMIT 3", vec!["LIMIT"]),
+        ("SELECT sym, row_number() OVER (PARTITION BY sym ORDER BY ts) FROM trades",
+            vec!["OVER (...)"]),
+        ("SELECT unnest([1, 2]) FROM trades", vec!["UNNEST"]),
+        ("SELECT sym FROM trades WHERE price > (SELECT max(bid) FROM quotes)", vec!["subquery"]),
+        ("SELECT sym FROM trades WHERE sym IN (SELECT sym FROM quotes)", vec!["subquery"]),
+        ("SELECT sym FROM trades WHERE EXISTS (SELECT 1 FROM quotes)", vec!["subquery"]),
+        ("VALUES (1), (2)", vec!["VALUES"]),
+        ("SELECT 1", vec!["a query without FROM"]),
+        ("SELECT count(DISTINCT sym) FROM trades", vec!["count(DISTINCT ...)"]),
+        ("SELECT sym, stddev(price) FROM trades GROUP BY sym",
+            vec!["stddev(...)", "count, sum, avg, min and max"]),
+        ("SELECT sym, count(*) FROM trades GROUP BY ROLLUP (sym)", vec!["ROLLUP"]),
+        ("SELECT sym, count(*) FROM trades GROUP BY GROUPING SETS ((sym), ())",
+            vec!["GROUPING SETS"]),
+        ("SELECT now(), sym FROM trades", vec!["now()"]),
+        ("SELECT sym FROM trades WHERE ts > extract(epoch FROM current_timestamp)", vec!["now()"]),
+        ("SELECT sym, random() FROM counts", vec!["random()", "updating input"]),
+        ("SELECT count(*) FROM trades GROUP BY session(ts, 10)", vec!["session(...)"]),
+        ("SELECT count(*) FROM trades GROUP BY cumulate(ts, 5, 10)", vec!["cumulate(...)"]),
+        ("SELECT sym FROM trades INTERSECT SELECT sym FROM quotes", vec!["a join"]),
+        ("SELECT sym FROM trades EXCEPT SELECT sym FROM quotes", vec!["a join"]),
+    ] {
+        unsupported(&db, &stream(query), &words);
+        // The same for a subscription; nothing is left behind.
+        let error = db.subscribe_with(query, Default::default()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{query}\n{error}");
+    }
+    assert_eq!(content(&db, "(SELECT count(*) AS n FROM counts)").len(), 1);
+    assert_eq!(refused(&db, "SELECT * FROM s").kind(), ErrorKind::TableNotFound);
+}
+
+#[test]
+fn clauses_that_are_not_built_are_named_at_their_place() {
+    let db = database();
+    let windows = "SELECT sym, count(*) AS n FROM trades\n GROUP BY sym, tumble(ts, 10)";
+    for (clause, word) in [
+        ("^EMIT EVERY INTERVAL '1' SECOND", "EMIT EVERY"),
+        ("EMIT CHANGES LATE DATA TO ^late", "LATE DATA TO"),
+    ] {
+        unsupported(&db, &format!("CREATE STREAM s AS {windows}\n {clause}"), &[word]);
+    }
+    unsupported(
+        &db,
+        &format!("CREATE STREAM s AS {windows} EMIT CHANGES ALLOW LATENESS INTERVAL '1' SECOND"),
+        &["ALLOW LATENESS"],
+    );
+    unsupported(&db, &format!("CREATE STREAM s AS {windows} ON ERROR FAIL"), &["ON ERROR FAIL"]);
+    unsupported(&db, "CREATE OR REPLACE SOURCE ^s (a INT)", &["OR REPLACE"]);
+    unsupported(&db, "CREATE OR REPLACE STREAM ^s AS SELECT sym FROM trades", &["OR REPLACE"]);
+    unsupported(&db, "DROP STREAM ^counts CASCADE", &["CASCADE"]);
+    unsupported(&db, "CREATE SINK ^k AS SELECT sym FROM trades", &["CREATE SINK ... AS query"]);
+    unsupported(&db, "CREATE SOURCE s (a INT) FROM ^KAFKA (topic = 't')", &["connector KAFKA"]);
+    unsupported(&db, "CREATE SINK k FROM counts INTO ^kafka (topic = 't')", &["connector KAFKA"]);
+    unsupported(&db, "CREATE SOURCE s (a INT, ^p AS proctime())", &["proctime()"]);
+    unsupported(&db, "CREATE SOURCE s (a INT) WITH (^idle_timeout = 5)", &["`idle_timeout`"]);
+    unsupported(&db, "EXPLAIN ANALYZE SELECT 1", &["EXPLAIN ANALYZE"]);
+    unsupported(&db, "INSERT INTO trades DEFAULT VALUES", &["DEFAULT VALUES"]);
+}
+
+#[test]
+fn statements_that_are_not_built_are_named() {
+    let db = database();
+    for (sql, name) in [
+        ("CREATE TABLE x (a INT PRIMARY KEY)", "CREATE TABLE"),
+        ("CREATE MATERIALIZED VIEW x AS SELECT sym FROM trades", "CREATE MATERIALIZED VIEW"),
+        ("CREATE LOOKUP TABLE x (a INT PRIMARY KEY) FROM POSTGRES (table = 't')",
+            "CREATE LOOKUP TABLE"),
+        ("ALTER SOURCE trades ADD COLUMN x INT", "ALTER SOURCE"),
+        ("SHOW CREATE SOURCE trades", "SHOW CREATE"),
+        ("SHOW QUERIES", "SHOW QUERIES"),
+        ("SET x = 3", "SET"),
+        ("SUBSCRIBE counts", "SUBSCRIBE"),
+        ("UPDATE trades SET qty = 1", "UPDATE"),
+        ("DELETE FROM trades", "DELETE"),
+        ("TRUNCATE TABLE trades", "TRUNCATE"),
+        ("CREATE INDEX i ON trades (sym)", "CREATE INDEX"),
+    ] {
+        unsupported(&db, sql, &[name]);
+    }
+}
+
+#[test]
+fn misspelled_names_get_a_suggestion_and_a_place() {
+    let db = database();
+    let (missing, query) = (ErrorKind::TableNotFound, ErrorKind::QueryFailed);
+    check(&db, "SELECT *\n  FROM ^trade", missing, &["`trade`", "did you mean `trades`?"]);
+    check(&db, "CREATE STREAM s AS SELECT sym\nFROM ^qoutes", missing,
+        &["`qoutes`", "did you mean `quotes`?"]);
+    let error = check(&db, "SELECT * FROM ^completely_different", missing, &[]);
+    assert!(!error.message().contains("did you mean"), "{error}");
+    check(&db, "SELECT sym,\n  ^prise FROM trades", query, &["prise", "price"]);
+    check(&db, "CREATE STREAM s AS\nSELECT sym,\n       ^prise FROM trades", query,
+        &["prise", "price"]);
+    check(&db, "SELECT t.^bid FROM trades t".replace("t.^", "^t.").as_str(), query, &["bid"]);
+    check(&db, "CREATE STREAM s AS SELECT cuont(sym) FROM trades", query, &["cuont", "count"]);
+    check(&db, "DESCRIBE ^tredes", missing, &["tredes", "trades"]);
+    check(&db, "EXPLAIN ^count", missing, &["count", "counts"]);
+    check(&db, "CREATE SINK k FROM ^cuonts", missing, &["cuonts", "counts"]);
+    let error = db.source_untyped("trade").map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), missing);
+    assert!(error.message().contains("trades"), "{error}");
+    let error = db.source_untyped("counts").map(|_| ()).unwrap_err();
+    assert!(error.message().contains("`counts` is a STREAM"), "{error}");
+    let error = db.subscribe_with("cuonts", Default::default()).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), missing);
+}
+
+#[test]
+fn rules_of_sql() {
+    let db = database();
+    let query = ErrorKind::QueryFailed;
+    check(&db, "CREATE STREAM s AS SELECT sym, price FROM trades GROUP BY sym", query, &["price"]);
+    check(&db, "CREATE STREAM s AS SELECT sym FROM trades WHERE qty", query, &[]);
+    check(&db, "CREATE STREAM s AS SELECT sym + 1 > ts AND price FROM trades", query, &[]);
+    check(&db, "CREATE STREAM s AS SELECT sym FROM trades WHERE sum(qty) > 1", query, &[]);
+    check(&db, "SELECT CAST('x' AS BIGINT)", query, &["x"]);
+    check(&db, "CREATE STREAM s AS SELECT sym FROM trades ^EMIT ON WINDOW CLOSE", query,
+        &["needs a window"]);
+    check(&db, "SELECT sym FROM trades ^EMIT CHANGES", query, &["CREATE STREAM"]);
+    for (sql, words) in [
+        ("tumble(ts)", "tumble(ts, size [, offset])"),
+        ("tumble(ts, 0)", "must be positive"),
+        ("tumble(ts, -5)", "must be positive"),
+        ("tumble(ts, INTERVAL '1' MONTH)", "months"),
+        ("tumble(sym, 10)", "must be TIMESTAMP or BIGINT"),
+        ("tumble(ts, qty)", "must be constants"),
+        ("tumble(ts, INTERVAL '1' MICROSECOND)", "whole number of Millisecond"),
+        ("hop(ts, 10)", "hop(ts, size, slide [, offset])"),
+        ("tumble(ts, 10), hop(ts, 5, 10)", "one window"),
+    ] {
+        let sql = format!("CREATE STREAM s AS SELECT count(*) FROM trades GROUP BY {sql}");
+        let error = refused(&db, &sql);
+        assert!(error.message().contains(words), "{sql}\n{error}");
+    }
+    check(&db, "SELECT hop(ts, 5, 10), count(*) FROM trades GROUP BY 1", query, &["hop(...)"]);
+}
+
+#[test]
+fn texts_that_are_not_sql() {
+    let db = database();
+    let syntax = ErrorKind::SqlParseError;
+    check(&db, "CREATE ^SORCE s (a INT)", syntax, &["did you mean SOURCE?"]);
+    check(&db, "CREATE STREAM s AS\n  SELECT sym FROM trades\n  EMIT ON WINDOW ^CLOS", syntax,
+        &["did you mean CLOSE?"]);
+    check(&db, "SELECT 1; ^SELECT 2", syntax, &["one statement"]);
+    check(&db, "^", syntax, &["no statement"]);
+    check(&db, "CREATE STREAM s AS SELECT é, ^FROM trades", syntax, &[]);
+    let error = db.query_blocking("DROP STREAM counts").map(|_| ()).unwrap_err();
+    assert!(error.message().contains("run it with execute"), "{error}");
+    assert_eq!(content(&db, "counts").len(), 0);
+}
+
+#[test]
+fn schemas_and_options() {
+    let db = database();
+    let schema = ErrorKind::InvalidSchema;
+    check(&db, "CREATE SOURCE s (a INT, ^a INT)", schema, &["twice"]);
+    check(&db, "CREATE SOURCE s (^a NOSUCHTYPE)", schema, &["`a`", "NOSUCHTYPE"]);
+    check(&db, "CREATE SOURCE s (^a INT PRIMARY KEY)", schema, &["append-only", "PRIMARY KEY"]);
+    check(&db, "CREATE SOURCE s (a VARCHAR, WATERMARK FOR ^a AS a - 5)", schema,
+        &["`a`", "must be TIMESTAMP or BIGINT"]);
+    check(&db, "CREATE SOURCE s (a INT) WITH (^no_such_option = 1)", schema,
+        &["`no_such_option`", "retain_history"]);
+    check(&db, "CREATE SOURCE s (a INT) WITH (retain_history = ^-1)", schema, &["retain_history"]);
+    check(&db, "CREATE SOURCE s (a INT) WITH (retain_history = ^'x')", schema, &["retain_history"]);
+    let error = db
+        .subscribe_with("counts", laminar_db::SubscribeOptions {
+            capacity: Some(0),
+            ..Default::default()
+        })
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SubscriptionFailed);
+}
