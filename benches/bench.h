@@ -47,6 +47,12 @@ BENCH_HELPER int64_t clock_ns(clockid_t clock) {
 
 BENCH_HELPER int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
+/* Says which library runs. */
+BENCH_HELPER void print_build(void) {
+    printf("{\"bench\":\"library\",\"build\":\"%s\"}\n", laminar_build_info());
+    fprintf(stderr, "%s\n", laminar_build_info());
+}
+
 /* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016). */
 BENCH_HELPER uint64_t random_next(uint64_t *state) {
     *state ^= *state >> 12;

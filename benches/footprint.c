@@ -192,6 +192,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: footprint [--keys N]\n");
         return 2;
     }
+    print_build();
     open_and_idle();
     for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
         allocations_per_push(queries[i].name, queries[i].query, 1);

@@ -237,6 +237,7 @@ int main(int argc, char **argv) {
         }
     }
     require(operations > 0, "there is something to do");
+    print_build();
     measure_clock();
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; ++i) {
         if (only == NULL || strcmp(only, workloads[i].name) == 0) {

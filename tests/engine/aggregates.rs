@@ -380,7 +380,9 @@ impl Chain {
                 batch_query = batch_query.replace(&format!("FROM {known}"), &format!("FROM ({text}) AS {known}"));
             }
             expanded.insert(name, batch_query.clone());
-            let subscription = subscribe(&db, name);
+            // A global aggregate has content from the beginning.
+            let options = SubscribeOptions { snapshot: Some(true), ..SubscribeOptions::default() };
+            let subscription = db.subscribe_with(name, options).unwrap();
             // ON UPDATE leaves out retractions, so its changes do not add up to the content.
             let adds_up = *emit == "EMIT CHANGES";
             streams.push((name.to_string(), batch_query, subscription, Replay::default(), adds_up));

@@ -96,9 +96,12 @@ fn plan(
 ) -> Result<(SessionContext, datafusion::logical_expr::LogicalPlan)> {
     let mut query = query.clone();
     prepare_windows(&mut query)?;
-    let statement = Statement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
+    let statement = ast::Statement::Query(Box::new(query.clone()));
+    let statement = Statement::Statement(Box::new(statement));
     let session = shared.planner.session();
-    let named = session.resolve_table_references(&statement).map_err(|error| planned(shared, &error))?;
+    let named = session
+        .resolve_table_references(&statement)
+        .map_err(|error| planned(shared, &query, &error))?;
     let names: Vec<String> = named.iter().map(|name| name.table().to_string()).collect();
     let relations = shared.run(|core| read(core, &names))??;
     let mut tables = HashMap::new();
@@ -109,7 +112,7 @@ fn plan(
     }
     let context = SessionContext::new_with_state(state(session, tables)?).enable_url_table();
     let plan = block_on(context.state().statement_to_plan(statement))
-        .map_err(|error| planned(shared, &error))?;
+        .map_err(|error| planned(shared, &query, &error))?;
     Ok((context, plan))
 }
 
@@ -146,20 +149,20 @@ fn state(session: &SessionState, tables: HashMap<String, MemTable>) -> Result<Se
     Ok(SessionStateBuilder::new_from_existing(session.clone()).with_catalog_list(catalogs).build())
 }
 
-fn planned(shared: &Shared, error: &DataFusionError) -> Error {
+fn planned(shared: &Shared, query: &ast::Query, error: &DataFusionError) -> Error {
     let names = shared.run(|core| {
         let names = core.objects.keys().cloned().collect();
         Names(names)
     });
     match names {
         Ok(names) => {
-            let planned = shared.planner.plan_error(&names, error);
+            let planned = shared.planner.plan_error(&names, query, error);
             let missing = planned
                 .message()
                 .strip_prefix("table 'datafusion.public.")
                 .and_then(|rest| rest.strip_suffix("' not found"));
             match missing {
-                Some(name) => shared.planner.not_found(&names, name),
+                Some(name) => shared.planner.not_found(&names, query, name),
                 None => planned,
             }
         }

@@ -106,7 +106,8 @@ impl Producers {
 
     /// Takes in the times of a batch and cuts it into pieces, each with the watermark after it.
     ///
-    /// Within a piece no row is behind the frontier that the rows before it in the piece make.
+    /// Within a piece no row is behind the frontier that the rows before it in the piece make. A
+    /// first piece without rows tells of producers that ended since the last push.
     pub(crate) fn cut(
         &mut self,
         producer: ProducerId,
@@ -115,6 +116,11 @@ impl Producers {
     ) -> Result<()> {
         pieces.clear();
         let rows = batch.num_rows();
+        let watermark = self.watermark;
+        if self.settle() != watermark {
+            // A producer that held the watermark back has ended: no row may miss that.
+            pieces.push(Piece { offset: 0, rows: 0, watermark: self.watermark });
+        }
         let Some(declared) = self.declared.filter(|_| rows > 0) else {
             pieces.push(Piece { offset: 0, rows, watermark: self.settle() });
             return Ok(());
@@ -325,7 +331,8 @@ mod tests {
         source.promise(slow, Watermark::new(7, TimeUnit::Millisecond));
         assert_eq!(source.watermark().and_then(Watermark::millis), Some(7));
         closed.store(true, Ordering::Release);
-        assert_eq!(source.settle().and_then(Watermark::millis), Some(10));
+        // The first row after the end meets the watermark without it.
+        assert_eq!(cut(&mut source, ids[0], &[9]), [(0, Some(10)), (1, Some(10))]);
         // It never goes back.
         source.add(Arc::default(), true);
         assert_eq!(source.settle().and_then(Watermark::millis), Some(10));

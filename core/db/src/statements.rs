@@ -282,7 +282,7 @@ impl LaminarDB {
             return Ok(self.shared.config.retain_history);
         };
         let rows = entry.integer()?;
-        usize::try_from(rows).map_err(|_| entry.error("a number of rows, 0 or more"))
+        usize::try_from(rows).map_err(|_| entry.error("takes a number of rows, 0 or more"))
     }
 }
 
@@ -347,7 +347,11 @@ fn not_built(statement: &Statement) -> Error {
         Statement::ShowCreate(_) => "SHOW CREATE",
         Statement::ShowVariable(_) => "SHOW of a setting",
         Statement::Set(_) => "SET",
-        Statement::Subscribe(_) => "SUBSCRIBE as a statement (use the subscribe call)",
+        Statement::Subscribe(_) => {
+            return Error::unsupported(
+                "SUBSCRIBE cannot be run as a statement yet: call subscribe with the name or query",
+            );
+        }
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
         Statement::Other(other) => return Error::unsupported(format!(

@@ -5,9 +5,11 @@
 //! that reorders relations or moves predicates across operators.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -15,7 +17,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{
-    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Distinct, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
@@ -118,14 +120,15 @@ impl Planner {
         let provider = Provider::new(&self.state, catalog);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());
         let plan = binder
-            .sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
-            .map_err(|error| self.plan_error(catalog, &error))?;
+            .sql_statement_to_plan(ast::Statement::Query(Box::new(query.clone())))
+            .map_err(|error| self.plan_error(catalog, &query, &error))?;
         let options = self.state.config_options();
         let plan = self
             .state
             .analyzer()
             .execute_and_check(plan, options, |_, _| {})
-            .map_err(|error| self.plan_error(catalog, &error))?;
+            .map_err(|error| self.plan_error(catalog, &query, &error))?;
+        refuse_distinct_on(&plan)?;
         // Without a start time `now()` is not folded into a constant.
         let context = OptimizerContext::new_with_config_options(Arc::clone(options))
             .without_query_execution_start_time();
@@ -136,23 +139,32 @@ impl Planner {
         ]);
         optimizer
             .optimize(plan, &context, |_, _| {})
-            .map_err(|error| self.plan_error(catalog, &error))
+            .map_err(|error| self.plan_error(catalog, &query, &error))
     }
 
     fn parser_options(&self) -> ParserOptions {
         ParserOptions::from(&self.state.config_options().sql_parser)
     }
 
-    /// The error that no relation has a name.
-    pub fn not_found(&self, catalog: &dyn Catalog, name: &str) -> Error {
+    /// The error that no relation has a name, at its first place in the query.
+    pub fn not_found(&self, catalog: &dyn Catalog, query: &ast::Query, name: &str) -> Error {
         let near = suggestion(name, catalog);
         let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
         let message = format!("no source, table or stream is called `{name}`{near}");
-        Error::new(code::NOT_FOUND, message)
+        let error = Error::new(code::NOT_FOUND, message);
+        match relation_position(query, name) {
+            Some(position) => error.at(position),
+            None => error,
+        }
     }
 
     /// An error of DataFusion's planning in the words and with the place that a user needs.
-    pub fn plan_error(&self, catalog: &dyn Catalog, error: &DataFusionError) -> Error {
+    pub fn plan_error(
+        &self,
+        catalog: &dyn Catalog,
+        query: &ast::Query,
+        error: &DataFusionError,
+    ) -> Error {
         let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
             Position { line: span.start.line, column: span.start.column }
         });
@@ -162,13 +174,44 @@ impl Planner {
             _ => code::PLAN,
         };
         let error = match text.strip_prefix(NOT_FOUND) {
-            Some(name) => self.not_found(catalog, name),
+            Some(name) => self.not_found(catalog, query, name),
             None => Error::new(code, text),
         };
         match position {
             Some(position) if position.line > 0 => error.at(position),
             _ => error,
         }
+    }
+}
+
+/// Where a query first reads the relation of a name.
+fn relation_position(query: &ast::Query, name: &str) -> Option<Position> {
+    let found = ast::visit_relations(query, |relation| {
+        let Some(ast::ObjectNamePart::Identifier(ident)) = relation.0.last() else {
+            return ControlFlow::Continue(());
+        };
+        let is_it = match ident.quote_style {
+            Some(_) => ident.value == name,
+            None => ident.value.to_lowercase() == name,
+        };
+        match is_it {
+            true => ControlFlow::Break(ident.span.start),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    let start = found.break_value().filter(|start| start.line > 0)?;
+    Some(Position { line: start.line, column: start.column })
+}
+
+fn refuse_distinct_on(plan: &LogicalPlan) -> Result<()> {
+    let is_distinct_on =
+        |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Distinct(Distinct::On(_))));
+    match plan.exists(is_distinct_on) {
+        Ok(false) => Ok(()),
+        _ => Err(Error::unsupported(
+            "this version cannot keep DISTINCT ON up to date in a continuous query: group by its \
+             columns and take min or max of the others",
+        )),
     }
 }
 
@@ -185,6 +228,7 @@ pub fn sentence(error: &DataFusionError) -> String {
             message.split("\n\nbacktrace").next().unwrap_or(message).to_string()
         }
         DataFusionError::ArrowError(error, _) => error.to_string(),
+        DataFusionError::SchemaError(error, _) => error.to_string(),
         other => other.strip_backtrace(),
     }
 }

@@ -273,11 +273,11 @@ impl Test {
         // A producer's end counts from the next push or promise on.
         let frontier = self.watermarks.frontier;
         let mut bases = Vec::new();
-        for stream in &mut self.streams {
+        for (index, stream) in self.streams.iter_mut().enumerate() {
             let what = format!("{} AS {}", stream.name, stream.sql);
             let closed_by = (stream.emit == Emit::Final).then_some(frontier);
             let mut expected = stream.model.content(closed_by);
-            if bases.is_empty() {
+            if index == 0 {
                 bases = expected.clone();
             }
             if !stream.has_key {

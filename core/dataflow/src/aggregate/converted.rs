@@ -18,7 +18,7 @@ pub(super) struct Converted {
 
 impl Converted {
     /// `inner`, which takes arguments of type `to`.
-    pub(super) fn new(to: DataType, inner: Box<dyn Accumulator>) -> Box<dyn Accumulator> {
+    pub(super) fn over(to: DataType, inner: Box<dyn Accumulator>) -> Box<dyn Accumulator> {
         Box::new(Self { to, inner })
     }
 

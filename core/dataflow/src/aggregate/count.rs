@@ -35,7 +35,7 @@ impl Accumulator for Count {
     fn update(&mut self, input: &Input<'_>) -> Result<()> {
         let selection = if self.all { input.filtered() } else { input.selection() };
         let mut counts = self.counts.writer();
-        input.each(selection.as_ref(), |_, slot, weight| {
+        input.each_ahead(selection.as_ref(), counts.ahead(), |_, slot, weight| {
             *counts.at(slot as usize) += weight;
         });
         Ok(())

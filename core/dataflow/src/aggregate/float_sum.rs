@@ -78,7 +78,7 @@ where
         match &mut self.sums {
             Sums::InOrder(sums) => {
                 let mut sums = sums.writer();
-                input.each(selected, |row, slot, weight| {
+                input.each_ahead(selected, sums.ahead(), |row, slot, weight| {
                     debug_assert_eq!(weight, 1);
                     *sums.at(slot as usize) += values[row].to_double();
                 });

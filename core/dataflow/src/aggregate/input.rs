@@ -4,6 +4,9 @@ use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 
+/// Rows whose memory is fetched together.
+const BLOCK: usize = 64;
+
 /// Rows to be added to groups. All parts have as many rows as `slots`.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
@@ -52,31 +55,47 @@ impl Input<'_> {
     /// Calls `each` with row, slot and weight of every selected row, in order. The weight is the
     /// constant 1 where there are none, so that the loop compiles to the plain case.
     #[inline(always)]
-    pub(super) fn each(
+    pub(super) fn each(&self, selection: Option<&NullBuffer>, each: impl FnMut(usize, u32, i64)) {
+        self.each_ahead(selection, None::<fn(u32)>, each);
+    }
+
+    /// The same, with `ahead`, if there is one, called for some slots before they come: a loop
+    /// over a large column is several times faster when the memory it needs is fetched together.
+    #[inline(always)]
+    pub(super) fn each_ahead(
         &self,
         selection: Option<&NullBuffer>,
+        ahead: Option<impl Fn(u32)>,
         mut each: impl FnMut(usize, u32, i64),
     ) {
-        let slots = self.slots;
+        let fetch = |slots: &[u32]| {
+            if let Some(ahead) = &ahead {
+                slots.iter().for_each(|&slot| ahead(slot));
+            }
+        };
+        let blocks = self.slots.chunks(BLOCK).enumerate();
         match (selection, self.weights) {
-            (None, None) => {
+            (None, None) => blocks.for_each(|(block, slots)| {
+                fetch(slots);
                 for (row, &slot) in slots.iter().enumerate() {
-                    each(row, slot, 1);
+                    each(block * BLOCK + row, slot, 1);
                 }
-            }
-            (None, Some(weights)) => {
+            }),
+            (None, Some(weights)) => blocks.for_each(|(block, slots)| {
+                fetch(slots);
+                let weights = &weights[block * BLOCK..];
                 for (row, (&slot, &weight)) in slots.iter().zip(weights).enumerate() {
-                    each(row, slot, weight);
+                    each(block * BLOCK + row, slot, weight);
                 }
-            }
+            }),
             (Some(selection), None) => {
                 for row in selection.valid_indices() {
-                    each(row, slots[row], 1);
+                    each(row, self.slots[row], 1);
                 }
             }
             (Some(selection), Some(weights)) => {
                 for row in selection.valid_indices() {
-                    each(row, slots[row], weights[row]);
+                    each(row, self.slots[row], weights[row]);
                 }
             }
         }

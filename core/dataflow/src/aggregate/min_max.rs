@@ -30,7 +30,7 @@ pub(super) fn create<const MAX: bool>(
         data_type => (primitive),
         DataType::Boolean => Ok(of_kind::<Boolean, MAX>(data_type, append_only)),
         DataType::Dictionary(_, values) => {
-            Ok(Converted::new(values.as_ref().clone(), create::<MAX>(values, append_only)?))
+            Ok(Converted::over(values.as_ref().clone(), create::<MAX>(values, append_only)?))
         }
         other if ByteColumn::supports(other) => Ok(if append_only {
             Box::new(ByteExtreme::<MAX>::new(data_type))
@@ -88,7 +88,7 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
         let array: &K::Array = argument(input)?;
         let selection = input.selection();
         let mut best = self.best.writer();
-        input.each(selection.as_ref(), |row, slot, weight| {
+        input.each_ahead(selection.as_ref(), best.ahead(), |row, slot, weight| {
             debug_assert_eq!(weight, 1);
             let value = K::value(array, row);
             let best = best.at(slot as usize);

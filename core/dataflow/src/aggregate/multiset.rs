@@ -21,10 +21,11 @@ use crate::state::{byte_array, each_byte_array};
 const CHUNK: usize = 256;
 
 type Tree<V> = BTreeMap<V, i64>;
+type Chunk<V> = Vec<Option<Arc<Tree<V>>>>;
 
 /// A multiset per slot, in chunks that snapshots share.
 struct Trees<V> {
-    chunks: Vec<Arc<Vec<Option<Arc<Tree<V>>>>>>,
+    chunks: Vec<Arc<Chunk<V>>>,
     len: usize,
     /// Distinct values in all slots.
     entries: usize,

@@ -41,7 +41,7 @@ impl Presence {
             Self::Seen(seen) => seen.update(input, selection),
             Self::Counts(counts) => {
                 let mut counts = counts.writer();
-                input.each(selection, |_, slot, weight| {
+                input.each_ahead(selection, counts.ahead(), |_, slot, weight| {
                     *counts.at(slot as usize) += weight;
                 });
             }
@@ -54,7 +54,7 @@ impl Presence {
             Self::Seen(seen) => seen.undo(),
             Self::Counts(counts) => {
                 let mut counts = counts.writer();
-                input.each(selection, |_, slot, weight| {
+                input.each_ahead(selection, counts.ahead(), |_, slot, weight| {
                     *counts.at(slot as usize) -= weight;
                 });
             }

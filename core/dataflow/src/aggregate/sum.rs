@@ -42,7 +42,7 @@ pub(super) fn create(data_type: &DataType, append_only: bool) -> Result<Box<dyn 
         DataType::UInt64 => exact!(UInt64Type, UInt64Type, DataType::UInt64),
         DataType::Float16 => {
             let inner = Box::new(FloatSum::<Float64Type>::sum(append_only));
-            Ok(Converted::new(DataType::Float64, inner))
+            Ok(Converted::over(DataType::Float64, inner))
         }
         DataType::Float32 => float!(Float32Type),
         DataType::Float64 => float!(Float64Type),
@@ -125,7 +125,7 @@ where
         let mut sums = self.sums.writer();
         let mut overflowed = false;
         let limit = self.limit;
-        input.each(selection, |row, slot, weight| {
+        input.each_ahead(selection, sums.ahead(), |row, slot, weight| {
             let sum = sums.at(slot as usize);
             let weight = if UNDO { weight.wrapping_neg() } else { weight };
             let (next, beyond) = sum.step(values[row].into(), weight);

@@ -44,8 +44,8 @@ impl KeyHasher {
     pub(super) fn words<const N: usize>(&self, key: &[u64; N]) -> u32 {
         const { assert!(N >= 1 && N <= 4) };
         let mut mixed = key[0] ^ self.seeds[0];
-        for word in 1..N {
-            mixed = fold(mixed, self.multiplier) ^ key[word] ^ self.seeds[word];
+        for (word, seed) in key.iter().zip(&self.seeds).skip(1) {
+            mixed = fold(mixed, self.multiplier) ^ word ^ seed;
         }
         (fold(mixed, self.multiplier) >> 32) as u32
     }

@@ -81,10 +81,11 @@ impl Layout {
         scratch: &'a mut Vec<[u64; N]>,
     ) -> Result<&'a [[u64; N]]> {
         debug_assert!(N == self.words && columns.len() == self.fields.len());
-        if N == 1 && self.fields.len() == 1 && columns[0].data_type() == &self.fields[0].data_type {
-            if let Some(keys) = as_words(&columns[0]) {
-                return Ok(keys);
-            }
+        if let [field] = self.fields.as_slice()
+            && columns[0].data_type() == &field.data_type
+            && let Some(keys) = as_words(&columns[0])
+        {
+            return Ok(keys);
         }
         scratch.clear();
         scratch.resize(rows, [0; N]);
@@ -259,9 +260,8 @@ fn put<const N: usize>(
     key: &mut [u64; N],
 ) {
     key[word] |= value[0] << shift;
-    for next in 1..bytes.div_ceil(8) {
-        key[word + next] = value[next];
-    }
+    let words = bytes.div_ceil(8);
+    key[word + 1..word + words].copy_from_slice(&value[1..words]);
 }
 
 #[inline(always)]
@@ -273,9 +273,8 @@ fn take<const N: usize>(
 ) -> [u64; MAX_WORDS] {
     let mut value = [0; MAX_WORDS];
     value[0] = key[word] >> shift;
-    for next in 1..bytes.div_ceil(8) {
-        value[next] = key[word + next];
-    }
+    let words = bytes.div_ceil(8);
+    value[1..words].copy_from_slice(&key[word + 1..word + words]);
     value
 }
 

@@ -17,6 +17,8 @@ use super::page::Page;
 
 /// Bytes of values in a full page: small enough to copy in a microsecond or two.
 const PAGE_BYTES: usize = 32 * 1024;
+/// Columns larger than this are worth prefetching.
+const NEAR_BYTES: usize = 1024 * 1024;
 /// Values in the first page of a small column.
 const FIRST_PAGE: usize = 16;
 /// A column of more pages than this has further ones in huge pages.
@@ -225,7 +227,7 @@ pub struct Writer<'a, T> {
     column: PhantomData<&'a mut Paged<T>>,
 }
 
-impl<T: Copy> Writer<'_, T> {
+impl<'a, T: Copy> Writer<'a, T> {
     /// The value at `index`, which must be below the column's `len`.
     #[inline(always)]
     pub fn at(&mut self, index: usize) -> &mut T {
@@ -240,14 +242,21 @@ impl<T: Copy> Writer<'_, T> {
         unsafe { &mut *entry.page.values().add(index & Paged::<T>::MASK) }
     }
 
-    /// Asks the processor to bring the value at `index` near; an index past the end is ignored.
-    #[inline(always)]
-    pub fn prefetch(&self, index: usize) {
-        if index < self.len {
-            // SAFETY: as in `at`; only the address is computed.
-            let entry = unsafe { &*self.entries.add(index >> Paged::<T>::SHIFT) };
-            super::prefetch(entry.page.values().wrapping_add(index & Paged::<T>::MASK));
-        }
+    /// Fetches values ahead of their writes, if the column is too large to be near.
+    pub fn ahead(&self) -> Option<impl Fn(u32) + use<'a, T>> {
+        let (entries, len) = (self.entries, self.len);
+        (len * size_of::<T>() > NEAR_BYTES).then_some(move |slot: u32| {
+            let index = slot as usize;
+            if index < len {
+                // SAFETY: as in `at`, the entry exists. Only its pointer is copied: no reference
+                // is made that the writes of this writer could run into.
+                let values = unsafe {
+                    let entry = entries.add(index >> Paged::<T>::SHIFT);
+                    (*entry).page.values()
+                };
+                super::prefetch(values.wrapping_add(index & Paged::<T>::MASK));
+            }
+        })
     }
 }
 

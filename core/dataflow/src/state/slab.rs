@@ -114,7 +114,7 @@ impl Pool {
 }
 
 fn layout() -> Layout {
-    const { assert!(size_of::<Slab>() <= FIRST_FRAME && FRAME_BYTES % 64 == 0) };
+    const { assert!(size_of::<Slab>() <= FIRST_FRAME && FRAME_BYTES.is_multiple_of(64)) };
     // Invariant: both constants are the same power of two.
     Layout::from_size_align(SLAB_BYTES, SLAB_BYTES).expect("a slab is aligned to its size")
 }

@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::{
 use laminar_types::{Error, Position, Result, error::code};
 
 use super::{
-    dialect::LaminarDialect,
-    lexer::{Lexeme, StatementTokens, bracket, is_word, lower_first, position, unquoted},
+    lexer::{Lexeme, StatementTokens, bracket, is_word, position, unquoted},
+    run::run_parser,
     statement::Name,
 };
 
@@ -260,39 +260,6 @@ impl Hint for Error {
     }
 }
 
-/// Runs sqlparser on tokens that end with `EOF`.
-pub(super) fn run_parser<T>(
-    tokens: Vec<TokenWithSpan>,
-    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
-) -> Result<T> {
-    let dialect = LaminarDialect::new(tokens.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    parse(&mut parser).map_err(|error| sql_error(&parser, error))
-}
-
-/// The error of a parser in our words, with a place.
-fn sql_error(parser: &Parser<'_>, error: ParserError) -> Error {
-    let here = position(parser.peek_token_ref().span.start);
-    match error {
-        ParserError::RecursionLimitExceeded => {
-            Error::new(code::SYNTAX, "the statement nests too deep").at(here)
-        }
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
-            let (message, at) = split_location(&message);
-            let message = lower_first(message).replacen(", found: ", ", found ", 1).replacen(
-                "expected: ",
-                "expected ",
-                1,
-            );
-            let message = match message.strip_suffix("found EOF") {
-                Some(start) => format!("{start}found the end of the statement"),
-                None => message,
-            };
-            Error::new(code::SYNTAX, message).at(at.unwrap_or(here))
-        }
-    }
-}
-
 /// The word of a list that another is a misspelling of.
 pub(super) fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let word = word.to_ascii_uppercase();
@@ -316,15 +283,4 @@ fn describe(token: &Token) -> String {
         Some((byte, _)) => format!("{}...", &text[..byte]),
         None => text,
     }
-}
-
-/// Takes the place that sqlparser writes behind its messages off them.
-fn split_location(message: &str) -> (&str, Option<Position>) {
-    let parse = || {
-        let (start, location) = message.rsplit_once(" at Line: ")?;
-        let (line, column) = location.split_once(", Column: ")?;
-        let position = Position { line: line.parse().ok()?, column: column.parse().ok()? };
-        Some((start, Some(position)))
-    };
-    parse().unwrap_or((message, None))
 }

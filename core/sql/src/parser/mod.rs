@@ -9,7 +9,8 @@
 //! | file | what it reads |
 //! |---|---|
 //! | [`statement`] | the statements: the output of this folder |
-//! | `lexer`, `cursor`, `dialect` | tokens, a place in them, sqlparser's settings |
+//! | `lexer`, `cursor` | tokens, a place in them |
+//! | `dialect`, `run` | sqlparser's settings, running it |
 //! | [`duration`], [`options`] | durations, `key = value` lists |
 //! | `columns` | column lists with `PRIMARY KEY` and `WATERMARK FOR` |
 //! | `create`, `create_stream`, `create_sink` | `CREATE` |
@@ -35,6 +36,7 @@ mod lexer;
 mod option_list;
 pub mod options;
 mod query;
+mod run;
 mod show;
 pub mod statement;
 mod subscribe;

@@ -10,10 +10,11 @@ use laminar_types::{Error, Position, Result, error::code};
 
 use super::{
     clauses::{self, Clauses},
-    cursor::{Cursor, run_parser},
+    cursor::Cursor,
     joins,
     lexer::{bracket, is_word},
     options::Options,
+    run::run_parser,
     statement::StreamQuery,
 };
 

@@ -114,6 +114,8 @@ fn of_queries_and_clauses() {
     refused("SELECT a FROM t ON ERROR ^FIAL", "did you mean FAIL?");
     // sqlparser notices this one token late.
     refused("SELECT FROM ^t EMIT CHANGES", "expected an expression, found FROM");
+    refused("SELECT * FROM (SELECT a FROM t WHERE ^) AS x WHERE a IN (SELECT 1)", "found )");
+    refused("WITH x AS (SELECT a b ^c FROM t) SELECT * FROM x", "expected ), found c");
     refused("SELECT a FRM ^t EMIT CHANGES", "found t");
     refused("SELECT * FROM (SELECT a FROM t ^EMIT CHANGES) AS x", "not inside of brackets");
     refused("SELECT a FROM t ORDER BY a, ^", "found the end");
