@@ -49,7 +49,8 @@ fn random_value(random: &mut Random, name: &str, data_type: &DataType) -> ArrayR
     let value: ArrayRef = match data_type {
         DataType::Utf8 if name == "k" => texts([Some(*random.pick(&["x", "y", "", "long key é"]))]),
         DataType::Utf8 => {
-            let text = format!("{}{}", random.range(0, 30), "é".repeat(random.range(0, 9) as usize));
+            let text =
+                format!("{}{}", random.range(0, 30), "é".repeat(random.range(0, 9) as usize));
             texts([Some(text.as_str())])
         }
         DataType::Float64 if name == "w" => {
@@ -70,8 +71,11 @@ fn random_value(random: &mut Random, name: &str, data_type: &DataType) -> ArrayR
         DataType::Int8 => integer(random.range(-128, 128)),
         DataType::Int32 if name == "k2" => integer(random.range(0, 4)),
         DataType::Date32 => {
-            return cast(&cast(&integer(random.range(-900, 20_000)), &DataType::Int32).unwrap(),
-                data_type).unwrap();
+            return cast(
+                &cast(&integer(random.range(-900, 20_000)), &DataType::Int32).unwrap(),
+                data_type,
+            )
+            .unwrap();
         }
         _ => integer(random.range(-30_000, 30_000)),
     };
@@ -81,7 +85,9 @@ fn random_value(random: &mut Random, name: &str, data_type: &DataType) -> ArrayR
 /// The types of what a query answers.
 fn types(batches: &[RecordBatch]) -> Vec<DataType> {
     let fields = batches.first().map(|batch| batch.schema().fields().clone());
-    fields.into_iter().flat_map(|f| f.iter().map(|f| f.data_type().clone()).collect::<Vec<_>>())
+    fields
+        .into_iter()
+        .flat_map(|f| f.iter().map(|f| f.data_type().clone()).collect::<Vec<_>>())
         .collect()
 }
 
@@ -116,15 +122,14 @@ fn check_against_batch(seed: u64, queries: &[String], row_count: usize) {
             assert_same(&what, &rows(&got), &rows(&expected), 1e-9);
         }
     }
-    for index in 0..queries.len() {
+    for (index, query) in queries.iter().enumerate() {
         let letters = listed(&db, "SHOW STREAMS", &format!("s{index}"), "dead_letters");
-        assert_eq!(letters, Value::Int(0), "{}", queries[index]);
+        assert_eq!(letters, Value::Int(0), "{query}");
     }
 }
 
-const NUMBERS: [&str; 14] = [
-    "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "w", "d", "wide", "k2",
-];
+const NUMBERS: [&str; 14] =
+    ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "w", "d", "wide", "k2"];
 
 const ORDERED: [&str; 6] = ["flag", "day", "at0", "at9", "s", "k"];
 
@@ -319,10 +324,7 @@ fn a_group_leaves_a_having_and_comes_back() {
 
 #[test]
 fn only_the_groups_that_changed_are_told() {
-    let db = started(&[
-        PAIRS,
-        "CREATE STREAM counts AS SELECT k, count(*) AS n FROM t GROUP BY k",
-    ]);
+    let db = started(&[PAIRS, "CREATE STREAM counts AS SELECT k, count(*) AS n FROM t GROUP BY k"]);
     let names: Vec<String> = (0..5_000).map(|index| format!("key {index}")).collect();
     let many: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
     push(&db, &many);
@@ -377,7 +379,8 @@ impl Chain {
             execute(&db, &format!("CREATE STREAM {name} AS {query} {emit}"));
             let mut batch_query = query.to_string();
             for (known, text) in &expanded {
-                batch_query = batch_query.replace(&format!("FROM {known}"), &format!("FROM ({text}) AS {known}"));
+                batch_query = batch_query
+                    .replace(&format!("FROM {known}"), &format!("FROM ({text}) AS {known}"));
             }
             expanded.insert(name, batch_query.clone());
             // A global aggregate has content from the beginning.
@@ -409,20 +412,38 @@ impl Chain {
 fn changes_always_add_up_to_the_content() {
     for_seeds(12, |seed| {
         let mut chain = Chain::new(&[
-            ("counts", "SELECT k, count(*) AS n, sum(v) AS s, min(v) AS low FROM t GROUP BY k",
-                "EMIT CHANGES"),
+            (
+                "counts",
+                "SELECT k, count(*) AS n, sum(v) AS s, min(v) AS low FROM t GROUP BY k",
+                "EMIT CHANGES",
+            ),
             ("rich", "SELECT k, s, n FROM counts WHERE s > 0", "EMIT CHANGES"),
-            ("extremes", "SELECT n, min(s) AS low, max(s) AS high, count(*) AS c, avg(s) AS a
-                FROM rich GROUP BY n", "EMIT CHANGES"),
+            (
+                "extremes",
+                "SELECT n, min(s) AS low, max(s) AS high, count(*) AS c, avg(s) AS a
+                FROM rich GROUP BY n",
+                "EMIT CHANGES",
+            ),
             ("parity", "SELECT n % 2 AS p, s FROM counts", "EMIT CHANGES"),
             ("updates", "SELECT k, max(v) AS m FROM t GROUP BY k", "EMIT ON UPDATE"),
             ("of_updates", "SELECT m, count(*) AS c FROM updates GROUP BY m", "EMIT CHANGES"),
-            ("both", "SELECT p AS x, s AS y FROM parity UNION ALL SELECT c, m FROM of_updates",
-                "EMIT CHANGES"),
-            ("summary", "SELECT x, count(*) AS n, sum(y) AS s, max(y) AS m FROM both GROUP BY x
-                HAVING count(*) > 1", "EMIT CHANGES"),
-            ("diamond", "SELECT count(*) AS n, sum(s) AS s FROM
-                (SELECT s FROM rich UNION ALL SELECT s FROM counts) AS u", "EMIT CHANGES"),
+            (
+                "both",
+                "SELECT p AS x, s AS y FROM parity UNION ALL SELECT c, m FROM of_updates",
+                "EMIT CHANGES",
+            ),
+            (
+                "summary",
+                "SELECT x, count(*) AS n, sum(y) AS s, max(y) AS m FROM both GROUP BY x
+                HAVING count(*) > 1",
+                "EMIT CHANGES",
+            ),
+            (
+                "diamond",
+                "SELECT count(*) AS n, sum(s) AS s FROM
+                (SELECT s FROM rich UNION ALL SELECT s FROM counts) AS u",
+                "EMIT CHANGES",
+            ),
         ]);
         let mut random = Random::new(seed);
         let keys = ["a", "b", "c", "d", "e", "f", "g", "h"];

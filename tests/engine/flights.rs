@@ -88,7 +88,8 @@ impl Demo {
         for name in STREAMS {
             let sql = format!("CREATE STREAM {name} AS {}", demo_query(name));
             crate::support::database::execute(&db, &sql);
-            let options = laminar_db::SubscribeOptions { capacity: Some(1 << 24), ..Default::default() };
+            let options =
+                laminar_db::SubscribeOptions { capacity: Some(1 << 24), ..Default::default() };
             subscriptions.push((name, db.subscribe_with(name, options).unwrap()));
         }
         db.start().unwrap();
@@ -109,8 +110,12 @@ impl Demo {
                 let last: BTreeMap<Value, Row> =
                     got.into_iter().map(|row| (row[0].clone(), row)).collect();
                 got = last.into_values().collect();
-                assert_same(&format!("{what}: content of {name}"),
-                    &content(&self.db, name), &oracle.streams[name], TOLERANCE);
+                assert_same(
+                    &format!("{what}: content of {name}"),
+                    &content(&self.db, name),
+                    &oracle.streams[name],
+                    TOLERANCE,
+                );
             }
             assert_same(&format!("{what}: {name}"), &got, &oracle.streams[name], TOLERANCE);
             let late = listed(&self.db, "SHOW STREAMS", name, "late_rows").int();
@@ -317,11 +322,7 @@ fn push_concurrently(
 
 /// The rows in the order in which their pushes ran, and the frontier that each met: the least of
 /// the open producers' own ones, which run with their own rows, and never less than before.
-fn replayed(
-    parts: &[RecordBatch],
-    pushes: &[Push],
-    ends: &[usize],
-) -> (RecordBatch, Vec<i64>) {
+fn replayed(parts: &[RecordBatch], pushes: &[Push], ends: &[usize]) -> (RecordBatch, Vec<i64>) {
     let part_times: Vec<Vec<i64>> = parts.iter().map(times).collect();
     let mut largest = vec![None; parts.len()];
     let mut frontier = i64::MIN;

@@ -51,11 +51,8 @@ fn with_snapshot(db: &LaminarDB, target: &str, capacity: usize) -> Subscription 
 
 #[test]
 fn rows_pushed_before_the_start_wait_are_visible_and_run_in_their_order() {
-    let db = created(&[
-        SOURCE,
-        BIG,
-        "CREATE STREAM last AS SELECT count(*) AS n, sum(v) AS s FROM t",
-    ]);
+    let db =
+        created(&[SOURCE, BIG, "CREATE STREAM last AS SELECT count(*) AS n, sum(v) AS s FROM t"]);
     let mut told = subscribe(&db, "big");
     let source = source(&db);
     source.push_arrow(pairs(&source, &[("a", 11), ("b", 2)])).unwrap();
@@ -339,7 +336,8 @@ fn a_history_keeps_exactly_its_last_rows() {
     assert_eq!(listed(&db, "SHOW SOURCES", "t", "dropped_rows"), Value::Int(23));
     assert_eq!(listed(&db, "SHOW SOURCES", "t", "total_rows"), Value::Int(28));
     let extended = query(&db, "DESCRIBE EXTENDED t");
-    let property = |name: &str| extended.iter().find(|line| line[0] == name.into()).unwrap()[1].clone();
+    let property =
+        |name: &str| extended.iter().find(|line| line[0] == name.into()).unwrap()[1].clone();
     assert_eq!(property("retained rows"), "5".into());
     assert!(property("queries see").text().contains("retained rows only"));
     assert_eq!(property("column k"), "Utf8 NOT NULL".into());
@@ -441,9 +439,21 @@ fn a_push_that_does_not_fit_is_refused_whole() {
     for (bad, kind, words) in [
         (of(vec![("k", keys(None)), ("v", values())]), ErrorKind::IngestionFailed, "row 2"),
         (of(vec![("k", keys(Some("c")))]), ErrorKind::BatchSchemaMismatch, "1 columns"),
-        (of(vec![("k", keys(Some("c"))), ("w", values())]), ErrorKind::BatchSchemaMismatch, "`w Int64`"),
-        (of(vec![("k", keys(Some("c"))), ("v", narrow)]), ErrorKind::BatchSchemaMismatch, "`v Int32`"),
-        (of(vec![("v", values()), ("k", keys(Some("c")))]), ErrorKind::BatchSchemaMismatch, "column 1"),
+        (
+            of(vec![("k", keys(Some("c"))), ("w", values())]),
+            ErrorKind::BatchSchemaMismatch,
+            "`w Int64`",
+        ),
+        (
+            of(vec![("k", keys(Some("c"))), ("v", narrow)]),
+            ErrorKind::BatchSchemaMismatch,
+            "`v Int32`",
+        ),
+        (
+            of(vec![("v", values()), ("k", keys(Some("c")))]),
+            ErrorKind::BatchSchemaMismatch,
+            "column 1",
+        ),
     ] {
         for error in [
             source.push_arrow(bad.clone()).unwrap_err(),
@@ -545,8 +555,12 @@ fn snapshot_then_changes_have_no_gap_and_no_overlap_while_others_push() {
             });
         }
         for round in 0..12 {
-            for target in ["sums", "every", "SELECT k, v FROM t",
-                "SELECT v % 7 AS r, count(*) AS n FROM t GROUP BY v % 7 EMIT CHANGES"] {
+            for target in [
+                "sums",
+                "every",
+                "SELECT k, v FROM t",
+                "SELECT v % 7 AS r, count(*) AS n FROM t GROUP BY v % 7 EMIT CHANGES",
+            ] {
                 let subscription = with_snapshot(&db, target, 1 << 16);
                 subscriptions.push((target, subscription, Replay::default()));
             }

@@ -47,8 +47,10 @@ fn constructs_that_cannot_be_kept_up_to_date_are_named() {
         ("SELECT t.sym FROM trades t, quotes q", vec!["a join"]),
         ("SELECT sym FROM trades ORDER BY sym", vec!["ORDER BY"]),
         ("SELECT sym FROM trades LIMIT 3", vec!["LIMIT"]),
-        ("SELECT sym, row_number() OVER (PARTITION BY sym ORDER BY ts) FROM trades",
-            vec!["OVER (...)"]),
+        (
+            "SELECT sym, row_number() OVER (PARTITION BY sym ORDER BY ts) FROM trades",
+            vec!["OVER (...)"],
+        ),
         ("SELECT unnest([1, 2]) FROM trades", vec!["UNNEST"]),
         ("SELECT sym FROM trades WHERE price > (SELECT max(bid) FROM quotes)", vec!["subquery"]),
         ("SELECT sym FROM trades WHERE sym IN (SELECT sym FROM quotes)", vec!["subquery"]),
@@ -56,11 +58,15 @@ fn constructs_that_cannot_be_kept_up_to_date_are_named() {
         ("VALUES (1), (2)", vec!["VALUES"]),
         ("SELECT 1", vec!["a query without FROM"]),
         ("SELECT count(DISTINCT sym) FROM trades", vec!["count(DISTINCT ...)"]),
-        ("SELECT sym, stddev(price) FROM trades GROUP BY sym",
-            vec!["stddev(...)", "count, sum, avg, min and max"]),
+        (
+            "SELECT sym, stddev(price) FROM trades GROUP BY sym",
+            vec!["stddev(...)", "count, sum, avg, min and max"],
+        ),
         ("SELECT sym, count(*) FROM trades GROUP BY ROLLUP (sym)", vec!["ROLLUP"]),
-        ("SELECT sym, count(*) FROM trades GROUP BY GROUPING SETS ((sym), ())",
-            vec!["GROUPING SETS"]),
+        (
+            "SELECT sym, count(*) FROM trades GROUP BY GROUPING SETS ((sym), ())",
+            vec!["GROUPING SETS"],
+        ),
         ("SELECT now(), sym FROM trades", vec!["now()"]),
         ("SELECT sym FROM trades WHERE ts > extract(epoch FROM current_timestamp)", vec!["now()"]),
         ("SELECT sym, random() FROM counts", vec!["random()", "updating input"]),
@@ -112,8 +118,10 @@ fn statements_that_are_not_built_are_named() {
     for (sql, name) in [
         ("CREATE TABLE x (a INT PRIMARY KEY)", "CREATE TABLE"),
         ("CREATE MATERIALIZED VIEW x AS SELECT sym FROM trades", "CREATE MATERIALIZED VIEW"),
-        ("CREATE LOOKUP TABLE x (a INT PRIMARY KEY) FROM POSTGRES (table = 't')",
-            "CREATE LOOKUP TABLE"),
+        (
+            "CREATE LOOKUP TABLE x (a INT PRIMARY KEY) FROM POSTGRES (table = 't')",
+            "CREATE LOOKUP TABLE",
+        ),
         ("ALTER SOURCE trades ADD COLUMN x INT", "ALTER SOURCE"),
         ("SHOW CREATE SOURCE trades", "SHOW CREATE"),
         ("SHOW QUERIES", "SHOW QUERIES"),
@@ -133,13 +141,21 @@ fn misspelled_names_get_a_suggestion_and_a_place() {
     let db = database();
     let (missing, query) = (ErrorKind::TableNotFound, ErrorKind::QueryFailed);
     check(&db, "SELECT *\n  FROM ^trade", missing, &["`trade`", "did you mean `trades`?"]);
-    check(&db, "CREATE STREAM s AS SELECT sym\nFROM ^qoutes", missing,
-        &["`qoutes`", "did you mean `quotes`?"]);
+    check(
+        &db,
+        "CREATE STREAM s AS SELECT sym\nFROM ^qoutes",
+        missing,
+        &["`qoutes`", "did you mean `quotes`?"],
+    );
     let error = check(&db, "SELECT * FROM ^completely_different", missing, &[]);
     assert!(!error.message().contains("did you mean"), "{error}");
     check(&db, "SELECT sym,\n  ^prise FROM trades", query, &["prise", "price"]);
-    check(&db, "CREATE STREAM s AS\nSELECT sym,\n       ^prise FROM trades", query,
-        &["prise", "price"]);
+    check(
+        &db,
+        "CREATE STREAM s AS\nSELECT sym,\n       ^prise FROM trades",
+        query,
+        &["prise", "price"],
+    );
     check(&db, "SELECT t.^bid FROM trades t".replace("t.^", "^t.").as_str(), query, &["bid"]);
     check(&db, "CREATE STREAM s AS SELECT ^cuont(sym) FROM trades", query, &["cuont"]);
     check(&db, "DESCRIBE ^tredes", missing, &["tredes", "trades"]);
@@ -163,8 +179,12 @@ fn rules_of_sql() {
     check(&db, "CREATE STREAM s AS SELECT sym + 1 > ts AND price FROM trades", query, &[]);
     check(&db, "CREATE STREAM s AS SELECT sym FROM trades WHERE sum(qty) > 1", query, &[]);
     check(&db, "SELECT CAST('x' AS BIGINT)", query, &["x"]);
-    check(&db, "CREATE STREAM s AS SELECT sym FROM trades ^EMIT ON WINDOW CLOSE", query,
-        &["needs a window"]);
+    check(
+        &db,
+        "CREATE STREAM s AS SELECT sym FROM trades ^EMIT ON WINDOW CLOSE",
+        query,
+        &["needs a window"],
+    );
     check(&db, "SELECT sym FROM trades ^EMIT CHANGES", query, &["CREATE STREAM"]);
     for (sql, words) in [
         ("tumble(ts)", "tumble(ts, size [, offset])"),
@@ -190,8 +210,12 @@ fn texts_that_are_not_sql() {
     let db = database();
     let syntax = ErrorKind::SqlParseError;
     check(&db, "CREATE ^SORCE s (a INT)", syntax, &["did you mean SOURCE?"]);
-    check(&db, "CREATE STREAM s AS\n  SELECT sym FROM trades\n  EMIT ON WINDOW ^CLOS", syntax,
-        &["did you mean CLOSE?"]);
+    check(
+        &db,
+        "CREATE STREAM s AS\n  SELECT sym FROM trades\n  EMIT ON WINDOW ^CLOS",
+        syntax,
+        &["did you mean CLOSE?"],
+    );
     check(&db, "SELECT 1; ^SELECT 2", syntax, &["one statement"]);
     check(&db, "^", syntax, &["no statement"]);
     check(&db, "CREATE STREAM s AS SELECT sym FROM trades WHERE sym = 'é' ^)", syntax, &[]);
@@ -207,17 +231,25 @@ fn schemas_and_options() {
     check(&db, "CREATE SOURCE s (a INT, ^a INT)", ErrorKind::SqlParseError, &["twice"]);
     check(&db, "CREATE SOURCE s (^a NOSUCHTYPE)", schema, &["`a`", "NOSUCHTYPE"]);
     check(&db, "CREATE SOURCE s (^a INT PRIMARY KEY)", schema, &["append-only", "PRIMARY KEY"]);
-    check(&db, "CREATE SOURCE s (a VARCHAR, WATERMARK FOR ^a AS a - 5)", schema,
-        &["`a`", "must be TIMESTAMP or BIGINT"]);
-    check(&db, "CREATE SOURCE s (a INT) WITH (^no_such_option = 1)", schema,
-        &["`no_such_option`", "retain_history"]);
+    check(
+        &db,
+        "CREATE SOURCE s (a VARCHAR, WATERMARK FOR ^a AS a - 5)",
+        schema,
+        &["`a`", "must be TIMESTAMP or BIGINT"],
+    );
+    check(
+        &db,
+        "CREATE SOURCE s (a INT) WITH (^no_such_option = 1)",
+        schema,
+        &["`no_such_option`", "retain_history"],
+    );
     check(&db, "CREATE SOURCE s (a INT) WITH (^retain_history = -1)", schema, &["0 or more"]);
     check(&db, "CREATE SOURCE s (a INT) WITH (^retain_history = 'x')", schema, &["whole number"]);
     let error = db
-        .subscribe_with("counts", laminar_db::SubscribeOptions {
-            capacity: Some(0),
-            ..Default::default()
-        })
+        .subscribe_with(
+            "counts",
+            laminar_db::SubscribeOptions { capacity: Some(0), ..Default::default() },
+        )
         .map(|_| ())
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SubscriptionFailed);

@@ -452,10 +452,8 @@ fn windows_as_table_functions() {
 
 #[test]
 fn a_window_that_no_watermark_can_reach_is_refused() {
-    let db = started(&[
-        SOURCE,
-        "CREATE STREAM latest AS SELECT k, max(ts) AS ts FROM t GROUP BY k",
-    ]);
+    let db =
+        started(&[SOURCE, "CREATE STREAM latest AS SELECT k, max(ts) AS ts FROM t GROUP BY k"]);
     for sql in [
         "CREATE STREAM w AS SELECT count(*) n FROM t GROUP BY tumble(v, 10)",
         "CREATE STREAM w AS SELECT count(*) n FROM t GROUP BY tumble(ts * 2, 10)",

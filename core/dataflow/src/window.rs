@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn starts_agree_with_the_definition() {
-        for (size, slide, offset) in [(10, 10, 0), (10, 10, 3), (10, 4, 0), (5, 10, 1), (6, 4, -1)] {
+        for (size, slide, offset) in [(10, 10, 0), (10, 10, 3), (10, 4, 0), (5, 10, 1), (6, 4, -1)]
+        {
             let windows = spec(size, slide, offset);
             for time in -40..40 {
                 // By the definition: all starts, near enough, that begin the windows of this time.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::{MemTable, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemorySchemaProvider};
+use datafusion::catalog::{MemTable, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
@@ -14,8 +14,8 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use laminar_dataflow::{Content, Traits};
-use laminar_sql::window_query::prepare_windows;
 use laminar_sql::planner::sentence;
+use laminar_sql::window_query::prepare_windows;
 use laminar_types::{Error, Result, code};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -192,4 +192,3 @@ impl laminar_sql::catalog::Catalog for Names {
         self.0.clone()
     }
 }
-

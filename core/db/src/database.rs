@@ -198,7 +198,13 @@ impl LaminarDB {
                         let batches = content.map(|content| content.batches()).transpose()?;
                         let batches = batches.unwrap_or_default();
                         let rows = batches.into_iter().map(|batch| (batch, None)).collect();
-                        Ok(Some(self.attach(core, id, capacity, options.on_full, snapshot.then_some(rows))))
+                        Ok(Some(self.attach(
+                            core,
+                            id,
+                            capacity,
+                            options.on_full,
+                            snapshot.then_some(rows),
+                        )))
                     }
                     _ => Ok::<_, Error>(None),
                 })??;
@@ -265,8 +271,7 @@ impl LaminarDB {
             capacity,
             strategy: self.shared.config.wait_strategy,
         };
-        let provider =
-            (!append_only).then(|| snapshot_provider(Arc::downgrade(&self.shared), id));
+        let provider = (!append_only).then(|| snapshot_provider(Arc::downgrade(&self.shared), id));
         let (writer, subscription) = Subscription::new(options, provider);
         if let Some(rows) = snapshot {
             writer.publish_snapshot(core.epoch, rows);

@@ -16,9 +16,7 @@ use laminar_dataflow::graph::Audience;
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::plan::{InputRef, StreamPlan};
-use laminar_types::{
-    Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code,
-};
+use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code};
 
 use crate::history::History;
 use crate::page;
@@ -161,7 +159,10 @@ impl Core {
             known if known.len() > 12 => format!("{} objects exist, see SHOW SOURCES", known.len()),
             known => format!("there are {}", known.join(", ")),
         };
-        Error::new(code::NOT_FOUND, format!("no source, stream or sink is called `{name}`: {known}"))
+        Error::new(
+            code::NOT_FOUND,
+            format!("no source, stream or sink is called `{name}`: {known}"),
+        )
     }
 
     pub(crate) fn source(&self, id: SourceId) -> Result<&Source> {
@@ -482,9 +483,9 @@ impl Core {
         self.epoch += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
-        let result = batches.iter().try_for_each(|batch| {
-            self.push_batch(id, producer, batch, held, &mut scratch)
-        });
+        let result = batches
+            .iter()
+            .try_for_each(|batch| self.push_batch(id, producer, batch, held, &mut scratch));
         self.publish(&mut scratch.output);
         self.scratch = scratch;
         result.map(|()| self.epoch)
@@ -624,9 +625,9 @@ impl Core {
     /// Notes the rows that were left out and the streams that stopped.
     fn take_losses(&mut self, output: &mut StepOutput) {
         for (node, letter) in output.dead_letters.drain(..) {
-            let Some(stream) = self.owners.get(&node).and_then(|id| {
-                self.streams[id.0 as usize].as_mut()
-            }) else {
+            let Some(stream) =
+                self.owners.get(&node).and_then(|id| self.streams[id.0 as usize].as_mut())
+            else {
                 continue;
             };
             stream.dead_letters += 1;
@@ -636,9 +637,9 @@ impl Core {
             self.dead_letters.push_back((stream.name.clone(), letter));
         }
         for (node, error) in output.failures.drain(..) {
-            let Some(stream) = self.owners.get(&node).and_then(|id| {
-                self.streams[id.0 as usize].as_mut()
-            }) else {
+            let Some(stream) =
+                self.owners.get(&node).and_then(|id| self.streams[id.0 as usize].as_mut())
+            else {
                 continue;
             };
             if stream.result() == node {

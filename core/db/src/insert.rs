@@ -19,9 +19,8 @@ pub(crate) struct Insert {
 
 impl Insert {
     pub(crate) fn read(insert: ast::Insert) -> Result<Self> {
-        let unsupported = |what: &str| {
-            Error::unsupported(format!("{what} in INSERT is not built yet"))
-        };
+        let unsupported =
+            |what: &str| Error::unsupported(format!("{what} in INSERT is not built yet"));
         let ast::TableObject::TableName(name) = &insert.table else {
             return Err(unsupported("a table function"));
         };

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array,
-};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::SchemaRef;
 use laminar_dataflow::{Content, Metrics};
 use laminar_sql::parser::statement::Show;
@@ -72,9 +70,8 @@ fn sources(core: &Core) -> Result<RecordBatch> {
         declared.map(|declared| source.schema.field(declared.column).name().clone())
     };
     let watermark = |source: &&Source| source.producers.watermark().and_then(|w| w.millis());
-    let pending = |source: &&Source| {
-        source.rules.pending.load(std::sync::atomic::Ordering::Relaxed)
-    };
+    let pending =
+        |source: &&Source| source.rules.pending.load(std::sync::atomic::Ordering::Relaxed);
     Columns(vec![
         ("name", text(all().map(|source| &source.name))),
         ("watermark_column", Arc::new(StringArray::from_iter(all().map(declared)))),
@@ -168,10 +165,8 @@ pub(crate) fn describe(schema: &SchemaRef) -> Result<RecordBatch> {
 /// A relation as `property`, `value`: its kind, its columns, what it keeps and how it runs.
 pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> {
     let object = core.object(name)?;
-    let mut lines: Vec<(String, String)> = vec![
-        ("name".into(), name.into()),
-        ("kind".into(), object.kind().to_lowercase()),
-    ];
+    let mut lines: Vec<(String, String)> =
+        vec![("name".into(), name.into()), ("kind".into(), object.kind().to_lowercase())];
     if let Some((_, traits)) = core.relation(name) {
         for field in traits.schema.fields() {
             let nullable = if field.is_nullable() { "" } else { " NOT NULL" };

@@ -46,4 +46,6 @@ pub use laminar_types::{
 };
 pub use query::{Query, QueryCanceller};
 pub use source::UntypedSource;
-pub use subscription::{ChangeBatch, OnFull, Polled, SubscribeOptions, Subscription, SubscriptionHandle};
+pub use subscription::{
+    ChangeBatch, OnFull, Polled, SubscribeOptions, Subscription, SubscriptionHandle,
+};

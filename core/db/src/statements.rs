@@ -46,8 +46,9 @@ impl LaminarDB {
         }
         let schema = self.shared.planner.schema(&source.columns)?;
         if let Some(column) = source.columns.iter().find(|column| column.proctime) {
-            return Err(Error::unsupported("proctime() columns are not built yet")
-                .at(column.name.position));
+            return Err(
+                Error::unsupported("proctime() columns are not built yet").at(column.name.position)
+            );
         }
         if let Some(column) = source.columns.iter().find(|column| column.primary_key) {
             return Err(Error::new(
@@ -122,7 +123,8 @@ impl LaminarDB {
             return Err(Error::unsupported("ON ERROR FAIL is not built yet"));
         }
         let name = stream.name.value.clone();
-        let exists = self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
+        let exists =
+            self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
         if exists {
             self.with_plan(&stream.query, |core, plan| {
                 if is_free(core, &stream.name, stream.if_not_exists)? {
@@ -161,8 +163,9 @@ impl LaminarDB {
 
     fn drop_object(&self, drop: Drop) -> Result<ExecuteResult> {
         if drop.cascade {
-            return Err(Error::unsupported("DROP ... CASCADE is not built yet")
-                .at(drop.name.position));
+            return Err(
+                Error::unsupported("DROP ... CASCADE is not built yet").at(drop.name.position)
+            );
         }
         let (wanted, spelled) = match drop.kind {
             ObjectKind::Source => ("SOURCE", "DROP SOURCE"),
@@ -192,10 +195,7 @@ impl LaminarDB {
         Ok(ddl(spelled, name))
     }
 
-    fn insert_rows(
-        &self,
-        insert: ast::Insert,
-    ) -> Result<ExecuteResult> {
+    fn insert_rows(&self, insert: ast::Insert) -> Result<ExecuteResult> {
         let insert = insert::Insert::read(insert)?;
         let (id, rules) = self.source_id(&insert.target)?;
         let mut query = adhoc::query(&self.shared, &insert.rows)?;
@@ -297,8 +297,16 @@ fn ddl(statement: &str, object: String) -> ExecuteResult {
 
 fn refuse_options(options: &Options) -> Result<()> {
     const LATER: [&str; 10] = [
-        "idle_timeout", "watermark_per", "watermark_group", "max_drift", "max_future_ms",
-        "backpressure", "wait_strategy", "buffer_size", "checkpoint_interval", "wal_mode",
+        "idle_timeout",
+        "watermark_per",
+        "watermark_group",
+        "max_drift",
+        "max_future_ms",
+        "backpressure",
+        "wait_strategy",
+        "buffer_size",
+        "checkpoint_interval",
+        "wal_mode",
     ];
     let Some(entry) = options.iter().next() else { return Ok(()) };
     let error = match LATER.contains(&entry.key.as_str()) || entry.key == "state_ttl" {
@@ -354,9 +362,11 @@ fn not_built(statement: &Statement) -> Error {
         }
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
-        Statement::Other(other) => return Error::unsupported(format!(
-            "this statement is not part of the dialect: {other}"
-        )),
+        Statement::Other(other) => {
+            return Error::unsupported(format!(
+                "this statement is not part of the dialect: {other}"
+            ));
+        }
         _ => "this statement here",
     };
     Error::unsupported(format!("{what} is not built yet"))

@@ -77,7 +77,11 @@ impl Compiler<'_> {
                 }
                 _ => return Ok(TreeNodeRecursion::Continue),
             }
-            Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            Ok(if refused.is_some() {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
         })
         .map_err(|error| Error::internal(sentence(&error)))?;
         match refused {
@@ -88,9 +92,7 @@ impl Compiler<'_> {
 }
 
 /// The same expression with arithmetic that fails on overflow instead of wrapping around.
-fn checked(
-    physical: Arc<dyn PhysicalExpr>,
-) -> datafusion::error::Result<Arc<dyn PhysicalExpr>> {
+fn checked(physical: Arc<dyn PhysicalExpr>) -> datafusion::error::Result<Arc<dyn PhysicalExpr>> {
     let physical = physical.transform_up(|expr| {
         let Some(binary) = expr.downcast_ref::<BinaryExpr>() else {
             return Ok(Transformed::no(expr));

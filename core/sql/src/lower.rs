@@ -229,7 +229,9 @@ impl Lowering<'_> {
             Some(projection) => {
                 let exprs: Vec<Expr> = projection
                     .iter()
-                    .map(|index| Expr::Column(Column::from(lowered.columns.qualified_field(*index))))
+                    .map(|index| {
+                        Expr::Column(Column::from(lowered.columns.qualified_field(*index)))
+                    })
                     .collect();
                 let mut lowered = self.project(lowered, &exprs, &scan.projected_schema)?;
                 lowered.labels.clear();
@@ -238,17 +240,13 @@ impl Lowering<'_> {
         }
     }
 
-    fn project(
-        &self,
-        mut input: Lowered,
-        exprs: &[Expr],
-        schema: &DFSchemaRef,
-    ) -> Result<Lowered> {
+    fn project(&self, mut input: Lowered, exprs: &[Expr], schema: &DFSchemaRef) -> Result<Lowered> {
         let mut compiled = exprs
             .iter()
             .map(|expr| self.compile(expr, &input))
             .collect::<Result<Vec<Compiled>>>()?;
-        let shown: Vec<String> = exprs.iter().map(|expr| expr.human_display().to_string()).collect();
+        let shown: Vec<String> =
+            exprs.iter().map(|expr| expr.human_display().to_string()).collect();
         let mut fields: Vec<_> = schema.as_arrow().fields().iter().cloned().collect();
         // A window's end travels with its start.
         let start = input.window.and_then(|window| position(&compiled, window.start));
@@ -301,9 +299,9 @@ impl Lowering<'_> {
             schema: Arc::clone(&arrow_schema),
             changes: if append_only { Changes::AppendOnly } else { Changes::Retract },
             unique_key: None,
-            declared_watermark: ports.iter().all(|port| {
-                of(port).times.is_empty() || of(port).declared_watermark
-            }),
+            declared_watermark: ports
+                .iter()
+                .all(|port| of(port).times.is_empty() || of(port).declared_watermark),
             times,
         };
         let operator = Union::new(Arc::clone(&arrow_schema), positions);
@@ -344,8 +342,7 @@ impl Lowering<'_> {
             aggregate.aggr_expr.iter().map(|expr| expr.human_display().to_string()).collect();
         let (prepared, columns) = self.prepare(input, &arguments.exprs)?;
         let keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
-        let calls: Vec<AggregateCall> =
-            calls.into_iter().map(|call| call.over(&columns)).collect();
+        let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.over(&columns)).collect();
         let (input, traits) = self.operator_input(prepared)?;
         let output = Arc::new(aggregate.schema.as_arrow().clone());
         match window {
@@ -353,7 +350,12 @@ impl Lowering<'_> {
                 let keys_label: Vec<String> =
                     aggregate.group_expr.iter().map(|e| e.human_display().to_string()).collect();
                 self.keyed_aggregate(
-                    aggregate, input, &traits, keys, calls, output,
+                    aggregate,
+                    input,
+                    &traits,
+                    keys,
+                    calls,
+                    output,
                     format!("Aggregate by ({}): {}", keys_label.join(", "), labels.join(", ")),
                 )
             }
@@ -384,7 +386,11 @@ impl Lowering<'_> {
         let traits = Traits {
             schema: Arc::clone(&output),
             // Groups vanish only when rows do; a global aggregate always has its one row.
-            changes: if append_only || keys.is_empty() { Changes::Upsert } else { Changes::Retract },
+            changes: if append_only || keys.is_empty() {
+                Changes::Upsert
+            } else {
+                Changes::Retract
+            },
             unique_key: Some((0..keys.len()).collect()),
             times: Vec::new(),
             declared_watermark: input_traits.declared_watermark,
@@ -636,9 +642,7 @@ fn window_spec(kind: WindowKind, args: &[Expr], unit: TimeUnit) -> Result<Window
         (WindowKind::Tumble, [size]) => WindowSpec::new(unit, *size, *size, 0),
         (WindowKind::Tumble, [size, offset]) => WindowSpec::new(unit, *size, *size, *offset),
         (WindowKind::Hop, [a, b]) => WindowSpec::new(unit, *a.max(b), *a.min(b), 0),
-        (WindowKind::Hop, [a, b, offset]) => {
-            WindowSpec::new(unit, *a.max(b), *a.min(b), *offset)
-        }
+        (WindowKind::Hop, [a, b, offset]) => WindowSpec::new(unit, *a.max(b), *a.min(b), *offset),
         _ => Err(Error::unsupported(format!(
             "{}(...) windows are not built yet: use tumble(...) or hop(...)",
             kind.name()
@@ -682,9 +686,7 @@ fn resolve_window_end(expr: &Expr, input: &Lowered) -> Result<Expr> {
             ),
         }
     });
-    replaced
-        .map(|replaced| replaced.data)
-        .map_err(|error| Error::new(code::PLAN, sentence(&error)))
+    replaced.map(|replaced| replaced.data).map_err(|error| Error::new(code::PLAN, sentence(&error)))
 }
 
 fn identity(traits: &Traits) -> Vec<TimeMap> {

@@ -84,11 +84,8 @@ impl StreamPlan {
     /// The plan for people: the result first, its inputs indented below it, each with what its
     /// output promises.
     pub fn explain(&self) -> String {
-        let mut text = format!(
-            "{}{}\n",
-            self.emit.sql(),
-            if self.emit_given { "" } else { " (by default)" }
-        );
+        let mut text =
+            format!("{}{}\n", self.emit.sql(), if self.emit_given { "" } else { " (by default)" });
         self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut text);
         for note in &self.notes {
             text.push_str("note: ");
@@ -137,4 +134,3 @@ pub fn promises(traits: &Traits) -> String {
     }
     parts.join("; ")
 }
-

@@ -9,13 +9,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::builder::LogicalTableSource;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
 use datafusion::logical_expr::{
     AggregateUDF, Distinct, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
@@ -24,7 +27,6 @@ use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggreg
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::prelude::SessionConfig;
-use datafusion::common::TableReference;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use laminar_types::{Error, Position, Result, code};
@@ -59,8 +61,7 @@ impl Planner {
             .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
             .set_bool("datafusion.sql_parser.collect_spans", true);
         config.options_mut().catalog.create_default_catalog_and_schema = true;
-        let mut builder =
-            SessionStateBuilder::new().with_config(config).with_default_features();
+        let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
         builder.scalar_functions().get_or_insert_default().extend(window_functions());
         Self { state: builder.build() }
     }
@@ -165,9 +166,10 @@ impl Planner {
         query: &ast::Query,
         error: &DataFusionError,
     ) -> Error {
-        let position = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
-            Position { line: span.start.line, column: span.start.column }
-        });
+        let position = error
+            .diagnostic()
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| Position { line: span.start.line, column: span.start.column });
         let text = sentence(error);
         let code = match error.find_root() {
             DataFusionError::NotImplemented(_) => code::UNSUPPORTED,
@@ -235,7 +237,8 @@ pub fn sentence(error: &DataFusionError) -> String {
 
 /// The name nearest to one that does not exist, if it is near.
 fn suggestion(wanted: &str, catalog: &dyn Catalog) -> Option<String> {
-    let nearest = |name: &String| datafusion::common::utils::datafusion_strsim::levenshtein(name, wanted);
+    let nearest =
+        |name: &String| datafusion::common::utils::datafusion_strsim::levenshtein(name, wanted);
     let best = catalog.names().into_iter().min_by_key(nearest)?;
     (nearest(&best) <= 1 + wanted.len() / 4).then_some(best)
 }

@@ -93,9 +93,7 @@ impl Config {
             buffer_size: raw.buffer_size.unwrap_or(defaults.buffer_size),
             max_queued_bytes: raw.max_queued_bytes.unwrap_or(defaults.max_queued_bytes),
             retain_history: raw.retain_history.unwrap_or(defaults.retain_history),
-            push_timeout: raw
-                .push_timeout_ms
-                .map_or(defaults.push_timeout, Duration::from_millis),
+            push_timeout: raw.push_timeout_ms.map_or(defaults.push_timeout, Duration::from_millis),
             wait_strategy: raw
                 .wait_strategy
                 .as_deref()

@@ -34,9 +34,7 @@ impl Oracle {
 
     /// The batches that a query answers.
     pub fn batches(&self, sql: &str) -> Vec<RecordBatch> {
-        let answer = self.runtime.block_on(async {
-            self.context.sql(sql).await?.collect().await
-        });
+        let answer = self.runtime.block_on(async { self.context.sql(sql).await?.collect().await });
         answer.unwrap_or_else(|error| panic!("{sql}\n{error}"))
     }
 

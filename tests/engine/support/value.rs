@@ -121,9 +121,10 @@ pub fn rows(batches: &[RecordBatch]) -> Vec<Row> {
     let mut rows = Vec::new();
     for batch in batches {
         let columns: Vec<Vec<Value>> = batch.columns().iter().map(column).collect();
-        rows.extend((0..batch.num_rows()).map(|row| {
-            columns.iter().map(|column| column[row].clone()).collect::<Row>()
-        }));
+        rows.extend(
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|column| column[row].clone()).collect::<Row>()),
+        );
     }
     rows
 }
@@ -178,7 +179,10 @@ pub fn assert_same(what: &str, got: &[Row], expected: &[Row], tolerance: f64) {
         if !close {
             panic!(
                 "{what}: of {} rows, expected {}, row {index} is\n  {:?}\nand should be\n  {:?}",
-                got.len(), expected.len(), pair.0, pair.1
+                got.len(),
+                expected.len(),
+                pair.0,
+                pair.1
             );
         }
     }

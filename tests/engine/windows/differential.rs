@@ -87,7 +87,9 @@ impl Test {
             }
             (true, false) => format!(", WATERMARK FOR ts AS ts - {delay_ms}"),
         };
-        let db = created(&[&format!("CREATE SOURCE t (k VARCHAR, v BIGINT, ts {data_type}{watermark})")]);
+        let db = created(&[&format!(
+            "CREATE SOURCE t (k VARCHAR, v BIGINT, ts {data_type}{watermark})"
+        )]);
         if random.chance(50) {
             db.start().unwrap();
         }
@@ -237,8 +239,7 @@ impl Test {
                 None => self.null_times += 1,
                 Some(time) => {
                     for stream in &mut self.streams {
-                        let key =
-                            if stream.has_key { Value::from(key) } else { Value::Null };
+                        let key = if stream.has_key { Value::from(key) } else { Value::Null };
                         stream.model.add(key, value, time, frontier);
                     }
                     self.watermarks.see(producer, time);

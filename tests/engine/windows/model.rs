@@ -64,10 +64,8 @@ impl Model {
     pub fn add(&mut self, key: Value, value: Option<i64>, time: i64, frontier: Option<i64>) {
         let starts = self.windows.of(time);
         let all = starts.len();
-        let open: Vec<i64> = starts
-            .into_iter()
-            .filter(|start| !self.windows.is_closed(*start, frontier))
-            .collect();
+        let open: Vec<i64> =
+            starts.into_iter().filter(|start| !self.windows.is_closed(*start, frontier)).collect();
         self.late_rows += i64::from(all > 0 && open.is_empty());
         for start in open {
             let group = self.groups.entry((start, key.clone())).or_default();

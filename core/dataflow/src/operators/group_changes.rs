@@ -65,9 +65,9 @@ impl GroupChanges {
         if !self.untold {
             let touched = self.table.touched()[first..].iter();
             let is_new = &self.table.touched_is_new()[first..];
-            let known = touched.zip(is_new).filter(|(slot, is_new)| {
-                !**is_new && self.table.is_present(**slot)
-            });
+            let known = touched
+                .zip(is_new)
+                .filter(|(slot, is_new)| !**is_new && self.table.is_present(**slot));
             self.scratch.extend(known.map(|(slot, _)| *slot));
         }
         let before =

@@ -1,8 +1,8 @@
 //! [`Map`]: a chain of filters and projections, fused into one pass. Stateless.
 
+use arrow::array::AsArray;
 use arrow::array::{Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, filter, filter_record_batch};
-use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
 use laminar_types::{Delta, Error, Frontier, Result, Weights};

@@ -7,7 +7,9 @@ use laminar_types::{Delta, Error, Frontier, Result};
 
 use super::aggregate::batch;
 use super::map::TimeMap;
-use crate::aggregate::{AggregateArgs, AggregateFunction, AggregateSnapshot, AggregateTable, create};
+use crate::aggregate::{
+    AggregateArgs, AggregateFunction, AggregateSnapshot, AggregateTable, create,
+};
 use crate::operator::{Content, Context, Metrics, Operator};
 
 /// Rows that are read from a snapshot at a time.
@@ -85,9 +87,8 @@ fn repeated(schema: &SchemaRef, mut columns: Vec<ArrayRef>) -> Result<RecordBatc
     let weights = columns.pop().ok_or_else(|| Error::internal("a row without its weight"))?;
     let weights = weights.as_primitive::<Int64Type>();
     if weights.values().iter().any(|weight| *weight != 1) {
-        let rows = (0..weights.len() as u32).flat_map(|row| {
-            std::iter::repeat_n(row, weights.value(row as usize).max(0) as usize)
-        });
+        let rows = (0..weights.len() as u32)
+            .flat_map(|row| std::iter::repeat_n(row, weights.value(row as usize).max(0) as usize));
         let rows = UInt32Array::from_iter_values(rows);
         for column in &mut columns {
             *column = take(column, &rows, None)

@@ -59,7 +59,8 @@ impl Operator for Union {
         };
         let weighted = pending.iter().any(|delta| delta.weights.is_some());
         let weights = weighted.then(|| {
-            let rows = pending.iter().flat_map(|delta| (0..delta.num_rows()).map(|row| delta.weight(row)));
+            let rows =
+                pending.iter().flat_map(|delta| (0..delta.num_rows()).map(|row| delta.weight(row)));
             Weights::from(rows.collect::<Vec<i64>>())
         });
         Ok(Some(Delta { batch, weights }))
