@@ -181,12 +181,7 @@ pub unsafe extern "C" fn laminar_append_string(
     let value = unsafe { args::bytes(value.cast(), length, "value", INGESTION_ARGUMENT) };
     // SAFETY: as above.
     unsafe {
-        set(appender, error, |rows| {
-            rows.abandon_on_error(|rows| {
-                let text = args::utf8(value?, "value", INGESTION_ARGUMENT)?;
-                rows.set_string(column, text)
-            })
-        })
+        set(appender, error, |rows| rows.abandon_on_error(|rows| rows.set_text(column, value?)))
     }
 }
 

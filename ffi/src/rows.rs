@@ -61,6 +61,19 @@ impl Rows {
         self.set(column, |column| column.push_string(value))
     }
 
+    /// As [`set_string`](Self::set_string), for bytes that have yet to be found to be UTF-8.
+    pub(crate) fn set_text(&mut self, column: usize, value: &[u8]) -> Result<()> {
+        self.set(column, |column| {
+            let text = std::str::from_utf8(value).map_err(|error| {
+                let (name, byte) = (&column.name, error.valid_up_to());
+                let message =
+                    format!("the text for column `{name}` is not UTF-8: byte {byte} is wrong");
+                Error::new(code::VALUE, message)
+            })?;
+            column.push_string(text)
+        })
+    }
+
     pub(crate) fn set_binary(&mut self, column: usize, value: &[u8]) -> Result<()> {
         self.set(column, |column| column.push_binary(value))
     }

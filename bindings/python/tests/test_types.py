@@ -77,7 +77,6 @@ def test_a_zone_counts_in_utc(conn: laminardb.Connection) -> None:
     assert conn.sql("SELECT * FROM s").fetchall() == [(dt.datetime(2024, 6, 1, 6, 30),)]
 
 
-@pytest.mark.xfail(strict=True, reason="the engine drops the zone of TIMESTAMP WITH TIME ZONE")
 def test_columns_with_a_zone(conn: laminardb.Connection) -> None:
     conn.execute("CREATE SOURCE s (zoned TIMESTAMP(6) WITH TIME ZONE)")
     conn.insert("s", {"zoned": MOMENT})
