@@ -11,14 +11,8 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LAMINAR_DIST");
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_DIR");
     let candidates = candidates();
-    let Some(dist) = candidates
-        .iter()
-        .find(|dist| dist.join("include/laminar.h").exists())
-    else {
-        let list: Vec<_> = candidates
-            .iter()
-            .map(|dist| dist.display().to_string())
-            .collect();
+    let Some(dist) = candidates.iter().find(|dist| dist.join("include/laminar.h").exists()) else {
+        let list: Vec<_> = candidates.iter().map(|dist| dist.display().to_string()).collect();
         println!(
             "cargo:warning=liblaminar is not staged in {}: run `make dist` in the root of the \
              repository, or set LAMINAR_DIST",
@@ -27,10 +21,7 @@ fn main() {
         std::process::exit(1);
     };
     let lib = dist.join("lib");
-    println!(
-        "cargo:rerun-if-changed={}",
-        dist.join("include/laminar.h").display()
-    );
+    println!("cargo:rerun-if-changed={}", dist.join("include/laminar.h").display());
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-lib=dylib=laminar");
     println!("cargo:lib={}", lib.display());

@@ -108,10 +108,7 @@ impl Stream {
 
     fn failure(&mut self, errno: i32) -> Error {
         // SAFETY: the stream is alive and its last call failed; the text is copied at once.
-        let message = self
-            .0
-            .get_last_error
-            .map(|last| unsafe { text(last(&mut self.0)) });
+        let message = self.0.get_last_error.map(|last| unsafe { text(last(&mut self.0)) });
         let message = message.filter(|message| !message.is_empty());
         Error::from_text(message.unwrap_or_else(|| format!("the stream failed: errno {errno}")))
     }
@@ -119,10 +116,7 @@ impl Stream {
     /// The same stream, and a counter of the rows that have been taken from it.
     pub fn counted(self) -> (Stream, Arc<AtomicU64>) {
         let rows = Arc::new(AtomicU64::new(0));
-        let counting = Box::new(Counting {
-            stream: self,
-            rows: Arc::clone(&rows),
-        });
+        let counting = Box::new(Counting { stream: self, rows: Arc::clone(&rows) });
         let stream = ArrowArrayStream {
             get_schema: Some(counting_schema),
             get_next: Some(counting_next),
@@ -177,9 +171,7 @@ unsafe extern "C" fn counting_next(
     unsafe {
         let errno = function(inner, out);
         if errno == 0 && (*out).release.is_some() {
-            counting
-                .rows
-                .fetch_add((*out).length.max(0) as u64, Ordering::Relaxed);
+            counting.rows.fetch_add((*out).length.max(0) as u64, Ordering::Relaxed);
         }
         errno
     }

@@ -18,16 +18,9 @@ impl Batch {
     /// Takes over a batch that the library gave out with this schema.
     pub(crate) fn new(schema: Arc<Schema>, array: Array) -> Result<Self> {
         if array.is_released() || array.raw().n_children != schema.fields().len() as i64 {
-            return Err(Error::new(
-                900,
-                9001,
-                "a batch does not have the columns of its schema",
-            ));
+            return Err(Error::new(900, 9001, "a batch does not have the columns of its schema"));
         }
-        Ok(Self {
-            schema,
-            array: Arc::new(array),
-        })
+        Ok(Self { schema, array: Arc::new(array) })
     }
 
     /// The columns.
@@ -51,12 +44,7 @@ impl Batch {
         // own offset and nulls apply to the rows of its children.
         unsafe {
             let child = &**raw.children.add(index);
-            Column::new(
-                field.data_type(),
-                child,
-                raw.offset.max(0) as usize,
-                self.num_rows(),
-            )
+            Column::new(field.data_type(), child, raw.offset.max(0) as usize, self.num_rows())
         }
     }
 

@@ -40,28 +40,12 @@ pub(crate) struct ColumnBuilder {
 enum Values {
     Null,
     Bool(Vec<u8>),
-    Fixed {
-        width: usize,
-        float: bool,
-        bytes: Vec<u8>,
-    },
-    Bytes {
-        offsets: Offsets,
-        bytes: Vec<u8>,
-    },
-    List {
-        offsets: Offsets,
-        item: Box<ColumnBuilder>,
-    },
-    FixedList {
-        length: usize,
-        item: Box<ColumnBuilder>,
-    },
+    Fixed { width: usize, float: bool, bytes: Vec<u8> },
+    Bytes { offsets: Offsets, bytes: Vec<u8> },
+    List { offsets: Offsets, item: Box<ColumnBuilder> },
+    FixedList { length: usize, item: Box<ColumnBuilder> },
     Struct(Vec<ColumnBuilder>),
-    Map {
-        offsets: Offsets,
-        entries: Box<ColumnBuilder>,
-    },
+    Map { offsets: Offsets, entries: Box<ColumnBuilder> },
 }
 
 #[derive(Debug)]
@@ -74,21 +58,11 @@ impl ColumnBuilder {
     /// An empty column. An error for the few types that rows cannot carry.
     pub(crate) fn new(field: &Field) -> Result<Self> {
         let values = Values::new(field)?;
-        Ok(Self {
-            rows: 0,
-            nulls: 0,
-            validity: Vec::new(),
-            values,
-        })
+        Ok(Self { rows: 0, nulls: 0, validity: Vec::new(), values })
     }
 
     fn of(values: Values) -> Self {
-        Self {
-            rows: 0,
-            nulls: 0,
-            validity: Vec::new(),
-            values,
-        }
+        Self { rows: 0, nulls: 0, validity: Vec::new(), values }
     }
 
     /// Appends a cell of the column's type.
@@ -99,11 +73,7 @@ impl ColumnBuilder {
         match &mut self.values {
             Values::Null => {}
             Values::Bool(bits) => push_bit(bits, self.rows, *cell == Cell::Bool(true)),
-            Values::Fixed {
-                width,
-                float,
-                bytes,
-            } => push_fixed(bytes, *width, *float, cell),
+            Values::Fixed { width, float, bytes } => push_fixed(bytes, *width, *float, cell),
             Values::Bytes { offsets, bytes } => {
                 if let Cell::Bytes(value) = cell {
                     bytes.extend_from_slice(value);
@@ -122,10 +92,7 @@ impl ColumnBuilder {
             },
             Values::Struct(fields) => match cell {
                 Cell::Cells(cells) => {
-                    fields
-                        .iter_mut()
-                        .zip(cells)
-                        .for_each(|(field, cell)| field.push(cell));
+                    fields.iter_mut().zip(cells).for_each(|(field, cell)| field.push(cell));
                 }
                 _ => fields.iter_mut().for_each(|field| field.push(&Cell::Null)),
             },
@@ -179,35 +146,22 @@ impl ColumnBuilder {
 
 /// A batch of finished columns: a struct without nulls.
 pub(crate) fn finish_batch(rows: usize, columns: Vec<ColumnBuilder>) -> Result<ArrowArray> {
-    let columns = columns
-        .into_iter()
-        .map(ColumnBuilder::finish)
-        .collect::<Result<Vec<_>>>()?;
+    let columns = columns.into_iter().map(ColumnBuilder::finish).collect::<Result<Vec<_>>>()?;
     Ok(own(rows, 0, vec![None], columns))
 }
 
 impl Values {
     fn new(field: &Field) -> Result<Self> {
-        let fixed = |bits: usize| Values::Fixed {
-            width: bits / 8,
-            float: false,
-            bytes: Vec::new(),
-        };
-        let bytes = |large| Values::Bytes {
-            offsets: Offsets::new(large),
-            bytes: Vec::new(),
-        };
+        let fixed =
+            |bits: usize| Values::Fixed { width: bits / 8, float: false, bytes: Vec::new() };
+        let bytes = |large| Values::Bytes { offsets: Offsets::new(large), bytes: Vec::new() };
         Ok(match field.data_type() {
             DataType::Null => Values::Null,
             DataType::Bool => Values::Bool(Vec::new()),
             DataType::Int { bits, .. } | DataType::Date { bits } => fixed((*bits).into()),
-            DataType::Float {
-                bits: bits @ (32 | 64),
-            } => Values::Fixed {
-                width: usize::from(*bits) / 8,
-                float: true,
-                bytes: Vec::new(),
-            },
+            DataType::Float { bits: bits @ (32 | 64) } => {
+                Values::Fixed { width: usize::from(*bits) / 8, float: true, bytes: Vec::new() }
+            }
             DataType::Decimal { bits, .. } => fixed((*bits).into()),
             DataType::FixedBinary { width } => fixed(width * 8),
             DataType::Time { unit } if unit.per_second() <= 1_000 => fixed(32),
@@ -219,15 +173,11 @@ impl Values {
             }
             DataType::List { large, item } => {
                 let item = Box::new(ColumnBuilder::new(item)?);
-                Values::List {
-                    offsets: Offsets::new(*large),
-                    item,
-                }
+                Values::List { offsets: Offsets::new(*large), item }
             }
-            DataType::FixedList { length, item } => Values::FixedList {
-                length: *length,
-                item: Box::new(ColumnBuilder::new(item)?),
-            },
+            DataType::FixedList { length, item } => {
+                Values::FixedList { length: *length, item: Box::new(ColumnBuilder::new(item)?) }
+            }
             DataType::Struct(fields) => {
                 let fields = fields.iter().map(ColumnBuilder::new);
                 Values::Struct(fields.collect::<Result<_>>()?)
@@ -235,10 +185,7 @@ impl Values {
             DataType::Map { key, value } => {
                 let entries = vec![ColumnBuilder::new(key)?, ColumnBuilder::new(value)?];
                 let entries = Box::new(ColumnBuilder::of(Values::Struct(entries)));
-                Values::Map {
-                    offsets: Offsets::new(false),
-                    entries,
-                }
+                Values::Map { offsets: Offsets::new(false), entries }
             }
             other => {
                 return Err(Error::unsupported(format!(
@@ -252,30 +199,19 @@ impl Values {
 
 impl Offsets {
     fn new(large: bool) -> Self {
-        Self {
-            large,
-            ends: vec![0],
-        }
+        Self { large, ends: vec![0] }
     }
 
     fn finish(self) -> Result<Vec<u8>> {
         if self.large {
             return Ok(self.ends.iter().flat_map(|end| end.to_le_bytes()).collect());
         }
-        if self
-            .ends
-            .last()
-            .is_some_and(|end| i32::try_from(*end).is_err())
-        {
+        if self.ends.last().is_some_and(|end| i32::try_from(*end).is_err()) {
             return Err(Error::value(
                 "the rows are too long for one batch; insert fewer at a time",
             ));
         }
-        Ok(self
-            .ends
-            .iter()
-            .flat_map(|end| (*end as i32).to_le_bytes())
-            .collect())
+        Ok(self.ends.iter().flat_map(|end| (*end as i32).to_le_bytes()).collect())
     }
 }
 
@@ -315,17 +251,12 @@ fn own(
     children: Vec<ArrowArray>,
 ) -> ArrowArray {
     let pointer = |buffer: &Option<Vec<u8>>| {
-        buffer
-            .as_ref()
-            .map_or(std::ptr::null(), |bytes| bytes.as_ptr().cast::<c_void>())
+        buffer.as_ref().map_or(std::ptr::null(), |bytes| bytes.as_ptr().cast::<c_void>())
     };
     let mut owned = Box::new(Owned {
         pointers: buffers.iter().map(pointer).collect(),
         _buffers: buffers,
-        children: children
-            .into_iter()
-            .map(|child| Box::into_raw(Box::new(child)))
-            .collect(),
+        children: children.into_iter().map(|child| Box::into_raw(Box::new(child))).collect(),
     });
     ArrowArray {
         length: rows as i64,

@@ -40,18 +40,14 @@ impl Database {
         crate::check_abi()?;
         let config = config_json.map(|json| c_text(json, "the configuration", 100, 1001));
         let config = config.transpose()?;
-        let config = config
-            .as_ref()
-            .map_or(std::ptr::null(), |config| config.as_ptr());
+        let config = config.as_ref().map_or(std::ptr::null(), |config| config.as_ptr());
         let mut db = std::ptr::null_mut();
         // SAFETY: the text lives through the call; `db` is an out parameter.
         let handle = unsafe {
             check(|error| sys::laminar_open(config, &mut db, error))?;
             Handle::new(db, sys::laminar_close)?
         };
-        Ok(Self {
-            handle: RwLock::new(Some(Arc::new(handle))),
-        })
+        Ok(Self { handle: RwLock::new(Some(Arc::new(handle))) })
     }
 
     /// Whether [`Database::close`] was called.
@@ -62,10 +58,7 @@ impl Database {
     /// Shuts the database down and gives it up. Calls that wait are woken; handles that came from
     /// it stay valid and answer CONNECTION_CLOSED. The second time it does nothing.
     pub fn close(&self) -> Result<()> {
-        let mut handle = self
-            .handle
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut handle = self.handle.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Some(handle) = handle.take() else {
             return Ok(());
         };
@@ -180,12 +173,9 @@ impl Database {
     ) -> Result<Subscription> {
         let db = self.handle()?;
         let name = c_text(name_or_query, "the name or query", 500, 5001)?;
-        let options = options_json
-            .map(|json| c_text(json, "the options", 500, 5001))
-            .transpose()?;
-        let options = options
-            .as_ref()
-            .map_or(std::ptr::null(), |options| options.as_ptr());
+        let options =
+            options_json.map(|json| c_text(json, "the options", 500, 5001)).transpose()?;
+        let options = options.as_ref().map_or(std::ptr::null(), |options| options.as_ptr());
         let mut subscription = std::ptr::null_mut();
         // SAFETY: the texts live through the call; `subscription` is an out parameter.
         unsafe {
@@ -198,10 +188,7 @@ impl Database {
     }
 
     fn handle(&self) -> Result<Arc<Handle<sys::laminar_db>>> {
-        let handle = self
-            .handle
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let handle = self.handle.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         handle.clone().ok_or_else(Error::closed)
     }
 }
@@ -226,10 +213,6 @@ impl Executed {
             crate::Value::Int(count) => u64::try_from(count).unwrap_or(0),
             _ => 0,
         };
-        Ok(Self::Statement {
-            statement: text(0)?,
-            object: text(1)?,
-            rows_affected,
-        })
+        Ok(Self::Statement { statement: text(0)?, object: text(1)?, rows_affected })
     }
 }

@@ -51,10 +51,7 @@ pub(crate) fn parse(text: &str, precision: u8, scale: i32, width: usize) -> Opti
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let (whole, fraction) = (
-        whole.trim_start_matches('0'),
-        fraction.trim_end_matches('0'),
-    );
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let zeros = i64::from(scale) - fraction.len() as i64;
     if whole.len() as i64 > i64::from(precision) - i64::from(scale) || zeros < 0 {
         return None;
@@ -108,19 +105,12 @@ mod tests {
 
     #[test]
     fn digits_are_read_back() {
-        for (text, shown) in [
-            ("12.5", "12.50"),
-            ("-0.07", "-0.07"),
-            ("+3", "3.00"),
-            (".5", "0.50"),
-        ] {
+        for (text, shown) in [("12.5", "12.50"), ("-0.07", "-0.07"), ("+3", "3.00"), (".5", "0.50")]
+        {
             let bytes = parse(text, 10, 2, 16).unwrap();
             assert_eq!(digits(&bytes, 2), shown);
         }
-        assert_eq!(
-            digits(&parse("99999999.99", 10, 2, 8).unwrap(), 2),
-            "99999999.99"
-        );
+        assert_eq!(digits(&parse("99999999.99", 10, 2, 8).unwrap(), 2), "99999999.99");
         for text in ["12.505", "123456789", "1e3", "", ".", "-", "x", "NaN"] {
             assert_eq!(parse(text, 10, 2, 16), None, "{text}");
         }

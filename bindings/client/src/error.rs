@@ -23,12 +23,7 @@ impl Error {
     /// `status`.
     pub fn new(status: i32, code: u16, message: impl fmt::Display) -> Self {
         let code = format!("LDB-{code:04}");
-        Self {
-            status,
-            message: format!("{code}: {message}"),
-            code,
-            position: None,
-        }
+        Self { status, message: format!("{code}: {message}"), code, position: None }
     }
 
     /// A value does not fit the column that it was given for.
@@ -48,19 +43,13 @@ impl Error {
 
     /// The database was closed.
     pub fn closed() -> Self {
-        Self::new(
-            sys::LAMINAR_CONNECTION_CLOSED,
-            1101,
-            "the database is closed; open it again",
-        )
+        Self::new(sys::LAMINAR_CONNECTION_CLOSED, 1101, "the database is closed; open it again")
     }
 
     /// An error of a stream of the library, which carries only the text: `LDB-4003: ...`. The
     /// digits of a code begin with the two outer digits of its status.
     pub(crate) fn from_text(message: String) -> Self {
-        let code = message
-            .strip_prefix("LDB-")
-            .and_then(|rest| rest.get(..4)?.parse::<u16>().ok());
+        let code = message.strip_prefix("LDB-").and_then(|rest| rest.get(..4)?.parse::<u16>().ok());
         match code {
             Some(code) => Self {
                 status: i32::from(code / 1000 * 100 + code / 100 % 10),
@@ -114,11 +103,8 @@ impl Error {
                 status: fallback.status,
                 code: text(sys::laminar_error_code(error)),
                 message: text(sys::laminar_error_message(error)),
-                position: Some((
-                    sys::laminar_error_line(error),
-                    sys::laminar_error_column(error),
-                ))
-                .filter(|(line, _)| *line > 0),
+                position: Some((sys::laminar_error_line(error), sys::laminar_error_column(error)))
+                    .filter(|(line, _)| *line > 0),
             }
         };
         // SAFETY: it is ours by the contract of this function.
@@ -139,11 +125,9 @@ impl Error {
                 1201,
                 "the handle is in use by another thread; give each thread its own",
             ),
-            sys::LAMINAR_END => Self::new(
-                sys::LAMINAR_SUBSCRIPTION_CLOSED,
-                5101,
-                "there is nothing more to come",
-            ),
+            sys::LAMINAR_END => {
+                Self::new(sys::LAMINAR_SUBSCRIPTION_CLOSED, 5101, "there is nothing more to come")
+            }
             status => {
                 // SAFETY: the name of a status is static, for unknown numbers too.
                 let name = unsafe { text(sys::laminar_status_name(status)) };
@@ -202,9 +186,7 @@ pub(crate) unsafe fn text(text: *const std::ffi::c_char) -> String {
         return String::new();
     }
     // SAFETY: by the contract of this function.
-    unsafe { CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -28,11 +28,7 @@ impl<T> Handle<T> {
     pub(crate) unsafe fn new(raw: *mut T, free: unsafe extern "C" fn(*mut T)) -> Result<Self> {
         match NonNull::new(raw) {
             Some(raw) => Ok(Self { raw, free }),
-            None => Err(Error::new(
-                900,
-                9001,
-                "the library answered OK and no handle",
-            )),
+            None => Err(Error::new(900, 9001, "the library answered OK and no handle")),
         }
     }
 

@@ -23,10 +23,7 @@ impl Query {
         unsafe {
             check(|error| sys::laminar_query_schema(handle.shared(), schema.as_mut_ptr(), error))?;
         }
-        Ok(Self {
-            handle,
-            schema: Arc::new(Schema::new(schema)?),
-        })
+        Ok(Self { handle, schema: Arc::new(Schema::new(schema)?) })
     }
 
     /// The columns of the result.

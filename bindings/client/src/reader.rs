@@ -32,12 +32,7 @@ impl<'a> Column<'a> {
         skip: usize,
         rows: usize,
     ) -> Self {
-        Self {
-            data_type,
-            array,
-            start: array.offset.max(0) as usize + skip,
-            rows,
-        }
+        Self { data_type, array, start: array.offset.max(0) as usize + skip, rows }
     }
 
     /// The type of the values.
@@ -121,10 +116,9 @@ impl<'a> Column<'a> {
                     unit: *unit,
                     zone: zone.as_deref().map(Cow::Borrowed),
                 },
-                DataType::Duration { unit } => Value::Duration {
-                    value: self.cell(at),
-                    unit: *unit,
-                },
+                DataType::Duration { unit } => {
+                    Value::Duration { value: self.cell(at), unit: *unit }
+                }
                 DataType::Interval(unit) => self.interval(*unit, at),
                 DataType::List { large, item } => {
                     let (from, to) = if *large {
@@ -146,10 +140,7 @@ impl<'a> Column<'a> {
                     Value::Map(self.entries(key, value, from, to - from)?)
                 }
                 DataType::Dictionary { key, value } => {
-                    let keys = Column {
-                        data_type: key,
-                        ..*self
-                    };
+                    let keys = Column { data_type: key, ..*self };
                     let key = match keys.read(at)? {
                         Value::Int(key) => usize::try_from(key).ok(),
                         Value::UInt(key) => usize::try_from(key).ok(),
@@ -265,11 +256,7 @@ impl<'a> Column<'a> {
                     )
                 }
             };
-            Value::Interval {
-                months,
-                days,
-                nanoseconds,
-            }
+            Value::Interval { months, days, nanoseconds }
         }
     }
 
@@ -315,9 +302,7 @@ impl<'a> Column<'a> {
                 Column::new(value.data_type(), &**entries.children.add(1), from, count),
             )
         };
-        (0..count)
-            .map(|row| Ok((keys.value(row)?, values.value(row)?)))
-            .collect()
+        (0..count).map(|row| Ok((keys.value(row)?, values.value(row)?))).collect()
     }
 }
 

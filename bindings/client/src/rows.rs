@@ -19,11 +19,7 @@ pub struct Rows {
 impl Rows {
     pub(crate) fn new(schema: Arc<Schema>, batches: Vec<Batch>) -> Self {
         let num_rows = batches.iter().map(Batch::num_rows).sum();
-        Self {
-            schema,
-            batches: batches.into(),
-            num_rows,
-        }
+        Self { schema, batches: batches.into(), num_rows }
     }
 
     /// Reads a stream to its end.
@@ -64,10 +60,7 @@ impl Rows {
 
     /// The result as a stream for someone else to own; the buffers are shared.
     pub fn export(&self) -> Stream {
-        let reader = Box::new(Reader {
-            rows: self.clone(),
-            next: 0,
-        });
+        let reader = Box::new(Reader { rows: self.clone(), next: 0 });
         let mut stream = Stream::empty();
         // SAFETY: the struct is empty, and ours.
         unsafe {

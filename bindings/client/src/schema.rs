@@ -140,11 +140,7 @@ impl Field {
         // SAFETY: passed on.
         let data_type = unsafe { DataType::read(schema) }
             .map_err(|error| Error::unsupported(format!("column `{name}`: {}", error.message())))?;
-        Ok(Self {
-            name,
-            data_type,
-            nullable: schema.flags & ARROW_FLAG_NULLABLE != 0,
-        })
+        Ok(Self { name, data_type, nullable: schema.flags & ARROW_FLAG_NULLABLE != 0 })
     }
 }
 
@@ -159,18 +155,14 @@ impl Schema {
     /// Reads the schema of a batch: a struct, as Arrow has it.
     pub fn new(raw: ArraySchema) -> Result<Self> {
         if raw.is_released() {
-            return Err(Error::new(
-                900,
-                9001,
-                "the library answered OK and no schema",
-            ));
+            return Err(Error::new(900, 9001, "the library answered OK and no schema"));
         }
         // SAFETY: the schema is not released; whoever gave it out keeps to the specification.
         match unsafe { DataType::read(raw.raw()) }? {
             DataType::Struct(fields) => Ok(Self { fields, raw }),
-            other => Err(Error::unsupported(format!(
-                "a batch is a struct of columns, not {other}"
-            ))),
+            other => {
+                Err(Error::unsupported(format!("a batch is a struct of columns, not {other}")))
+            }
         }
     }
 
@@ -202,35 +194,25 @@ impl DataType {
             // SAFETY: as above.
             let value = unsafe { DataType::read(&*schema.dictionary) }?;
             let key = plain(&format).ok_or_else(|| unknown(&format))?;
-            return Ok(DataType::Dictionary {
-                key: Box::new(key),
-                value: Box::new(value),
-            });
+            return Ok(DataType::Dictionary { key: Box::new(key), value: Box::new(value) });
         }
         Ok(match format.as_ref() {
-            "+l" | "+L" => DataType::List {
-                large: format == "+L",
-                item: Box::new(child(0)?),
-            },
+            "+l" | "+L" => DataType::List { large: format == "+L", item: Box::new(child(0)?) },
             "+s" => {
                 let fields = (0..schema.n_children.max(0) as usize).map(child);
                 DataType::Struct(fields.collect::<Result<_>>()?)
             }
             "+m" => match child(0)?.data_type {
                 DataType::Struct(entries) => match <[Field; 2]>::try_from(entries) {
-                    Ok([key, value]) => DataType::Map {
-                        key: Box::new(key),
-                        value: Box::new(value),
-                    },
+                    Ok([key, value]) => {
+                        DataType::Map { key: Box::new(key), value: Box::new(value) }
+                    }
                     Err(_) => return Err(unknown(&format)),
                 },
                 _ => return Err(unknown(&format)),
             },
             other => match other.strip_prefix("+w:").map(str::parse) {
-                Some(Ok(length)) => DataType::FixedList {
-                    length,
-                    item: Box::new(child(0)?),
-                },
+                Some(Ok(length)) => DataType::FixedList { length, item: Box::new(child(0)?) },
                 _ => plain(other).ok_or_else(|| unknown(other))?,
             },
         })
@@ -248,9 +230,7 @@ unsafe fn child(schema: &ArrowSchema, index: usize) -> Result<Field> {
 }
 
 fn unknown(format: &str) -> Error {
-    Error::unsupported(format!(
-        "values of the Arrow format `{format}` cannot be read here"
-    ))
+    Error::unsupported(format!("values of the Arrow format `{format}` cannot be read here"))
 }
 
 /// The types that have no children, by their format.
@@ -270,55 +250,28 @@ fn plain(format: &str) -> Option<DataType> {
         "e" => DataType::Float { bits: 16 },
         "f" => DataType::Float { bits: 32 },
         "g" => DataType::Float { bits: 64 },
-        "u" => DataType::Utf8 {
-            large: false,
-            view: false,
-        },
-        "U" => DataType::Utf8 {
-            large: true,
-            view: false,
-        },
-        "vu" => DataType::Utf8 {
-            large: false,
-            view: true,
-        },
-        "z" => DataType::Binary {
-            large: false,
-            view: false,
-        },
-        "Z" => DataType::Binary {
-            large: true,
-            view: false,
-        },
-        "vz" => DataType::Binary {
-            large: false,
-            view: true,
-        },
+        "u" => DataType::Utf8 { large: false, view: false },
+        "U" => DataType::Utf8 { large: true, view: false },
+        "vu" => DataType::Utf8 { large: false, view: true },
+        "z" => DataType::Binary { large: false, view: false },
+        "Z" => DataType::Binary { large: true, view: false },
+        "vz" => DataType::Binary { large: false, view: true },
         "tdD" => DataType::Date { bits: 32 },
         "tdm" => DataType::Date { bits: 64 },
-        "tts" | "ttm" | "ttu" | "ttn" => DataType::Time {
-            unit: unit(format)?,
-        },
-        "tDs" | "tDm" | "tDu" | "tDn" => DataType::Duration {
-            unit: unit(format)?,
-        },
+        "tts" | "ttm" | "ttu" | "ttn" => DataType::Time { unit: unit(format)? },
+        "tDs" | "tDm" | "tDu" | "tDn" => DataType::Duration { unit: unit(format)? },
         "tiM" => DataType::Interval(IntervalUnit::Months),
         "tiD" => DataType::Interval(IntervalUnit::DaysMilliseconds),
         "tin" => DataType::Interval(IntervalUnit::MonthsDaysNanoseconds),
         other => {
             if let Some(width) = other.strip_prefix("w:") {
-                DataType::FixedBinary {
-                    width: width.parse().ok()?,
-                }
+                DataType::FixedBinary { width: width.parse().ok()? }
             } else if let Some(parts) = other.strip_prefix("d:") {
                 decimal(parts)?
             } else {
                 let (head, zone) = other.strip_prefix("ts").and_then(|ts| ts.split_once(':'))?;
                 let zone = Some(zone.to_string()).filter(|zone| !zone.is_empty());
-                DataType::Timestamp {
-                    unit: unit(head)?,
-                    zone,
-                }
+                DataType::Timestamp { unit: unit(head)?, zone }
             }
         }
     })
@@ -340,11 +293,7 @@ fn decimal(parts: &str) -> Option<DataType> {
     let precision = parts.next()?.parse().ok()?;
     let scale = parts.next()?.parse().ok()?;
     let bits = parts.next().map_or(Some(128), |bits| bits.parse().ok())?;
-    Some(DataType::Decimal {
-        bits,
-        precision,
-        scale,
-    })
+    Some(DataType::Decimal { bits, precision, scale })
 }
 
 /// The type as SQL writes it.
@@ -368,16 +317,13 @@ impl fmt::Display for DataType {
             DataType::Utf8 { .. } => f.write_str("VARCHAR"),
             DataType::Binary { .. } => f.write_str("BYTEA"),
             DataType::FixedBinary { width } => write!(f, "BINARY({width})"),
-            DataType::Decimal {
-                precision, scale, ..
-            } => write!(f, "DECIMAL({precision}, {scale})"),
+            DataType::Decimal { precision, scale, .. } => {
+                write!(f, "DECIMAL({precision}, {scale})")
+            }
             DataType::Date { .. } => f.write_str("DATE"),
             DataType::Time { unit } => write!(f, "TIME({})", unit.digits()),
             DataType::Timestamp { unit, zone: None } => write!(f, "TIMESTAMP({})", unit.digits()),
-            DataType::Timestamp {
-                unit,
-                zone: Some(zone),
-            } => {
+            DataType::Timestamp { unit, zone: Some(zone) } => {
                 write!(f, "TIMESTAMP({}) WITH TIME ZONE '{zone}'", unit.digits())
             }
             DataType::Duration { unit } => write!(f, "DURATION({})", unit.digits()),
@@ -414,17 +360,10 @@ mod tests {
             ("d:40,2,256", "DECIMAL(40, 2)"),
             ("w:16", "BINARY(16)"),
             ("tsu:", "TIMESTAMP(6)"),
-            (
-                "tsn:Europe/Vienna",
-                "TIMESTAMP(9) WITH TIME ZONE 'Europe/Vienna'",
-            ),
+            ("tsn:Europe/Vienna", "TIMESTAMP(9) WITH TIME ZONE 'Europe/Vienna'"),
             ("ttm", "TIME(3)"),
         ] {
-            assert_eq!(
-                plain(format).map(|ty| ty.to_string()).as_deref(),
-                Some(sql),
-                "{format}"
-            );
+            assert_eq!(plain(format).map(|ty| ty.to_string()).as_deref(), Some(sql), "{format}");
         }
         for format in ["", "x", "d:10", "w:", "ts", "tsx:"] {
             assert_eq!(plain(format), None, "{format}");

@@ -31,12 +31,8 @@ pub(crate) fn share_array(owner: &Arc<Array>) -> Array {
 unsafe fn share_array_node(owner: &Arc<Array>, node: &ArrowArray) -> ArrowArray {
     // SAFETY: children and dictionary of a valid array are valid, and belong to the same owner.
     let (children, dictionary) = unsafe {
-        let child = |index| {
-            Box::into_raw(Box::new(share_array_node(
-                owner,
-                &**node.children.add(index),
-            )))
-        };
+        let child =
+            |index| Box::into_raw(Box::new(share_array_node(owner, &**node.children.add(index))));
         let children: Box<[_]> = (0..node.n_children.max(0) as usize).map(child).collect();
         let dictionary = match node.dictionary.as_ref() {
             Some(dictionary) => Box::into_raw(Box::new(share_array_node(owner, dictionary))),
@@ -44,11 +40,7 @@ unsafe fn share_array_node(owner: &Arc<Array>, node: &ArrowArray) -> ArrowArray 
         };
         (children, dictionary)
     };
-    let shared = SharedArray {
-        _owner: Arc::clone(owner),
-        children,
-        dictionary,
-    };
+    let shared = SharedArray { _owner: Arc::clone(owner), children, dictionary };
     let mut shared = Box::new(shared);
     ArrowArray {
         length: node.length,
@@ -104,11 +96,7 @@ unsafe fn copy_schema_node(node: &ArrowSchema) -> ArrowSchema {
     // SAFETY: the texts, the metadata, the children and the dictionary of a valid schema are valid.
     let mut owned = unsafe {
         let text = |text: *const c_char| {
-            if text.is_null() {
-                CString::default()
-            } else {
-                CStr::from_ptr(text).to_owned()
-            }
+            if text.is_null() { CString::default() } else { CStr::from_ptr(text).to_owned() }
         };
         let child = |index| Box::into_raw(Box::new(copy_schema_node(&**node.children.add(index))));
         Box::new(OwnedSchema {
@@ -125,10 +113,7 @@ unsafe fn copy_schema_node(node: &ArrowSchema) -> ArrowSchema {
     ArrowSchema {
         format: owned._format.as_ptr(),
         name: owned._name.as_ptr(),
-        metadata: owned
-            ._metadata
-            .as_ref()
-            .map_or(std::ptr::null(), |bytes| bytes.as_ptr().cast()),
+        metadata: owned._metadata.as_ref().map_or(std::ptr::null(), |bytes| bytes.as_ptr().cast()),
         flags: node.flags,
         n_children: node.n_children,
         children: owned.children.as_mut_ptr(),

@@ -26,11 +26,7 @@ impl Source {
             check(|error| sys::laminar_source_schema(handle.shared(), schema.as_mut_ptr(), error))?;
             text(sys::laminar_source_name(handle.shared()))
         };
-        Ok(Self {
-            handle,
-            schema: Arc::new(Schema::new(schema)?),
-            name,
-        })
+        Ok(Self { handle, schema: Arc::new(Schema::new(schema)?), name })
     }
 
     /// One more producer of the same source.
@@ -106,10 +102,7 @@ impl Source {
         // SAFETY: the handle is alive; `appender` is an out parameter.
         unsafe {
             check(|error| sys::laminar_appender_open(self.handle.shared(), &mut appender, error))?;
-            Ok(Appender::new(Handle::new(
-                appender,
-                sys::laminar_appender_free,
-            )?))
+            Ok(Appender::new(Handle::new(appender, sys::laminar_appender_free)?))
         }
     }
 }

@@ -52,10 +52,7 @@ impl Subscription {
                 sys::laminar_subscription_schema(handle.shared(), schema.as_mut_ptr(), error)
             })?;
         }
-        Ok(Self {
-            handle: Arc::new(handle),
-            schema: Arc::new(Schema::new(schema)?),
-        })
+        Ok(Self { handle: Arc::new(handle), schema: Arc::new(Schema::new(schema)?) })
     }
 
     /// The columns of the batches.

@@ -88,15 +88,9 @@ impl Value<'_> {
                 Value::Timestamp { value, unit, zone }
             }
             Value::Duration { value, unit } => Value::Duration { value, unit },
-            Value::Interval {
-                months,
-                days,
-                nanoseconds,
-            } => Value::Interval {
-                months,
-                days,
-                nanoseconds,
-            },
+            Value::Interval { months, days, nanoseconds } => {
+                Value::Interval { months, days, nanoseconds }
+            }
             Value::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
             Value::Struct(fields) => {
                 let field = |(name, value): (Cow<'_, str>, Value<'_>)| {

@@ -10,9 +10,7 @@ pub(crate) struct Waker {
 
 impl Waker {
     pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self {
-            wake: Box::new(wake),
-        }
+        Self { wake: Box::new(wake) }
     }
 
     pub(crate) fn into_raw(self) -> *mut c_void {

@@ -24,11 +24,7 @@ impl RowBuffer {
     /// An empty buffer for these columns.
     pub fn new(schema: &Arc<Schema>) -> Self {
         let cells = vec![Cell::Null; schema.fields().len()];
-        Self {
-            schema: Arc::clone(schema),
-            cells,
-            rows: 0,
-        }
+        Self { schema: Arc::clone(schema), cells, rows: 0 }
     }
 
     /// The columns.
@@ -44,9 +40,7 @@ impl RowBuffer {
     /// Sets a column of the row that is being written.
     pub fn set(&mut self, column: usize, value: &Value<'_>) -> Result<()> {
         let Some(field) = self.schema.fields().get(column) else {
-            return Err(Error::ingestion_argument(format!(
-                "there is no column {column}"
-            )));
+            return Err(Error::ingestion_argument(format!("there is no column {column}")));
         };
         let cell = fit(field, value).map_err(|error| self.refuse(error))?;
         let row = self.rows * self.schema.fields().len();
@@ -58,10 +52,7 @@ impl RowBuffer {
     pub fn end_row(&mut self) -> Result<()> {
         let schema = Arc::clone(&self.schema);
         let columns = schema.fields().len();
-        let mut row = schema
-            .fields()
-            .iter()
-            .zip(&self.cells[self.rows * columns..]);
+        let mut row = schema.fields().iter().zip(&self.cells[self.rows * columns..]);
         if let Some((field, _)) =
             row.find(|(field, cell)| **cell == Cell::Null && !field.is_nullable())
         {
@@ -123,30 +114,17 @@ fn fit(field: &Field, value: &Value<'_>) -> Result<Cell> {
             let fitting = Some(*value).filter(|value| in_range(*value, *bits, *signed));
             counted(fitting, &value.to_string())
         }
-        (
-            DataType::Int {
-                bits: 64,
-                signed: false,
-            },
-            Value::UInt(value),
-        ) => Ok(Cell::UInt(*value)),
+        (DataType::Int { bits: 64, signed: false }, Value::UInt(value)) => Ok(Cell::UInt(*value)),
         (DataType::Int { .. }, Value::UInt(value)) => Err(unfit(&value.to_string())),
         (DataType::Int { .. }, Value::Decimal(digits)) => Err(unfit(digits)),
         (DataType::Float { .. }, Value::Float(value)) => Ok(Cell::Double(*value)),
-        (DataType::Float { bits }, Value::Int(value)) => exact((*value).into(), *bits)
-            .map(Cell::Double)
-            .ok_or_else(|| unfit(&value.to_string())),
-        (DataType::Float { bits }, Value::UInt(value)) => exact((*value).into(), *bits)
-            .map(Cell::Double)
-            .ok_or_else(|| unfit(&value.to_string())),
-        (
-            DataType::Decimal {
-                bits,
-                precision,
-                scale,
-            },
-            number,
-        ) => {
+        (DataType::Float { bits }, Value::Int(value)) => {
+            exact((*value).into(), *bits).map(Cell::Double).ok_or_else(|| unfit(&value.to_string()))
+        }
+        (DataType::Float { bits }, Value::UInt(value)) => {
+            exact((*value).into(), *bits).map(Cell::Double).ok_or_else(|| unfit(&value.to_string()))
+        }
+        (DataType::Decimal { bits, precision, scale }, number) => {
             let digits = match number {
                 Value::Decimal(digits) => digits.to_string(),
                 Value::Int(value) => value.to_string(),
@@ -172,25 +150,18 @@ fn fit(field: &Field, value: &Value<'_>) -> Result<Cell> {
         }
         (DataType::Time { unit }, Value::Int(count)) => {
             let day = 86_400 * unit.per_second();
-            counted(
-                Some(*count).filter(|count| (0..day).contains(count)),
-                "this time of the day",
-            )
+            counted(Some(*count).filter(|count| (0..day).contains(count)), "this time of the day")
         }
         (
             DataType::Date { .. } | DataType::Timestamp { .. } | DataType::Duration { .. },
             Value::Int(count),
         ) => Ok(Cell::Int(*count)),
-        (DataType::Time { unit }, Value::Time(nanoseconds)) => counted(
-            convert(*nanoseconds, TimeUnit::Nanosecond, *unit),
-            "this time of the day",
-        ),
-        (
-            DataType::Timestamp { unit, .. },
-            Value::Timestamp {
-                value, unit: from, ..
-            },
-        ) => counted(convert(*value, *from, *unit), "this timestamp"),
+        (DataType::Time { unit }, Value::Time(nanoseconds)) => {
+            counted(convert(*nanoseconds, TimeUnit::Nanosecond, *unit), "this time of the day")
+        }
+        (DataType::Timestamp { unit, .. }, Value::Timestamp { value, unit: from, .. }) => {
+            counted(convert(*value, *from, *unit), "this timestamp")
+        }
         (DataType::Duration { unit }, Value::Duration { value, unit: from }) => {
             counted(convert(*value, *from, *unit), "this duration")
         }
@@ -205,19 +176,14 @@ fn fit(field: &Field, value: &Value<'_>) -> Result<Cell> {
         (DataType::Map { key, value }, Value::Map(entries)) => {
             let entry = |(k, v): &(Value<'_>, Value<'_>)| Ok((part(key, k)?, part(value, v)?));
             let entries = entries.iter().map(entry).collect::<Result<_>>();
-            entries
-                .map(Cell::Entries)
-                .map_err(|error| within(field, error))
+            entries.map(Cell::Entries).map_err(|error| within(field, error))
         }
         (_, value) => Err(unfit(value.kind())),
     }
 }
 
 fn cells(field: &Field, item: &Field, items: &[Value<'_>]) -> Result<Cell> {
-    let cells = items
-        .iter()
-        .map(|value| part(item, value))
-        .collect::<Result<_>>();
+    let cells = items.iter().map(|value| part(item, value)).collect::<Result<_>>();
     cells.map(Cell::Cells).map_err(|error| within(field, error))
 }
 
@@ -229,9 +195,7 @@ fn structure(
     let known = |name: &str| fields.iter().any(|field| field.name() == name);
     if let Some((name, _)) = values.iter().find(|(name, _)| !known(name)) {
         let (column, data_type) = (field.name(), field.data_type());
-        return Err(Error::value(format!(
-            "column `{column}`: {data_type} has no field `{name}`"
-        )));
+        return Err(Error::value(format!("column `{column}`: {data_type} has no field `{name}`")));
     }
     let cell = |field: &Field| {
         let value = values.iter().find(|(name, _)| name == field.name());
@@ -250,11 +214,7 @@ fn part(field: &Field, value: &Value<'_>) -> Result<Cell> {
 }
 
 fn null_error(field: &Field) -> Error {
-    Error::new(
-        300,
-        3004,
-        format!("column `{}`: it must not be NULL", field.name()),
-    )
+    Error::new(300, 3004, format!("column `{}`: it must not be NULL", field.name()))
 }
 
 fn within(field: &Field, error: Error) -> Error {
@@ -272,11 +232,7 @@ fn in_range(value: i64, bits: u8, signed: bool) -> bool {
 
 /// An integer as a floating point number of so many bits, when it is one.
 fn exact(value: i128, bits: u8) -> Option<f64> {
-    let float = if bits == 64 {
-        value as f64
-    } else {
-        f64::from(value as f32)
-    };
+    let float = if bits == 64 { value as f64 } else { f64::from(value as f32) };
     (float as i128 == value).then_some(float)
 }
 

@@ -36,18 +36,12 @@ fn query(db: &Database, sql: &str) -> Vec<Vec<Value<'static>>> {
 #[test]
 fn statements_and_rows_are_told_apart() {
     let db = open(&[]);
-    let Executed::Statement {
-        statement,
-        object,
-        rows_affected,
-    } = db.execute("CREATE SOURCE s (id BIGINT)").unwrap()
+    let Executed::Statement { statement, object, rows_affected } =
+        db.execute("CREATE SOURCE s (id BIGINT)").unwrap()
     else {
         panic!("a definition has no rows");
     };
-    assert_eq!(
-        (statement.as_str(), object.as_str(), rows_affected),
-        ("CREATE SOURCE", "s", 0)
-    );
+    assert_eq!((statement.as_str(), object.as_str(), rows_affected), ("CREATE SOURCE", "s", 0));
     let Executed::Rows(rows) = db.execute("SELECT 1 AS one").unwrap() else {
         panic!("a query has rows");
     };
@@ -69,18 +63,12 @@ fn an_appender_pushes_rows_through_its_producer() {
     let error = rows.string(0, "three").unwrap_err();
     assert_eq!(error.status(), sys::LAMINAR_INGESTION_FAILED);
     assert!(error.message().contains("id"), "{error}");
-    assert_eq!(
-        rows.end_row().unwrap_err().status(),
-        sys::LAMINAR_INGESTION_FAILED
-    );
+    assert_eq!(rows.end_row().unwrap_err().status(), sys::LAMINAR_INGESTION_FAILED);
     assert_eq!(rows.rows(), 3);
     rows.flush().unwrap();
     assert_eq!(rows.rows(), 0);
     let price = Value::Decimal("1.50".into());
-    assert_eq!(
-        query(&db, "SELECT id, price FROM s WHERE id = 2"),
-        [[Value::Int(2), price]]
-    );
+    assert_eq!(query(&db, "SELECT id, price FROM s WHERE id = 2"), [[Value::Int(2), price]]);
 }
 
 #[test]
@@ -94,10 +82,7 @@ fn a_buffer_keeps_the_rows_before_a_mistake() {
     rows.end_row().unwrap();
     rows.set(1, &tags).unwrap();
     let error = rows.end_row().unwrap_err();
-    assert!(
-        error.message().contains("`id`") && error.message().contains("row 2"),
-        "{error}"
-    );
+    assert!(error.message().contains("`id`") && error.message().contains("row 2"), "{error}");
     rows.set(0, &Value::Int(2)).unwrap();
     assert!(rows.set(1, &Value::List(vec![Value::Int(7)])).is_err());
     rows.set(0, &Value::Int(3)).unwrap();
@@ -113,8 +98,7 @@ fn a_buffer_keeps_the_rows_before_a_mistake() {
 #[test]
 fn results_are_shared_and_go_in_again() {
     let db = open(&["s (id BIGINT, name VARCHAR)", "t (id BIGINT, name VARCHAR)"]);
-    db.execute("INSERT INTO s VALUES (1, 'a'), (2, NULL)")
-        .unwrap();
+    db.execute("INSERT INTO s VALUES (1, 'a'), (2, NULL)").unwrap();
     let rows = db.query("SELECT * FROM s").unwrap().collect().unwrap();
     let mut first = rows.export();
     let second = rows.export();
@@ -127,10 +111,7 @@ fn results_are_shared_and_go_in_again() {
     assert_eq!(db.insert("t", array, Some(&schema)).unwrap(), 2);
     assert_eq!(db.insert("t", column, None).unwrap(), 2);
     assert_eq!(db.insert_stream("t", second).unwrap(), 2);
-    assert_eq!(
-        query(&db, "SELECT count(*), count(name) FROM t"),
-        [[Value::Int(6), Value::Int(3)]]
-    );
+    assert_eq!(query(&db, "SELECT count(*), count(name) FROM t"), [[Value::Int(6), Value::Int(3)]]);
     assert!(db.insert_stream("t", Stream::empty()).is_err());
 }
 
@@ -148,12 +129,7 @@ fn a_subscription_polls_wakes_and_ends() {
         .unwrap();
     db.execute("INSERT INTO s VALUES (1)").unwrap();
     assert_eq!(woken.load(Ordering::SeqCst), 1);
-    let Polled::Batch {
-        rows,
-        epoch,
-        weights,
-    } = changes.poll(0).unwrap()
-    else {
+    let Polled::Batch { rows, epoch, weights } = changes.poll(0).unwrap() else {
         panic!("the insert brought a batch");
     };
     assert_eq!(cells(&rows.into()), [[Value::Int(1)]]);
@@ -219,12 +195,7 @@ fn errors_carry_number_code_and_place() {
     assert_eq!(error.status(), sys::LAMINAR_SQL_PARSE_ERROR);
     assert_eq!(error.code(), "LDB-4101");
     assert_eq!(error.position().map(|(line, _)| line), Some(2));
-    assert!(
-        db.execute("SELECT '\0'")
-            .unwrap_err()
-            .message()
-            .contains("NUL")
-    );
+    assert!(db.execute("SELECT '\0'").unwrap_err().message().contains("NUL"));
     let error = Database::open(Some("{\"buffer_size\": 3}")).unwrap_err();
     assert_eq!(error.status(), sys::LAMINAR_CONNECTION_FAILED);
 }

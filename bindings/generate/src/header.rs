@@ -50,9 +50,7 @@ pub struct Constant {
 impl Constant {
     /// The name without its prefix when it is a status: all constants are but those of versions.
     pub fn status_name(&self) -> Option<&str> {
-        self.name
-            .strip_prefix("LAMINAR_")
-            .filter(|name| !name.contains("VERSION"))
+        self.name.strip_prefix("LAMINAR_").filter(|name| !name.contains("VERSION"))
     }
 }
 
@@ -88,11 +86,7 @@ pub fn parse(text: &str) -> Result<Header, String> {
     let mut header = Header::default();
     let mut tokens = tokenize(text, &mut header)?;
     tokens.reverse();
-    Parser {
-        rest: tokens,
-        docs: Vec::new(),
-    }
-    .declarations(&mut header)?;
+    Parser { rest: tokens, docs: Vec::new() }.declarations(&mut header)?;
     Ok(header)
 }
 
@@ -138,9 +132,7 @@ fn tokenize(text: &str, header: &mut Header) -> Result<Vec<Token>, String> {
             tokens.push(Token::Word(rest[..end + 2].to_string()));
             rest = &rest[end + 2..];
         } else if first.is_alphanumeric() || first == '_' {
-            let end = rest
-                .find(|c: char| !c.is_alphanumeric() && c != '_')
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             tokens.push(Token::Word(rest[..end].to_string()));
             rest = &rest[end..];
         } else {
@@ -158,10 +150,7 @@ fn comment(body: &str) -> Vec<String> {
         .map(|line| {
             let line = line.trim_start();
             let line = line.strip_prefix('*').unwrap_or(line);
-            line.strip_prefix(' ')
-                .unwrap_or(line)
-                .trim_end()
-                .to_string()
+            line.strip_prefix(' ').unwrap_or(line).trim_end().to_string()
         })
         .collect();
     while lines.last().is_some_and(String::is_empty) {
@@ -192,21 +181,14 @@ fn logical_line(text: &str) -> (String, &str) {
 
 /// Keeps `#define NAME literal`; every other line of the preprocessor is of no use to a binding.
 fn define(line: &str, docs: Vec<String>, header: &mut Header) {
-    let Some(body) = line
-        .trim_start_matches('#')
-        .trim_start()
-        .strip_prefix("define ")
-    else {
+    let Some(body) = line.trim_start_matches('#').trim_start().strip_prefix("define ") else {
         return;
     };
     let Some((name, value)) = body.trim().split_once(char::is_whitespace) else {
         return;
     };
     let (name, value) = (name.to_string(), value.trim());
-    if let Some(text) = value
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-    {
+    if let Some(text) = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
         header.texts.push((name, text.to_string()));
     } else if let Some(value) = integer(value) {
         header.constants.push(Constant { name, value, docs });
@@ -216,17 +198,11 @@ fn define(line: &str, docs: Vec<String>, header: &mut Header) {
 /// `7`, `-7`, `(7)`, `7u`, `INT32_C(7)`, `((laminar_status)7)`.
 fn integer(text: &str) -> Option<i64> {
     let text = text.trim();
-    if let Some(inner) = text
-        .strip_prefix('(')
-        .and_then(|inner| inner.strip_suffix(')'))
-    {
+    if let Some(inner) = text.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
         return integer(inner);
     }
     if let Some((cast, value)) = text.strip_prefix('(').and_then(|cast| cast.split_once(')')) {
-        return cast
-            .chars()
-            .all(|c| c.is_alphanumeric() || c == '_')
-            .then(|| integer(value))?;
+        return cast.chars().all(|c| c.is_alphanumeric() || c == '_').then(|| integer(value))?;
     }
     if let Some((call, value)) = text.strip_suffix(')').and_then(|call| call.split_once('(')) {
         return call.ends_with("_C").then(|| integer(value))?;
@@ -273,9 +249,7 @@ impl Parser {
 
     fn next(&mut self) -> Result<Token, String> {
         self.documentation();
-        self.rest
-            .pop()
-            .ok_or_else(|| "the header ends inside a declaration".to_string())
+        self.rest.pop().ok_or_else(|| "the header ends inside a declaration".to_string())
     }
 
     fn peek(&mut self) -> Option<&Token> {
@@ -316,11 +290,7 @@ impl Parser {
     }
 
     fn is_definition(&self) -> bool {
-        let mut ahead = self
-            .rest
-            .iter()
-            .rev()
-            .filter(|token| !matches!(token, Token::Doc(_)));
+        let mut ahead = self.rest.iter().rev().filter(|token| !matches!(token, Token::Doc(_)));
         ahead.nth(2) == Some(&Token::Mark('{'))
     }
 
@@ -381,11 +351,7 @@ impl Parser {
                 let text = self.word()?;
                 next = sign * integer(&text).ok_or_else(|| format!("{name} = {text}"))?;
             }
-            header.constants.push(Constant {
-                name,
-                value: next,
-                docs,
-            });
+            header.constants.push(Constant { name, value: next, docs });
             next += 1;
             self.accept(',');
         }
@@ -398,17 +364,9 @@ impl Parser {
         let result = self.ty()?;
         let name = self.word()?;
         self.expect('(')?;
-        let parameters = self
-            .parameters()
-            .map_err(|error| format!("{name}: {error}"))?;
-        self.expect(';')
-            .map_err(|error| format!("{name}: {error}"))?;
-        header.functions.push(Function {
-            name,
-            docs,
-            parameters,
-            result,
-        });
+        let parameters = self.parameters().map_err(|error| format!("{name}: {error}"))?;
+        self.expect(';').map_err(|error| format!("{name}: {error}"))?;
+        header.functions.push(Function { name, docs, parameters, result });
         Ok(())
     }
 
@@ -428,15 +386,8 @@ impl Parser {
                 if ty != Type::Named("void".into()) {
                     return Err(format!("callback {name} returns something"));
                 }
-                let types = self
-                    .parameters()?
-                    .into_iter()
-                    .map(|parameter| parameter.ty)
-                    .collect();
-                parameters.push(Parameter {
-                    name: Some(name),
-                    ty: Type::Callback(types),
-                });
+                let types = self.parameters()?.into_iter().map(|parameter| parameter.ty).collect();
+                parameters.push(Parameter { name: Some(name), ty: Type::Callback(types) });
             } else {
                 let name = match self.peek() {
                     Some(Token::Word(_)) => Some(self.word()?),
@@ -449,12 +400,7 @@ impl Parser {
             }
             self.expect(',')?;
         }
-        if let [
-            Parameter {
-                name: None,
-                ty: Type::Named(ty),
-            },
-        ] = parameters.as_slice()
+        if let [Parameter { name: None, ty: Type::Named(ty) }] = parameters.as_slice()
             && ty == "void"
         {
             parameters.clear();
@@ -473,10 +419,7 @@ impl Parser {
         };
         loop {
             if self.accept('*') {
-                ty = Type::Pointer {
-                    constant,
-                    to: Box::new(ty),
-                };
+                ty = Type::Pointer { constant, to: Box::new(ty) };
                 constant = false;
             } else if matches!(self.peek(), Some(Token::Word(word)) if word == "const") {
                 self.next()?;
@@ -523,18 +466,10 @@ mod tests {
     #[test]
     fn reads_constants_handles_and_functions() {
         let header = parse(HEADER).unwrap();
-        assert_eq!(
-            header.texts,
-            [("LAMINAR_VERSION".to_string(), "0.1.0".to_string())]
-        );
-        assert_eq!(
-            header.statuses(),
-            [("AGAIN", 1, &["The number.".to_string()][..])]
-        );
+        assert_eq!(header.texts, [("LAMINAR_VERSION".to_string(), "0.1.0".to_string())]);
+        assert_eq!(header.statuses(), [("AGAIN", 1, &["The number.".to_string()][..])]);
         assert_eq!(header.handles[0].docs, ["A handle."]);
-        let [poll, version] = header.functions.as_slice() else {
-            panic!("{header:?}")
-        };
+        let [poll, version] = header.functions.as_slice() else { panic!("{header:?}") };
         assert_eq!(poll.docs, ["Polls.", "", "Really."]);
         assert_eq!(poll.parameters.len(), 4);
         assert!(matches!(poll.parameters[2].ty, Type::Callback(_)));

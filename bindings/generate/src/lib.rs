@@ -25,9 +25,7 @@ pub struct Output {
 /// The folder of all bindings.
 pub fn bindings_dir() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
-        .parent()
-        .map_or_else(|| manifest.to_path_buf(), Path::to_path_buf)
+    manifest.parent().map_or_else(|| manifest.to_path_buf(), Path::to_path_buf)
 }
 
 /// The header that all is written from.
@@ -42,10 +40,7 @@ pub fn outputs(path: &Path) -> Result<Vec<Output>, String> {
         std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let header = header::parse(&text)?;
     Ok(vec![
-        Output {
-            path: bindings.join("sys/src/declarations.rs"),
-            text: rust::write(&header)?,
-        },
+        Output { path: bindings.join("sys/src/declarations.rs"), text: rust::write(&header)? },
         Output {
             path: bindings.join("python/python/laminardb/codes.py"),
             text: python::write(&header)?,

@@ -16,9 +16,7 @@ fn main() -> ExitCode {
 }
 
 fn write() -> Result<(), String> {
-    let header = std::env::args_os()
-        .nth(1)
-        .map_or_else(header_path, PathBuf::from);
+    let header = std::env::args_os().nth(1).map_or_else(header_path, PathBuf::from);
     for output in outputs(&header)? {
         std::fs::write(&output.path, &output.text)
             .map_err(|error| format!("{}: {error}", output.path.display()))?;

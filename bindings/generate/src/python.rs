@@ -9,11 +9,8 @@ const FIRST_ERROR: i64 = 100;
 
 /// The text of `codes.py`: one constant for each error, and the table of their names.
 pub fn write(header: &Header) -> Result<String, String> {
-    let errors: Vec<_> = header
-        .statuses()
-        .into_iter()
-        .filter(|(_, value, _)| *value >= FIRST_ERROR)
-        .collect();
+    let errors: Vec<_> =
+        header.statuses().into_iter().filter(|(_, value, _)| *value >= FIRST_ERROR).collect();
     if errors.is_empty() {
         return Err("the header names no errors".into());
     }

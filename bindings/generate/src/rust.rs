@@ -13,30 +13,14 @@ pub fn write(header: &Header) -> Result<String, String> {
          /// An outcome (0 to 5) or the number of an error.\n\
          pub type laminar_status = i32;\n",
     );
-    for (name, text) in header
-        .texts
-        .iter()
-        .filter(|(name, _)| name.starts_with("LAMINAR_"))
-    {
+    for (name, text) in header.texts.iter().filter(|(name, _)| name.starts_with("LAMINAR_")) {
         let _ = writeln!(out, "\npub const {name}: &str = {text:?};");
     }
-    for constant in header
-        .constants
-        .iter()
-        .filter(|it| it.name.starts_with("LAMINAR_"))
-    {
-        let ty = if constant.status_name().is_some() {
-            "laminar_status"
-        } else {
-            "u32"
-        };
+    for constant in header.constants.iter().filter(|it| it.name.starts_with("LAMINAR_")) {
+        let ty = if constant.status_name().is_some() { "laminar_status" } else { "u32" };
         out.push('\n');
         docs(&mut out, "", &constant.docs);
-        let _ = writeln!(
-            out,
-            "pub const {}: {ty} = {};",
-            constant.name, constant.value
-        );
+        let _ = writeln!(out, "pub const {}: {ty} = {};", constant.name, constant.value);
     }
     let _ = writeln!(out, "\n/// Every status with its name, by number.");
     let _ = writeln!(out, "pub const STATUSES: &[(laminar_status, &str)] = &[");
@@ -62,10 +46,7 @@ pub fn write(header: &Header) -> Result<String, String> {
         docs(&mut out, "    ", &function.docs);
         let mut parameters = Vec::new();
         for (index, parameter) in function.parameters.iter().enumerate() {
-            let name = parameter
-                .name
-                .clone()
-                .unwrap_or_else(|| format!("arg{index}"));
+            let name = parameter.name.clone().unwrap_or_else(|| format!("arg{index}"));
             let ty = type_name(&parameter.ty)
                 .map_err(|error| format!("{}({name}): {error}", function.name))?;
             parameters.push(format!("{name}: {ty}"));
@@ -76,11 +57,7 @@ pub fn write(header: &Header) -> Result<String, String> {
                 .map(|ty| format!(" -> {ty}"))
                 .map_err(|error| format!("{}: {error}", function.name))?,
         };
-        let line = format!(
-            "    pub fn {}({}){result};",
-            function.name,
-            parameters.join(", ")
-        );
+        let line = format!("    pub fn {}({}){result};", function.name, parameters.join(", "));
         if line.len() <= 100 {
             let _ = writeln!(out, "{line}");
         } else {
@@ -130,17 +107,10 @@ fn type_name(ty: &Type) -> Result<String, String> {
         },
         Type::Pointer { constant, to } => {
             let to = type_name(to)?;
-            if *constant {
-                format!("*const {to}")
-            } else {
-                format!("*mut {to}")
-            }
+            if *constant { format!("*const {to}") } else { format!("*mut {to}") }
         }
         Type::Callback(parameters) => {
-            let parameters = parameters
-                .iter()
-                .map(type_name)
-                .collect::<Result<Vec<_>, _>>()?;
+            let parameters = parameters.iter().map(type_name).collect::<Result<Vec<_>, _>>()?;
             format!("Option<unsafe extern \"C\" fn({})>", parameters.join(", "))
         }
     })

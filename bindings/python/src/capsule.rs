@@ -37,10 +37,5 @@ pub fn take_array(answer: &Bound<'_, PyAny>) -> PyResult<(ArraySchema, Array)> {
     let schema = schema.pointer_checked(Some(SCHEMA))?;
     let array = array.pointer_checked(Some(ARRAY))?;
     // SAFETY: capsules of these names hold such structs, by the protocol.
-    Ok(unsafe {
-        (
-            ArraySchema::take(schema.as_ptr().cast()),
-            Array::take(array.as_ptr().cast()),
-        )
-    })
+    Ok(unsafe { (ArraySchema::take(schema.as_ptr().cast()), Array::take(array.as_ptr().cast())) })
 }

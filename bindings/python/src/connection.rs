@@ -37,11 +37,7 @@ impl Connection {
         let database = py.detach(|| Database::open(config_json.as_deref()))?;
         let database = Arc::new(database);
         exit::note(&database);
-        Ok(Self {
-            database,
-            closed: Arc::default(),
-            columns: Mutex::default(),
-        })
+        Ok(Self { database, closed: Arc::default(), columns: Mutex::default() })
     }
 
     /// Whether close() was called.
@@ -66,10 +62,7 @@ impl Connection {
     fn execute(&self, py: Python<'_>, sql: &str) -> Fallible<ExecuteResult> {
         let executed = py.detach(|| self.database.execute(sql))?;
         if matches!(executed, Executed::Statement { .. }) {
-            self.columns
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clear();
+            self.columns.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         Ok(ExecuteResult::new(executed))
     }
@@ -99,8 +92,7 @@ impl Connection {
         Ok(py.detach(|| match data {
             // By name, in case that the source is another one by now.
             Data::Rows(rows) => {
-                self.database
-                    .insert(source, rows.batch()?, Some(&rows.schema().export()))
+                self.database.insert(source, rows.batch()?, Some(&rows.schema().export()))
             }
             Data::Array(array, schema) => self.database.insert(source, array, Some(&schema)),
             Data::Stream(stream) => self.database.insert_stream(source, stream),
@@ -171,10 +163,6 @@ impl Connection {
         options_json: Option<&str>,
     ) -> Fallible<Subscription> {
         let made = py.detach(|| self.database.subscribe(name_or_query, options_json))?;
-        Ok(Subscription::new(
-            name_or_query.to_string(),
-            made,
-            Arc::clone(&self.closed),
-        ))
+        Ok(Subscription::new(name_or_query.to_string(), made, Arc::clone(&self.closed)))
     }
 }

@@ -64,9 +64,9 @@ impl Data {
             let data = ready.call1((data,))?;
             return match data.cast::<PyMapping>() {
                 Ok(_) => Ok(None),
-                Err(_) => Ok(Some(Data::Stream(take_stream(
-                    &data.call_method0("__arrow_c_stream__")?,
-                )?))),
+                Err(_) => {
+                    Ok(Some(Data::Stream(take_stream(&data.call_method0("__arrow_c_stream__")?)?)))
+                }
             };
         }
         Ok(None)
@@ -105,13 +105,8 @@ fn array<'py>(values: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>
         return Ok(Some(values.call_method0("to_pylist")?.cast_into()?));
     }
     // Numbers become Python's all at once. Times would lose their unit that way.
-    let kind = values
-        .getattr("dtype")
-        .and_then(|dtype| dtype.getattr("kind"));
-    if kind.is_ok_and(|kind| {
-        kind.extract::<String>()
-            .is_ok_and(|kind| "biuf".contains(&kind))
-    }) {
+    let kind = values.getattr("dtype").and_then(|dtype| dtype.getattr("kind"));
+    if kind.is_ok_and(|kind| kind.extract::<String>().is_ok_and(|kind| "biuf".contains(&kind))) {
         return Ok(Some(values.call_method0("tolist")?.cast_into()?));
     }
     let items = values.try_iter()?.collect::<PyResult<Vec<_>>>()?;
@@ -124,10 +119,7 @@ fn is_row(columns: &Columns<'_>, schema: &Schema) -> bool {
     columns.iter().all(|(name, values)| {
         let field = schema.fields().iter().find(|field| field.name() == name);
         let is_list = field.is_some_and(|field| {
-            matches!(
-                field.data_type(),
-                DataType::List { .. } | DataType::FixedList { .. }
-            )
+            matches!(field.data_type(), DataType::List { .. } | DataType::FixedList { .. })
         });
         let is_item = |value: Bound<'_, PyAny>| {
             let is_list = value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>();
@@ -219,9 +211,7 @@ fn set(
         value(object, schema.fields()[place].data_type()).map_err(|failure| match failure {
             crate::failure::Failure::Library(error) => {
                 let row = buffer.rows() + 1;
-                error
-                    .context_after(format!("column `{name}`, row {row} of what was given"))
-                    .into()
+                error.context_after(format!("column `{name}`, row {row} of what was given")).into()
             }
             python => python,
         })?;
@@ -233,10 +223,8 @@ fn column_name(name: &Bound<'_, PyAny>) -> Fallible<String> {
         Ok(name) => Ok(name),
         Err(_) => {
             let name = name.repr()?;
-            Err(
-                Error::ingestion_argument(format!("the name of a column is a str, not {name}"))
-                    .into(),
-            )
+            Err(Error::ingestion_argument(format!("the name of a column is a str, not {name}"))
+                .into())
         }
     }
 }
@@ -247,10 +235,7 @@ fn place(schema: &Schema, name: &str) -> Fallible<usize> {
         Error::new(
             laminar_client::sys::LAMINAR_BATCH_SCHEMA_MISMATCH,
             3201,
-            format!(
-                "there is no column `{name}`; the columns are {}",
-                columns.join(", ")
-            ),
+            format!("there is no column `{name}`; the columns are {}", columns.join(", ")),
         )
         .into()
     })

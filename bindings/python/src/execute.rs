@@ -87,10 +87,7 @@ impl ExecuteResult {
             (Some(ddl), Some(object)) => {
                 format!("<laminardb.ExecuteResult {kind}: {ddl} {object}>")
             }
-            _ => format!(
-                "<laminardb.ExecuteResult {kind}: {} rows>",
-                self.rows_affected()
-            ),
+            _ => format!("<laminardb.ExecuteResult {kind}: {} rows>", self.rows_affected()),
         }
     }
 }

@@ -31,9 +31,7 @@ pub fn value<'a>(object: &'a Bound<'_, PyAny>, data_type: &DataType) -> Fallible
         return Ok(Value::Float(value.value()));
     }
     if let Ok(text) = object.cast::<PyString>() {
-        let text = text
-            .to_cow()
-            .map_err(|_| Error::value("the text has half of a surrogate pair"));
+        let text = text.to_cow().map_err(|_| Error::value("the text has half of a surrogate pair"));
         return Ok(Value::Str(text?));
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
@@ -57,10 +55,7 @@ pub fn value<'a>(object: &'a Bound<'_, PyAny>, data_type: &DataType) -> Fallible
     }
     if let Ok(delta) = object.cast::<PyDelta>() {
         let micros = delta_micros(delta).ok_or_else(|| Error::value("the duration is too long"))?;
-        return Ok(Value::Duration {
-            value: micros,
-            unit: TimeUnit::Microsecond,
-        });
+        return Ok(Value::Duration { value: micros, unit: TimeUnit::Microsecond });
     }
     if let Ok(items) = object.cast::<PyList>() {
         return list(items.iter(), data_type);
@@ -90,9 +85,7 @@ fn by_name<'a>(object: &Bound<'_, PyAny>, data_type: &DataType) -> Fallible<Valu
     let (module, name) = (class.module()?.to_string(), class.name()?.to_string());
     match (module.split('.').next().unwrap_or_default(), name.as_str()) {
         ("decimal", "Decimal") => {
-            let digits = object
-                .call_method1("__format__", ("f",))?
-                .extract::<String>()?;
+            let digits = object.call_method1("__format__", ("f",))?.extract::<String>()?;
             Ok(Value::Decimal(digits.into()))
         }
         ("uuid", "UUID") => match data_type {
@@ -109,9 +102,7 @@ fn by_name<'a>(object: &Bound<'_, PyAny>, data_type: &DataType) -> Fallible<Valu
         ("pandas", "NAType") => Ok(Value::Null),
         ("numpy", "datetime64" | "timedelta64") => {
             let unit = format!("{name}[us]");
-            let plain = object
-                .call_method1("astype", (unit,))?
-                .call_method0("item")?;
+            let plain = object.call_method1("astype", (unit,))?.call_method0("item")?;
             detached(&plain, data_type)
         }
         ("numpy", _) if object.hasattr("item")? => {
@@ -143,14 +134,9 @@ fn list<'py>(
 fn dict(fields: &Bound<'_, PyDict>, data_type: &DataType) -> Fallible<Value<'static>> {
     if let DataType::Map { key, value } = data_type {
         let entry = |(k, v): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-            Ok((
-                detached(&k, key.data_type())?,
-                detached(&v, value.data_type())?,
-            ))
+            Ok((detached(&k, key.data_type())?, detached(&v, value.data_type())?))
         };
-        return Ok(Value::Map(
-            fields.iter().map(entry).collect::<Fallible<_>>()?,
-        ));
+        return Ok(Value::Map(fields.iter().map(entry).collect::<Fallible<_>>()?));
     }
     let DataType::Struct(types) = data_type else {
         return Ok(Value::Struct(Vec::new()));
@@ -163,9 +149,7 @@ fn dict(fields: &Bound<'_, PyDict>, data_type: &DataType) -> Fallible<Value<'sta
         let field_type = field_type.map_or(&DataType::Null, |field| field.data_type());
         Ok((name.into(), detached(&object, field_type)?))
     };
-    Ok(Value::Struct(
-        fields.iter().map(field).collect::<Fallible<_>>()?,
-    ))
+    Ok(Value::Struct(fields.iter().map(field).collect::<Fallible<_>>()?))
 }
 
 /// A time with a zone counts in UTC, one without as it stands. pandas' NaT is a datetime that is
@@ -188,21 +172,11 @@ fn timestamp<'a>(time: &Bound<'_, PyDateTime>) -> Fallible<Value<'a>> {
         && let Ok(nanosecond) = time.getattr("nanosecond")
         && let nanosecond @ 1.. = nanosecond.extract::<i64>()?
     {
-        let nanoseconds = micros
-            .checked_mul(1_000)
-            .and_then(|value| value.checked_add(nanosecond));
+        let nanoseconds = micros.checked_mul(1_000).and_then(|value| value.checked_add(nanosecond));
         let value = nanoseconds.ok_or_else(|| Error::value("the timestamp is out of range"))?;
-        return Ok(Value::Timestamp {
-            value,
-            unit: TimeUnit::Nanosecond,
-            zone: None,
-        });
+        return Ok(Value::Timestamp { value, unit: TimeUnit::Nanosecond, zone: None });
     }
-    Ok(Value::Timestamp {
-        value: micros,
-        unit: TimeUnit::Microsecond,
-        zone: None,
-    })
+    Ok(Value::Timestamp { value: micros, unit: TimeUnit::Microsecond, zone: None })
 }
 
 fn clock_micros(time: &impl PyTimeAccess) -> i64 {
@@ -214,7 +188,5 @@ fn clock_micros(time: &impl PyTimeAccess) -> i64 {
 
 fn delta_micros(delta: &Bound<'_, PyDelta>) -> Option<i64> {
     let seconds = i64::from(delta.get_days()) * 86_400 + i64::from(delta.get_seconds());
-    seconds
-        .checked_mul(MICROS_PER_SECOND)?
-        .checked_add(delta.get_microseconds().into())
+    seconds.checked_mul(MICROS_PER_SECOND)?.checked_add(delta.get_microseconds().into())
 }

@@ -143,10 +143,7 @@ impl Producer {
         let flushed = self.with(Open::flush);
         let goes_on = |error: &Error| {
             // The rows wait on, or the call that this one was made from inside of does.
-            matches!(
-                error.status(),
-                LAMINAR_BACKPRESSURE | LAMINAR_CONNECTION_IN_USE
-            )
+            matches!(error.status(), LAMINAR_BACKPRESSURE | LAMINAR_CONNECTION_IN_USE)
         };
         if !flushed.as_ref().is_err_and(goes_on) {
             self.given_up.store(true, Ordering::Release);

@@ -31,23 +31,12 @@ struct Change {
 
 impl QueryResult {
     pub fn new(rows: Rows) -> Self {
-        Self {
-            rows,
-            change: None,
-            cursor: AtomicUsize::new(0),
-        }
+        Self { rows, change: None, cursor: AtomicUsize::new(0) }
     }
 
     pub fn change(batch: Batch, epoch: u64, weights: Option<Vec<i64>>, is_reset: bool) -> Self {
-        let change = Some(Change {
-            epoch,
-            weights,
-            is_reset,
-        });
-        Self {
-            change,
-            ..Self::new(batch.into())
-        }
+        let change = Some(Change { epoch, weights, is_reset });
+        Self { change, ..Self::new(batch.into()) }
     }
 }
 
@@ -74,12 +63,7 @@ impl QueryResult {
     /// The names of the columns.
     #[getter]
     fn columns(&self) -> Vec<&str> {
-        self.rows
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name())
-            .collect()
+        self.rows.schema().fields().iter().map(|field| field.name()).collect()
     }
 
     /// The columns, as a pyarrow.Schema.
@@ -97,9 +81,7 @@ impl QueryResult {
     /// For each row +1 if it came and -1 if it went; None when every row came.
     #[getter]
     fn weights(&self) -> Option<Vec<i64>> {
-        self.change
-            .as_ref()
-            .and_then(|change| change.weights.clone())
+        self.change.as_ref().and_then(|change| change.weights.clone())
     }
 
     /// Whether changes were missed and these rows are the whole content from which to go on.
@@ -116,11 +98,7 @@ impl QueryResult {
     /// The next row as a tuple, from the first one on; None after the last.
     fn fetchone<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let rows = self.fetchmany(py, 1)?;
-        if rows.is_empty() {
-            Ok(None)
-        } else {
-            rows.get_item(0).map(Some)
-        }
+        if rows.is_empty() { Ok(None) } else { rows.get_item(0).map(Some) }
     }
 
     /// The next rows as tuples, at most so many.
@@ -190,16 +168,12 @@ impl QueryResult {
     /// Prints the first rows as a table.
     #[pyo3(signature = (max_rows=20))]
     fn show(slf: &Bound<'_, Self>, max_rows: usize) -> PyResult<()> {
-        slf.py()
-            .import("laminardb._display")?
-            .call_method1("show", (slf, max_rows))?;
+        slf.py().import("laminardb._display")?.call_method1("show", (slf, max_rows))?;
         Ok(())
     }
 
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py()
-            .import("laminardb._display")?
-            .call_method1("html", (slf,))
+        slf.py().import("laminardb._display")?.call_method1("html", (slf,))
     }
 
     /// The rows as a stream in a capsule, shared without a copy. A requested schema is not
@@ -224,18 +198,12 @@ impl QueryResult {
     }
 
     fn __iter__(&self) -> RowIterator {
-        RowIterator {
-            rows: self.rows.clone(),
-            next: AtomicUsize::new(0),
-        }
+        RowIterator { rows: self.rows.clone(), next: AtomicUsize::new(0) }
     }
 
     fn __repr__(&self) -> String {
         let columns = self.columns().join(", ");
-        format!(
-            "<laminardb.QueryResult {} rows: {columns}>",
-            self.rows.num_rows()
-        )
+        format!("<laminardb.QueryResult {} rows: {columns}>", self.rows.num_rows())
     }
 }
 
@@ -292,9 +260,7 @@ impl RowIterator {
 }
 
 fn columns_of(batch: &Batch) -> Vec<Column<'_>> {
-    (0..batch.schema().fields().len())
-        .map(|index| batch.column(index))
-        .collect()
+    (0..batch.schema().fields().len()).map(|index| batch.column(index)).collect()
 }
 
 fn tuple<'py>(

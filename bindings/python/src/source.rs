@@ -70,9 +70,7 @@ impl Source {
 
     /// One more producer of the same source, for another thread.
     fn clone(&self, py: Python<'_>) -> Fallible<Self> {
-        Ok(Self {
-            producer: py.detach(|| self.producer.try_clone())?,
-        })
+        Ok(Self { producer: py.detach(|| self.producer.try_clone())? })
     }
 
     /// Gives the producer up, so that its watermark holds the source back no longer.
@@ -95,11 +93,7 @@ impl Source {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        let state = if py.detach(|| self.producer.is_closed()) {
-            "closed"
-        } else {
-            "open"
-        };
+        let state = if py.detach(|| self.producer.is_closed()) { "closed" } else { "open" };
         format!("<laminardb.Source {:?} {state}>", self.producer.name())
     }
 }

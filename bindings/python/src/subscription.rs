@@ -58,10 +58,7 @@ impl Subscription {
             closed,
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
-            polling: Mutex::new(Polling {
-                subscription,
-                is_reset: false,
-            }),
+            polling: Mutex::new(Polling { subscription, is_reset: false }),
         }
     }
 
@@ -74,10 +71,8 @@ impl Subscription {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             let polled = py.detach(|| {
-                let mut polling = self
-                    .polling
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                let mut polling =
+                    self.polling.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                 self.poll(&mut polling, slice)
             })?;
             match polled {
@@ -96,11 +91,7 @@ impl Subscription {
         // Rounded up, so that a wait is never cut to a spin.
         let wait_ms = wait.as_nanos().div_ceil(1_000_000) as i64;
         match polling.subscription.poll(wait_ms) {
-            Ok(Polled::Batch {
-                rows,
-                epoch,
-                weights,
-            }) => {
+            Ok(Polled::Batch { rows, epoch, weights }) => {
                 self.epoch.store(epoch, Ordering::Release);
                 let is_reset = std::mem::take(&mut polling.is_reset);
                 let result = QueryResult::change(rows, epoch, weights, is_reset);
@@ -170,10 +161,7 @@ impl Subscription {
 
     /// The next batch, waiting at most so many milliseconds; None when nothing came or will come.
     fn next_timeout(&self, py: Python<'_>, timeout_ms: u64) -> Fallible<Option<QueryResult>> {
-        self.wait(
-            py,
-            Instant::now().checked_add(Duration::from_millis(timeout_ms)),
-        )
+        self.wait(py, Instant::now().checked_add(Duration::from_millis(timeout_ms)))
     }
 
     /// The next batch if there is one; None otherwise.

@@ -25,9 +25,7 @@ pub fn object<'py>(py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyA
         Value::Float(value) => value.into_bound_py_any(py),
         Value::Decimal(digits) => {
             static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-            DECIMAL
-                .import(py, "decimal", "Decimal")?
-                .call1((digits.as_ref(),))
+            DECIMAL.import(py, "decimal", "Decimal")?.call1((digits.as_ref(),))
         }
         Value::Str(text) => text.into_bound_py_any(py),
         Value::Bytes(bytes) => Ok(PyBytes::new(py, &bytes).into_any()),
@@ -47,11 +45,9 @@ pub fn object<'py>(py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyA
             let seconds = seconds.rem_euclid(SECONDS_PER_DAY) as i32;
             Ok(PyDelta::new(py, days, seconds, micros as i32, false)?.into_any())
         }
-        Value::Interval {
-            months,
-            days,
-            nanoseconds,
-        } => (months, days, nanoseconds).into_bound_py_any(py),
+        Value::Interval { months, days, nanoseconds } => {
+            (months, days, nanoseconds).into_bound_py_any(py)
+        }
         Value::List(items) => {
             let items = items.into_iter().map(|item| object(py, item));
             Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
@@ -120,16 +116,9 @@ fn date(days: i64) -> PyResult<(i32, u8, u8)> {
 
 /// Hour, minute, second and microsecond of the microseconds since midnight.
 fn clock(micros: i64) -> (u8, u8, u8, u32) {
-    let seconds = micros
-        .div_euclid(MICROS_PER_SECOND)
-        .rem_euclid(SECONDS_PER_DAY);
+    let seconds = micros.div_euclid(MICROS_PER_SECOND).rem_euclid(SECONDS_PER_DAY);
     let micro = micros.rem_euclid(MICROS_PER_SECOND) as u32;
-    (
-        (seconds / 3600) as u8,
-        (seconds / 60 % 60) as u8,
-        (seconds % 60) as u8,
-        micro,
-    )
+    ((seconds / 3600) as u8, (seconds / 60 % 60) as u8, (seconds % 60) as u8, micro)
 }
 
 /// `+05:30` and `-0800` in seconds.

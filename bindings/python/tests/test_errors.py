@@ -57,7 +57,7 @@ def test_sql_that_cannot_be_read(conn: laminardb.Connection) -> None:
 
 def test_the_place_of_a_mistake(conn: laminardb.Connection) -> None:
     with pytest.raises(laminardb.QueryError) as caught:
-        conn.execute("SELECT 1,\n  FROM FROM x")
+        conn.execute("SELECT 1 +\n  , 2 FROM x")
     assert caught.value.line == 2
     assert caught.value.column is not None and caught.value.column > 1
 

@@ -177,11 +177,12 @@ def test_rows_that_found_no_room_wait_on() -> None:
         conn.execute("CREATE SOURCE s (id BIGINT)")
         conn.execute("CREATE STREAM t AS SELECT id + 1 AS id FROM s")
         writer = conn.writer("s")
-        # The first push nearly fills the queue, the second finds no room.
+        # The first push nearly fills the queue, the second overshoots, the third finds no room.
         writer.insert({"id": list(range(2000))})
         writer.insert({"id": list(range(2000, 4000))})
+        writer.insert({"id": list(range(4000, 6000))})
         with pytest.raises(laminardb.IngestionError) as caught:
-            writer.insert({"id": 4000})
+            writer.insert({"id": 6000})
         assert caught.value.code == codes.BACKPRESSURE
         with pytest.raises(laminardb.IngestionError):
             writer.close()
@@ -190,4 +191,4 @@ def test_rows_that_found_no_room_wait_on() -> None:
         writer.close()
         assert writer.is_closed
         ids = conn.sql("SELECT id FROM s ORDER BY id").to_dicts()["id"]
-        assert ids == list(range(4000))
+        assert ids == list(range(6000))

@@ -748,7 +748,9 @@ unsafe extern "C" {
     /// @param name_or_query a name, or a SELECT
     /// @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
     ///   content, which a query does unless told otherwise and a name does not; `capacity` (number of
-    ///   rows) is the size of the ring that holds changes not yet polled
+    ///   rows) is the size of the ring that holds changes not yet polled; `on_full` is `"tell"` (the
+    ///   default: `LAMINAR_LAGGED` or `LAMINAR_RESET`), `"block"` (pushes into the sources behind it wait
+    ///   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`
     /// @param (out) out the subscription, to be freed with `laminar_subscription_free`
     /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,
