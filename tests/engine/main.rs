@@ -6,10 +6,12 @@
 //! | `windows` | windows, watermarks and late rows, against a model of a few lines |
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
+//! | `admission` | subscriptions that hold pushes back |
 //! | `sql_errors` | what is refused, with which words and at which place |
 //!
 //! Expected values come from an oracle, a model or arithmetic by hand, never from the engine.
 
+mod admission;
 mod aggregates;
 mod error_table;
 mod flights;
