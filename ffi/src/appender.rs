@@ -181,7 +181,7 @@ pub unsafe extern "C" fn laminar_append_string(
     let value = unsafe { args::bytes(value.cast(), length, "value", INGESTION_ARGUMENT) };
     // SAFETY: as above.
     unsafe {
-        set(appender, error, |rows| rows.abandon_on_error(|rows| rows.set_text(column, value?)))
+        set(appender, error, |rows| rows.abandon_on_error(|rows| rows.set_string(column, value?)))
     }
 }
 

@@ -57,14 +57,10 @@ impl Rows {
         self.set(column, |column| column.push_double(value))
     }
 
-    pub(crate) fn set_string(&mut self, column: usize, value: &str) -> Result<()> {
-        self.set(column, |column| column.push_string(value))
-    }
-
-    /// As [`set_string`](Self::set_string), for bytes that have yet to be found to be UTF-8.
-    pub(crate) fn set_text(&mut self, column: usize, value: &[u8]) -> Result<()> {
+    /// The bytes have yet to be found to be UTF-8.
+    pub(crate) fn set_string(&mut self, column: usize, value: impl AsRef<[u8]>) -> Result<()> {
         self.set(column, |column| {
-            let text = std::str::from_utf8(value).map_err(|error| {
+            let text = std::str::from_utf8(value.as_ref()).map_err(|error| {
                 let (name, byte) = (&column.name, error.valid_up_to());
                 let message =
                     format!("the text for column `{name}` is not UTF-8: byte {byte} is wrong");
