@@ -58,7 +58,7 @@ pub(crate) unsafe fn bytes<'a>(
 }
 
 /// Checks that the bytes of the argument `name` are UTF-8.
-pub(crate) fn utf8<'a>(bytes: &'a [u8], name: &str, code: Code) -> Result<&'a str> {
+fn utf8<'a>(bytes: &'a [u8], name: &str, code: Code) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|error| {
         Error::new(
             code,

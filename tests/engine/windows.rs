@@ -153,17 +153,7 @@ fn offsets_and_times_before_the_epoch() {
 
 #[test]
 fn windows_over_every_type_of_event_time() {
-    for (data_type, unit_ns) in [
-        ("BIGINT", 1_000_000_i64),
-        ("TIMESTAMP(0)", 1_000_000_000),
-        ("TIMESTAMP(3)", 1_000_000),
-        ("TIMESTAMP(6)", 1_000),
-        ("TIMESTAMP(9)", 1),
-        ("TIMESTAMP(0) WITH TIME ZONE", 1_000_000_000),
-        ("TIMESTAMP(3) WITH TIME ZONE", 1_000_000),
-        ("TIMESTAMP(6) WITH TIME ZONE", 1_000),
-        ("TIMESTAMP(9) WITH TIME ZONE", 1),
-    ] {
+    for (data_type, unit_ns) in differential::TYPES {
         let db = started(&[
             &format!(
                 "CREATE SOURCE t (k BIGINT, v BIGINT, ts {data_type} NOT NULL,

@@ -225,7 +225,8 @@ impl Graph {
         self.node(id).failed.as_ref()
     }
 
-    /// Delivers rows to the consumers of a source, which is append-only, as part of the next [`run`](Self::run).
+    /// Delivers rows to the consumers of a source, which is append-only, as part of the next
+    /// [`run`](Self::run).
     pub fn push(&mut self, source: NodeId, rows: &RecordBatch, audience: Audience) {
         if rows.num_rows() == 0 {
             return;

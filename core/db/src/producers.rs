@@ -122,7 +122,7 @@ impl Producers {
             pieces.push(Piece { offset: 0, rows: 0, watermark: self.watermark });
         }
         let Some(declared) = self.declared.filter(|_| rows > 0) else {
-            pieces.push(Piece { offset: 0, rows, watermark: self.settle() });
+            pieces.push(Piece { offset: 0, rows, watermark: self.watermark });
             return Ok(());
         };
         let times = cast(batch.column(declared.column), &DataType::Int64)
@@ -137,17 +137,16 @@ impl Producers {
         };
         let (before, explicit) = (own.max, own.explicit);
         let last = before.map_or(largest, |max| max.max(largest));
-        let frontier = |max: i64, explicit: Option<Watermark>| {
-            let own = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
-            declared.frontier(max).max(own).min(others.frontier(declared.unit)).max(applied)
-        };
-        if smallest < frontier(last, explicit) {
+        let promised = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
+        let most = others.frontier(declared.unit);
+        let frontier = |max: i64| declared.frontier(max).max(promised).min(most).max(applied);
+        if smallest < frontier(last) {
             // Some row may be behind: walk.
             let mut max = before;
             let mut applied = applied;
             let mut start = 0;
             for (row, time) in times.iter().enumerate() {
-                let now = max.map_or(applied, |max| frontier(max, explicit));
+                let now = max.map_or(applied, frontier);
                 if *time < now && now > applied && row > start {
                     let watermark = self.reached(producer, max);
                     pieces.push(Piece { offset: start, rows: row - start, watermark });

@@ -16,7 +16,7 @@ use crate::support::replay::Replay;
 use crate::support::value::{Row, Value};
 
 /// `(SQL type, nanoseconds in a unit)`.
-const TYPES: [(&str, i64); 9] = [
+pub(super) const TYPES: [(&str, i64); 9] = [
     ("BIGINT", 1_000_000),
     ("TIMESTAMP(0)", 1_000_000_000),
     ("TIMESTAMP(3)", 1_000_000),

@@ -1,7 +1,6 @@
 //! [`Map`]: a chain of filters and projections, fused into one pass. Stateless.
 
-use arrow::array::AsArray;
-use arrow::array::{Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, filter, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
@@ -156,10 +155,7 @@ fn apply(stages: &[Stage], delta: &Delta) -> Result<Delta, DataFusionError> {
     Ok(Delta { batch: made.unwrap_or_else(|| delta.batch.clone()), weights })
 }
 
-fn filter_weights(
-    weights: Weights,
-    mask: &arrow::array::BooleanArray,
-) -> Result<Weights, DataFusionError> {
+fn filter_weights(weights: Weights, mask: &BooleanArray) -> Result<Weights, DataFusionError> {
     let kept = filter(&Int64Array::new(weights, None), mask)?;
     Ok(kept.as_primitive::<Int64Type>().values().clone())
 }
