@@ -12,10 +12,12 @@
 //! | [`state`] | copy-on-write pages and the group index: all that outlives an epoch |
 //! | [`expr`] | expressions over batches, built once |
 //! | [`window`] | the arithmetic of windows and panes |
+//! | `consolidate` | what several changes come to |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod aggregate;
+mod consolidate;
 pub mod expr;
 pub mod graph;
 pub mod operator;
@@ -23,5 +25,6 @@ pub mod operators;
 pub mod state;
 pub mod window;
 
+pub use consolidate::consolidate;
 pub use graph::{Graph, NodeId, StepOutput};
 pub use operator::{Changes, Content, Context, DeadLetter, EventTime, Metrics, Operator, Traits};

@@ -7,7 +7,7 @@
 //! | `engine` | what the token guards: catalogue, graph, epochs |
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
 //! | `stream` | a continuous query that runs |
-//! | `subscription`, `ring`, `consolidate` | [`Subscription`] and its bounded queue |
+//! | `subscription`, `ring` | [`Subscription`] and its bounded queue |
 //! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert` | `INSERT INTO` |
@@ -22,7 +22,6 @@
 mod adhoc;
 mod admission;
 mod catalog;
-mod consolidate;
 mod database;
 mod engine;
 mod history;

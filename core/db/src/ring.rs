@@ -25,9 +25,9 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::error::code;
 use laminar_types::{Epoch, Error, Result, WaitStrategy, Weights, outside};
 
-use crate::consolidate::consolidate;
 use crate::subscription::ChangeBatch;
 use crate::wait;
+use laminar_dataflow::consolidate;
 
 /// What a full ring does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::plan::EmitForm;
 use laminar_types::{Delta, Epoch, Error, Result, Weights};
 
-use crate::consolidate::consolidate;
 use crate::history::History;
 use crate::page;
 use crate::ring::{Form, RingWriter};
 use crate::subscription::ChangeBatch;
+use laminar_dataflow::consolidate;
 
 /// The name of the column that `EMIT CHANGES` adds.
 pub(crate) const WEIGHT_COLUMN: &str = "_weight";

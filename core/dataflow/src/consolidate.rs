@@ -18,7 +18,7 @@ use laminar_types::{Error, Result, Weights};
 /// Rows are equal when all columns are: NULL equals NULL, every NaN itself, and -0.0 differs from
 /// 0.0. Fails with `INTERNAL` when a batch does not have the schema or a column's type has no
 /// equality.
-pub(crate) fn consolidate(
+pub fn consolidate(
     schema: &SchemaRef,
     changes: &[(RecordBatch, Option<Weights>)],
 ) -> Result<Option<(RecordBatch, Weights)>> {

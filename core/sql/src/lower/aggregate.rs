@@ -1,0 +1,162 @@
+//! `GROUP BY`: which columns an aggregate reads, and the aggregate without windows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable};
+use laminar_dataflow::operators::{Aggregate, AggregateCall};
+use laminar_dataflow::{Changes, Traits};
+use laminar_types::{Error, Result, code};
+
+use super::window::resolve_window_end;
+use super::{Lowered, Lowering};
+use crate::aggregates;
+use crate::functions::window_call;
+use crate::plan::InputRef;
+use crate::planner::sentence;
+
+impl Lowering<'_> {
+    pub(super) fn aggregate(&mut self, aggregate: &LogicalAggregate) -> Result<Lowered> {
+        let input = self.plan(&aggregate.input)?;
+        if let Some(Expr::GroupingSet(_)) = aggregate.group_expr.first() {
+            return Err(Error::unsupported(
+                "GROUPING SETS, ROLLUP and CUBE are not built yet in continuous queries: \
+                 create one stream for each grouping",
+            ));
+        }
+        let mut arguments = Arguments { exprs: Vec::new() };
+        let mut keys = Vec::new();
+        let mut window = None;
+        for (index, expr) in aggregate.group_expr.iter().enumerate() {
+            match window_call(expr) {
+                Some(_) if window.is_some() => {
+                    return Err(Error::unsupported(
+                        "a query can group by one window: join two streams to combine windows",
+                    ));
+                }
+                Some((kind, args)) => {
+                    window = Some((index, kind, args, arguments.add(&args[0])));
+                }
+                None => keys.push(arguments.add(expr)),
+            }
+        }
+        let mut calls = Vec::new();
+        for expr in &aggregate.aggr_expr {
+            calls.push(aggregates::call(expr, &input.columns, |e| arguments.add(e))?);
+        }
+        let labels: Vec<String> =
+            aggregate.aggr_expr.iter().map(|expr| expr.human_display().to_string()).collect();
+        let (prepared, columns) = self.prepare(input, &arguments.exprs)?;
+        let keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
+        let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.over(&columns)).collect();
+        let (input, traits) = self.operator_input(prepared)?;
+        let output = Arc::new(aggregate.schema.as_arrow().clone());
+        match window {
+            None => {
+                let keys_label: Vec<String> =
+                    aggregate.group_expr.iter().map(|e| e.human_display().to_string()).collect();
+                self.keyed_aggregate(
+                    aggregate,
+                    input,
+                    &traits,
+                    keys,
+                    calls,
+                    output,
+                    format!("Aggregate by ({}): {}", keys_label.join(", "), labels.join(", ")),
+                )
+            }
+            Some((index, kind, args, time)) => self.window_aggregate(
+                aggregate,
+                input,
+                &traits,
+                keys,
+                calls,
+                (index, kind, args, columns[time]),
+                &labels,
+            ),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn keyed_aggregate(
+        &mut self,
+        aggregate: &LogicalAggregate,
+        input: InputRef,
+        input_traits: &Traits,
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+        output: SchemaRef,
+        label: String,
+    ) -> Result<Lowered> {
+        let append_only = input_traits.changes == Changes::AppendOnly;
+        let traits = Traits {
+            schema: Arc::clone(&output),
+            // Groups vanish only when rows do; a global aggregate always has its one row.
+            changes: if append_only || keys.is_empty() {
+                Changes::Upsert
+            } else {
+                Changes::Retract
+            },
+            unique_key: Some((0..keys.len()).collect()),
+            times: Vec::new(),
+            declared_watermark: input_traits.declared_watermark,
+        };
+        let operator = Aggregate::new(&input_traits.schema, keys, calls, output, append_only)?;
+        let node = self.add(Box::new(operator), traits, vec![input], label);
+        Ok(self.lowered(node, aggregate.schema.as_ref().clone(), None, true))
+    }
+
+    /// Puts what an operator reads into columns: a projection, unless every expression is a column
+    /// of an input without stages. Tells where each expression then stands.
+    pub(super) fn prepare(&self, input: Lowered, exprs: &[Expr]) -> Result<(Lowered, Vec<usize>)> {
+        let direct: Option<Vec<usize>> = exprs
+            .iter()
+            .map(|expr| match expr {
+                Expr::Column(column) => input.columns.maybe_index_of_column(column),
+                _ => None,
+            })
+            .collect();
+        if let Some(direct) = direct.filter(|_| input.stages.is_empty()) {
+            return Ok((input, direct));
+        }
+        let fields = exprs
+            .iter()
+            .enumerate()
+            .map(|(index, expr)| {
+                let expr = resolve_window_end(expr, &input)?;
+                let (_, field) = expr
+                    .to_field(&input.columns)
+                    .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+                // Names must only differ from each other: nothing refers to them.
+                Ok((None, Arc::new(field.as_ref().clone().with_name(format!("_{index}")))))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let schema = DFSchema::new_with_metadata(fields, Default::default())
+            .map_err(|error| Error::internal(sentence(&error)))?;
+        let mut prepared = self.project(input, exprs, &Arc::new(schema))?;
+        if exprs.iter().all(|expr| matches!(expr, Expr::Column(_))) {
+            prepared.labels.pop();
+        }
+        Ok((prepared, (0..exprs.len()).collect()))
+    }
+}
+
+/// The distinct expressions that an operator reads, in the order of first use.
+pub(super) struct Arguments {
+    pub(super) exprs: Vec<Expr>,
+}
+
+impl Arguments {
+    /// The column that will hold the expression.
+    pub(super) fn add(&mut self, expr: &Expr) -> usize {
+        let expr = expr.clone().unalias();
+        match self.exprs.iter().position(|known| *known == expr) {
+            Some(column) => column,
+            None => {
+                self.exprs.push(expr);
+                self.exprs.len() - 1
+            }
+        }
+    }
+}

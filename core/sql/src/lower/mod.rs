@@ -1,0 +1,216 @@
+//! Lowering: from DataFusion's logical plan to the operators of the dataflow.
+//!
+//! Walks the plan bottom-up. Filters and projections pile up as stages on the relation below and
+//! become one [`Map`] when something else needs them; every other construct becomes an operator.
+//! On the way the traits of each edge are inferred: the kind of its changes, its unique key, its
+//! event-time columns.
+//!
+//! | file | what it lowers |
+//! |---|---|
+//! | `relation` | scans, projections |
+//! | `aggregate` | `GROUP BY` |
+//! | `window` | `GROUP BY` a window |
+//! | `union` | `UNION ALL` |
+//! | `refuse` | what cannot be kept up to date |
+
+mod aggregate;
+mod refuse;
+mod relation;
+mod union;
+mod window;
+
+use std::sync::Arc;
+
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use laminar_dataflow::expr::Expr as Compiled;
+use laminar_dataflow::operators::{Map, Materialize, Stage};
+use laminar_dataflow::{Changes, Traits};
+use laminar_types::{Error, Result, code};
+
+use crate::catalog::Catalog;
+use crate::compile::Compiler;
+use crate::parser::statement::{EmitTiming, StreamQuery};
+use crate::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
+use relation::{Lowered, identity};
+use window::{WindowColumns, Windows, resolve_window_end, with_hidden};
+
+/// Lowers the bound plan of a continuous query.
+pub(crate) fn lower(
+    plan: &LogicalPlan,
+    catalog: &dyn Catalog,
+    query: &StreamQuery,
+) -> Result<StreamPlan> {
+    refuse::clauses(query)?;
+    let windows = Windows::of(plan, catalog);
+    let final_windows = match &query.emit {
+        None => windows.any && windows.declared,
+        Some(emit) => emit.timing == EmitTiming::Final,
+    };
+    if final_windows && !windows.any {
+        let emit = query.emit.as_ref().expect("only a given EMIT is final without windows");
+        return Err(Error::new(
+            code::PLAN,
+            "EMIT ON WINDOW CLOSE needs a window: group by tumble(ts, size) or another window, \
+             or use EMIT ON UPDATE or EMIT CHANGES",
+        )
+        .at(emit.position));
+    }
+    let mut lowering = Lowering { catalog, final_windows, nodes: Vec::new(), notes: Vec::new() };
+    let result = lowering.plan(plan)?;
+    let result = lowering.finish(result, plan.schema())?;
+    let changes = lowering.nodes[result].traits.changes;
+    let keyed = lowering.nodes[result].traits.unique_key.is_some();
+    let emit = match &query.emit {
+        Some(emit) if emit.changes => EmitForm::Changes,
+        Some(emit) if emit.timing == EmitTiming::Final => EmitForm::Final,
+        Some(_) => EmitForm::Update,
+        None if final_windows => EmitForm::Final,
+        None => match changes {
+            Changes::AppendOnly => EmitForm::Update,
+            Changes::Upsert if keyed => EmitForm::Update,
+            _ => EmitForm::Changes,
+        },
+    };
+    if final_windows && !windows.declared {
+        lowering.notes.push(
+            "no watermark is declared: windows close only when the producer calls watermark(t)"
+                .to_string(),
+        );
+    }
+    if windows.any && !final_windows && !windows.declared {
+        lowering.notes.push(
+            "no watermark is declared: windows are kept until the producer calls watermark(t)"
+                .to_string(),
+        );
+    }
+    Ok(StreamPlan {
+        nodes: lowering.nodes,
+        emit,
+        emit_given: query.emit.is_some(),
+        notes: lowering.notes,
+    })
+}
+
+struct Lowering<'a> {
+    catalog: &'a dyn Catalog,
+    /// Whether windows give their rows once, when final.
+    final_windows: bool,
+    nodes: Vec<PlanNode>,
+    notes: Vec<String>,
+}
+
+impl Lowering<'_> {
+    fn plan(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan.table_name.table(), plan),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let mut input = self.plan(&alias.input)?;
+                input.columns = with_hidden(&alias.schema, &input)?;
+                Ok(input)
+            }
+            LogicalPlan::Filter(filter) => {
+                let mut input = self.plan(&filter.input)?;
+                let predicate = self.compile(&filter.predicate, &input)?;
+                input.labels.push(format!("filter {}", filter.predicate.human_display()));
+                input.stages.push(Stage::Filter(predicate));
+                if input.traits.changes == Changes::Upsert {
+                    input.traits.changes = Changes::Retract;
+                }
+                Ok(input)
+            }
+            LogicalPlan::Projection(projection) => {
+                let input = self.plan(&projection.input)?;
+                self.project(input, &projection.expr, &projection.schema)
+            }
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
+            other => Err(refuse::plan(other)),
+        }
+    }
+
+    /// The stages of a relation as one operator, if there are any.
+    fn operator_input(&mut self, lowered: Lowered) -> Result<(InputRef, Traits)> {
+        if lowered.stages.is_empty() {
+            return Ok((lowered.input, lowered.traits));
+        }
+        let map = Map::new(lowered.input_schema, lowered.stages, lowered.times);
+        let label = match lowered.labels.is_empty() {
+            true => "Map: project columns".to_string(),
+            false => format!("Map: {}", lowered.labels.join("; ")),
+        };
+        let traits = lowered.traits.clone();
+        let node = self.add(Box::new(map), lowered.traits, vec![lowered.input], label);
+        Ok((InputRef::Node(node), traits))
+    }
+
+    /// A relation as a node whose columns are exactly those of the logical plan and whose content
+    /// can be told.
+    fn finish(&mut self, mut lowered: Lowered, schema: &DFSchemaRef) -> Result<usize> {
+        if lowered.window.is_some() || lowered.traits.schema.as_ref() != schema.as_arrow() {
+            let exprs: Vec<Expr> = (0..schema.fields().len())
+                .map(|index| Expr::Column(Column::from(lowered.columns.qualified_field(index))))
+                .collect();
+            lowered.window = None;
+            lowered = self.project(lowered, &exprs, schema)?;
+            lowered.labels.pop();
+        }
+        let holds_content = lowered.holds_content;
+        let (input, traits) = match self.operator_input(lowered)? {
+            // A query that is nothing but its input still is a node of its own.
+            (InputRef::Relation(name), traits) => {
+                let times = identity(&traits);
+                let map = Map::new(Arc::clone(&traits.schema), Vec::new(), times);
+                let inputs = vec![InputRef::Relation(name)];
+                let node =
+                    self.add(Box::new(map), traits.clone(), inputs, "Map: every row".to_string());
+                (node, traits)
+            }
+            (InputRef::Node(node), traits) => (node, traits),
+        };
+        if traits.changes == Changes::AppendOnly || holds_content {
+            return Ok(input);
+        }
+        let operator = Materialize::new(Arc::clone(&traits.schema), identity(&traits))?;
+        let inputs = vec![InputRef::Node(input)];
+        Ok(self.add(Box::new(operator), traits, inputs, "Materialize".to_string()))
+    }
+
+    fn add(
+        &mut self,
+        operator: Box<dyn laminar_dataflow::Operator>,
+        traits: Traits,
+        inputs: Vec<InputRef>,
+        label: String,
+    ) -> usize {
+        self.nodes.push(PlanNode { operator, traits, inputs, label });
+        self.nodes.len() - 1
+    }
+
+    /// The output of a node, with no stages on it.
+    fn lowered(
+        &self,
+        node: usize,
+        columns: DFSchema,
+        window: Option<WindowColumns>,
+        holds_content: bool,
+    ) -> Lowered {
+        let traits = self.nodes[node].traits.clone();
+        Lowered {
+            input: InputRef::Node(node),
+            input_schema: Arc::clone(&traits.schema),
+            stages: Vec::new(),
+            labels: Vec::new(),
+            columns,
+            times: identity(&traits),
+            traits,
+            window,
+            holds_content,
+        }
+    }
+
+    fn compile(&self, expr: &Expr, input: &Lowered) -> Result<Compiled> {
+        let expr = resolve_window_end(expr, input)?;
+        Compiler { columns: &input.columns, changes: input.traits.changes }.compile(&expr)
+    }
+}

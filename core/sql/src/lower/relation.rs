@@ -1,0 +1,164 @@
+//! Scans and projections, and how event time passes through them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use laminar_dataflow::expr::Expr as Compiled;
+use laminar_dataflow::operators::{Stage, TimeMap};
+use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_types::{Error, Result, code};
+
+use super::Lowering;
+use super::window::{WindowColumns, with_hidden};
+use crate::functions::length_ns;
+use crate::plan::InputRef;
+use crate::planner::sentence;
+
+/// A relation on its way up: a node or relation with stages on top that are not yet an operator.
+pub(super) struct Lowered {
+    pub(super) input: InputRef,
+    /// The input's rows.
+    pub(super) input_schema: SchemaRef,
+    pub(super) stages: Vec<Stage>,
+    pub(super) labels: Vec<String>,
+    /// The columns after the stages: those of the logical plan, then `window_end` if there is one.
+    pub(super) columns: DFSchema,
+    /// What the rows after the stages promise.
+    pub(super) traits: Traits,
+    /// Where each event-time column after the stages comes from among the input's.
+    pub(super) times: Vec<TimeMap>,
+    pub(super) window: Option<WindowColumns>,
+    /// Whether the graph can tell the content of the input.
+    pub(super) holds_content: bool,
+}
+
+impl Lowering<'_> {
+    pub(super) fn scan(&mut self, name: &str, plan: &LogicalPlan) -> Result<Lowered> {
+        let LogicalPlan::TableScan(scan) = plan else {
+            return Err(Error::internal("a scan is lowered from a TableScan"));
+        };
+        let traits = self
+            .catalog
+            .relation(name)
+            .ok_or_else(|| Error::new(code::NOT_FOUND, format!("`{name}` is gone")))?;
+        let columns = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &traits.schema)
+            .map_err(|error| Error::internal(sentence(&error)))?;
+        let lowered = Lowered {
+            input: InputRef::Relation(name.to_string()),
+            input_schema: Arc::clone(&traits.schema),
+            stages: Vec::new(),
+            labels: Vec::new(),
+            columns,
+            times: identity(&traits),
+            holds_content: traits.changes != Changes::AppendOnly,
+            traits,
+            window: None,
+        };
+        match &scan.projection {
+            None => Ok(lowered),
+            Some(projection) => {
+                let exprs: Vec<Expr> = projection
+                    .iter()
+                    .map(|index| {
+                        Expr::Column(Column::from(lowered.columns.qualified_field(*index)))
+                    })
+                    .collect();
+                let mut lowered = self.project(lowered, &exprs, &scan.projected_schema)?;
+                lowered.labels.clear();
+                Ok(lowered)
+            }
+        }
+    }
+
+    pub(super) fn project(
+        &self,
+        mut input: Lowered,
+        exprs: &[Expr],
+        schema: &DFSchemaRef,
+    ) -> Result<Lowered> {
+        let mut compiled = exprs
+            .iter()
+            .map(|expr| self.compile(expr, &input))
+            .collect::<Result<Vec<Compiled>>>()?;
+        let shown: Vec<String> =
+            exprs.iter().map(|expr| expr.human_display().to_string()).collect();
+        let mut fields: Vec<_> = schema.as_arrow().fields().iter().cloned().collect();
+        // A window's end travels with its start.
+        let start = input.window.and_then(|window| position(&compiled, window.start));
+        let window = input.window.zip(start).map(|(window, start)| {
+            let field = Arc::clone(&input.columns.as_arrow().fields()[window.end]);
+            compiled.push(Compiled::column(field.name(), window.end));
+            fields.push(field);
+            WindowColumns { start, end: compiled.len() - 1 }
+        });
+        let arrow_schema = Arc::new(Schema::new(fields));
+        let (times, maps) = project_times(exprs, &compiled, &input)?;
+        input.traits.unique_key = input.traits.unique_key.and_then(|key| {
+            key.iter().map(|column| position(&compiled, *column)).collect::<Option<Vec<usize>>>()
+        });
+        if input.traits.unique_key.is_none() && input.traits.changes == Changes::Upsert {
+            input.traits.changes = Changes::Retract;
+        }
+        input.traits.times = times;
+        input.times = maps;
+        input.traits.schema = Arc::clone(&arrow_schema);
+        input.window = window;
+        input.stages.push(Stage::Project { exprs: compiled, schema: arrow_schema });
+        input.labels.push(format!("project {}", shown.join(", ")));
+        input.columns = with_hidden(schema, &input)?;
+        Ok(input)
+    }
+}
+
+pub(super) fn identity(traits: &Traits) -> Vec<TimeMap> {
+    (0..traits.times.len()).map(|input| TimeMap { input, shift_ns: 0 }).collect()
+}
+
+fn position(exprs: &[Compiled], column: usize) -> Option<usize> {
+    exprs.iter().position(|expr| expr.as_column() == Some(column))
+}
+
+/// Which output columns carry event time, and how it follows from the input's.
+fn project_times(
+    exprs: &[Expr],
+    compiled: &[Compiled],
+    input: &Lowered,
+) -> Result<(Vec<EventTime>, Vec<TimeMap>)> {
+    let mut times = Vec::new();
+    let mut maps = Vec::new();
+    for (column, compiled) in compiled.iter().enumerate() {
+        let moved = match (compiled.as_column(), exprs.get(column)) {
+            (Some(from), _) => Some((from, 0)),
+            (None, Some(expr)) => moved_time(expr, &input.columns),
+            (None, None) => None,
+        };
+        let Some((from, shift_ns)) = moved else { continue };
+        let Some(time) = input.traits.time_of(from) else { continue };
+        let base = input.times[time];
+        times.push(EventTime { column, unit: input.traits.times[time].unit });
+        maps.push(TimeMap { input: base.input, shift_ns: base.shift_ns + shift_ns });
+    }
+    Ok((times, maps))
+}
+
+/// `column + span` or `column - span`: the column and the span in nanoseconds.
+fn moved_time(expr: &Expr, columns: &DFSchema) -> Option<(usize, i64)> {
+    use datafusion::logical_expr::Operator;
+    match expr {
+        Expr::Alias(alias) => moved_time(&alias.expr, columns),
+        Expr::Column(column) => Some((columns.maybe_index_of_column(column)?, 0)),
+        Expr::BinaryExpr(binary) => {
+            let Expr::Literal(span, _) = binary.right.as_ref() else { return None };
+            let (column, shift) = moved_time(&binary.left, columns)?;
+            let span = length_ns(span).ok()?;
+            match binary.op {
+                Operator::Plus => Some((column, shift.checked_add(span)?)),
+                Operator::Minus => Some((column, shift.checked_sub(span)?)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
