@@ -61,19 +61,12 @@ pub(crate) fn value<T>(default: T, work: impl FnOnce() -> T) -> T {
 
 /// A panic as an error.
 fn panicked(payload: Box<dyn Any + Send>) -> Error {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
+    let error = Error::from_panic("the library", &*payload);
     // A payload may panic when it is dropped; what that throws is forgotten.
     if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(worse);
     }
-    Error::new(
-        code::PANIC,
-        format!("the library panicked: {text}; this is a defect, please report it"),
-    )
+    error
 }
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);

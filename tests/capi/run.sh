@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the C and C++ programs of this folder against the staged tree and runs them three ways:
 # plain, with the address, undefined-behaviour and leak sanitizers, and under valgrind. Then
-# compares the exported symbols with ffi/symbols.txt.
+# compares the exported symbols with ffi/symbols.txt, and provokes panics in a library that is
+# built for it.
 #
-#   tests/capi/run.sh [plain|sanitized|valgrind|symbols]...      (default: all)
+#   tests/capi/run.sh [plain|sanitized|valgrind|symbols|panics]...      (default: all)
 #
 # LAMINAR_DIST is the staged tree (default: laminar-dist in Cargo's target directory).
 set -euo pipefail
@@ -14,7 +15,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 stage=${LAMINAR_DIST:-$target/laminar-dist}
 out=$target/laminar-tests/capi
 ways=("$@")
-[[ ${#ways[@]} -gt 0 ]] || ways=(plain sanitized valgrind symbols)
+[[ ${#ways[@]} -gt 0 ]] || ways=(plain sanitized valgrind symbols panics)
 
 CC=${CC:-gcc}
 CXX=${CXX:-g++}
@@ -137,12 +138,25 @@ symbols() {
     fi
 }
 
+# panics.c needs a function that no library has that is given away.
+panics() {
+    local dir=$out/panics
+    mkdir -p "$dir"
+    (cd "$root" && cargo build --quiet --locked -p laminar-ffi --features fault-injection)
+    # Its name in the target directory is that of the real one, which the next stage.sh puts back.
+    cp "$target/debug/liblaminar.so" "$dir/liblaminar.so.0.1"
+    ln -sfn liblaminar.so.0.1 "$dir/liblaminar.so"
+    "$CC" -std=c11 -D_GNU_SOURCE "${warnings[@]}" -O1 -g "$here/panics.c" -o "$dir/panics" \
+        -I"$stage/include" -L"$dir" -Wl,-rpath,"$dir" -llaminar -pthread
+    run panics panics "$dir/panics"
+}
+
 for way in "${ways[@]}"; do
     case $way in
-    plain | sanitized | symbols) "$way" ;;
+    plain | sanitized | symbols | panics) "$way" ;;
     valgrind) under_valgrind ;;
     *)
-        echo "run.sh: there is no way '$way': plain, sanitized, valgrind or symbols" >&2
+        echo "run.sh: there is no way '$way': plain, sanitized, valgrind, symbols or panics" >&2
         exit 2
         ;;
     esac

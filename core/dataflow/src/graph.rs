@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
-use laminar_types::{Delta, Epoch, Error, Frontier, Result, code};
+use laminar_types::{Delta, Epoch, Error, Frontier, Result};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
 
@@ -286,7 +286,7 @@ impl Graph {
             let mut cx = Context { epoch, dead_letters: &mut dead_letters };
             node.step(&mut cx, &mut frontiers)
         }));
-        match result.unwrap_or_else(|panic| Err(from_panic(&*panic))) {
+        match result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic))) {
             Ok((delta, frontiers_moved)) => {
                 if frontiers_moved {
                     self.for_consumers(id, |graph, consumer, port| {
@@ -399,15 +399,6 @@ impl Node {
         self.frontiers.copy_from_slice(frontiers);
         Ok((delta, true))
     }
-}
-
-fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Error::new(code::PANIC, format!("an operator panicked: {text}; this is a defect of Laminar"))
 }
 
 /// The nodes to visit, as a bit for each id.

@@ -1,6 +1,8 @@
 //! Ad-hoc SQL: DataFusion over what the relations hold at one epoch.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
@@ -12,7 +14,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
 use laminar_sql::planner::sentence;
 use laminar_sql::window_query::prepare_windows;
@@ -67,13 +69,21 @@ pub(crate) fn query(shared: &Shared, query: &ast::Query) -> Result<Query> {
         frame.execute_stream().await
     });
     let mut stream = block_on(planned)
-        .map_err(|error| Error::internal(format!("the query's task ended: {error}")))?
+        .map_err(|ended| match ended.try_into_panic() {
+            Ok(payload) => query_panicked(payload),
+            Err(ended) => Error::internal(format!("the query's task ended: {ended}")),
+        })?
         .map_err(|error| execution_error(&error))?;
     let schema = stream.schema();
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     let task = runtime.spawn(async move {
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|error| execution_error(&error));
+        loop {
+            // A task that panicked would look like one that came to its end.
+            let batch = match AssertUnwindSafe(stream.next()).catch_unwind().await {
+                Ok(None) => return,
+                Ok(Some(batch)) => batch.map_err(|error| execution_error(&error)),
+                Err(payload) => Err(query_panicked(payload)),
+            };
             let is_last = batch.is_err();
             if sender.send(batch).await.is_err() || is_last {
                 return;
@@ -168,6 +178,11 @@ fn planned(shared: &Shared, query: &ast::Query, error: &DataFusionError) -> Erro
         }
         Err(closed) => closed,
     }
+}
+
+/// A panic of a query, which ends it and nothing else.
+fn query_panicked(payload: Box<dyn Any + Send>) -> Error {
+    Error::from_panic("the query", &*payload)
 }
 
 /// A failure while a query runs.

@@ -14,7 +14,6 @@
 //! - While a thread holds a token, it is marked by [`outside::enter`]; what was put off under the
 //!   token runs after it was given back.
 
-use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -267,23 +266,13 @@ fn refuse_inside() -> Result<()> {
 /// Runs `job`, making a panic an error.
 fn catch<R>(job: impl FnOnce() -> R) -> Result<R> {
     catch_unwind(AssertUnwindSafe(job)).map_err(|payload| {
-        let error = Error::new(code::PANIC, format!("a panic was caught: {}", text_of(&*payload)));
+        let error = Error::from_panic("the engine", &*payload);
         // What was thrown may throw again when it is dropped.
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             mem::forget(again);
         }
         error
     })
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        "it carried no text"
-    }
 }
 
 /// Runs what was put off. A panic in it concerns neither the jobs nor the rest of the work.

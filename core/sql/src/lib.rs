@@ -15,6 +15,8 @@
 mod aggregates;
 pub mod catalog;
 mod compile;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod functions;
 mod lower;
 pub mod parser;

@@ -63,6 +63,11 @@ impl Planner {
         config.options_mut().catalog.create_default_catalog_and_schema = true;
         let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
         builder.scalar_functions().get_or_insert_default().extend(window_functions());
+        #[cfg(feature = "fault-injection")]
+        builder
+            .scalar_functions()
+            .get_or_insert_default()
+            .push(Arc::new(crate::faults::panic_function()));
         Self { state: builder.build() }
     }
 

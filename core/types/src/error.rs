@@ -6,6 +6,7 @@
 //! 5xx subscription, 6xx stream, 7xx checkpoint, 8xx connector, 9xx internal. Numbers are never
 //! reused.
 
+use std::any::Any;
 use std::fmt;
 
 /// The result of everything fallible.
@@ -233,6 +234,17 @@ impl Error {
     /// An invariant of the library does not hold.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(code::INTERNAL, message)
+    }
+
+    /// What a caught panic carried, as an error: `what` panicked, and it is a defect of the library.
+    pub fn from_panic(what: &str, payload: &(dyn Any + Send)) -> Self {
+        let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(text), _) => text,
+            (None, Some(text)) => text.as_str(),
+            (None, None) => "no message",
+        };
+        let message = format!("{what} panicked: {text}; this is a defect, please report it");
+        Self::new(code::PANIC, message)
     }
 
     /// The same error at a place in the SQL text; an earlier, more exact place is kept.
