@@ -100,6 +100,13 @@ pub(super) trait ByteRows {
     fn bytes(&self, row: usize) -> &[u8];
 }
 
+impl<R: ByteRows + ?Sized> ByteRows for &R {
+    #[inline(always)]
+    fn bytes(&self, row: usize) -> &[u8] {
+        R::bytes(self, row)
+    }
+}
+
 impl<T: ByteArrayType> ByteRows for GenericByteArray<T> {
     #[inline(always)]
     fn bytes(&self, row: usize) -> &[u8] {

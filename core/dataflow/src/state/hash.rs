@@ -50,6 +50,12 @@ impl KeyHasher {
         (fold(mixed, self.multiplier) >> 32) as u32
     }
 
+    /// The hash of a sequence that one more word was added to; a sequence begins with any number.
+    #[inline(always)]
+    pub(super) fn chained(&self, hash: u64, word: u64) -> u64 {
+        fold(hash ^ self.seeds[0], self.multiplier) ^ fold(word ^ self.seeds[1], self.multiplier)
+    }
+
     /// The hash of a byte string.
     #[inline]
     pub(super) fn bytes(&self, bytes: &[u8]) -> u32 {

@@ -10,6 +10,9 @@
 //! | [`bytes`] | [`ByteColumn`]: a column of byte strings, short ones inline |
 //! | [`bits`] | [`Bits`]: a set of slots |
 //! | [`group_index`] | [`GroupIndex`]: from key columns to the slot of each row's group |
+//! | [`multimap`] | [`Multimap`]: from key columns to rows with weights |
+//! | `row_columns` | columns of any type, by slot, as they came |
+//! | `slot_set` | a set of slots that is scratch |
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
 //! | `table`, `slots`, `hash` | the hash table, slot numbers in use, the hash function |
@@ -24,10 +27,13 @@ mod fixed_keys;
 pub mod group_index;
 mod hash;
 mod layout;
+pub mod multimap;
 mod page;
 pub mod paged;
+mod row_columns;
 mod row_keys;
 mod slab;
+mod slot_set;
 mod slots;
 mod table;
 
@@ -35,7 +41,9 @@ pub use bits::Bits;
 pub(crate) use byte_array::{byte_array, each_byte_array};
 pub use bytes::ByteColumn;
 pub use group_index::{GroupIndex, GroupKeys};
+pub use multimap::{Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use paged::Paged;
+pub use slot_set::SlotSet;
 
 use laminar_types::Error;
 use laminar_types::error::code;
