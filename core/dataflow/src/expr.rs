@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use laminar_types::Error;
 
 /// An expression that is ready to run.
 #[derive(Debug, Clone)]
@@ -32,6 +33,11 @@ impl Expr {
     /// The index when the expression is nothing but a column.
     pub fn as_column(&self) -> Option<usize> {
         self.column
+    }
+
+    /// The type of its values over rows of a schema.
+    pub fn data_type(&self, schema: &Schema) -> Result<DataType, Error> {
+        self.physical.data_type(schema).map_err(|error| Error::internal(error.strip_backtrace()))
     }
 
     /// The value of every row.

@@ -191,7 +191,7 @@ fn apply_by_row(
 }
 
 /// The cause without DataFusion's and Arrow's wrapping words.
-fn sentence(error: &DataFusionError) -> String {
+pub(super) fn sentence(error: &DataFusionError) -> String {
     match error {
         DataFusionError::ArrowError(error, _) => error.to_string(),
         error => error.strip_backtrace(),

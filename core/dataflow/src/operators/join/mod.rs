@@ -1,0 +1,317 @@
+//! [`Join`]: inner, outer, semi, anti and mark joins over changelogs.
+//!
+//! A delta of one side first goes into that side's rows, which nets it; what remains of it meets
+//! the other side's rows as they are. So of two deltas in a step, the first meets the other side
+//! before its change and the second meets the first's after it, and each pair comes once, whichever
+//! comes first.
+//!
+//! Everything that a row gives beside its pairs (padding, or itself in a semi, anti or mark join)
+//! follows from two numbers: its own weight and how many rows match it. A row whose number changes
+//! is *touched*; what it gave is noted at the first touch, and `finish` emits the difference to
+//! what it gives then. So a match that comes and goes within a step is never seen.
+
+mod kind;
+mod output;
+mod side;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Frontier, Result};
+
+pub use kind::{JoinKind, Side};
+use kind::RowOutput;
+use output::Output;
+use side::{JoinSide, Keyed, internal};
+
+use crate::expr::{Expr, Selection, row_text};
+use crate::operator::{Context, Metrics, Operator};
+use crate::operators::map::sentence;
+use crate::state::{Probe, RowChange};
+
+/// Pairs that are put together at a time.
+const PAIRS: usize = 8_192;
+
+/// What the rows of a side are kept as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// A list per key: the input is append-only, so no row is ever looked for.
+    AppendOnly,
+    /// One row per key: the input has a unique key, and the join's keys cover it.
+    UniqueKey,
+    /// A list per key and a hash table over whole rows.
+    Updating,
+}
+
+/// One input of a join.
+#[derive(Debug, Clone)]
+pub struct JoinInput {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// What must equal the other side's, expression by expression.
+    pub keys: Vec<Expr>,
+    /// How its rows are kept.
+    pub keeping: Keeping,
+}
+
+/// The condition beside the keys, over some columns of both sides.
+#[derive(Debug, Clone)]
+pub struct JoinFilter {
+    /// True for a pair that matches.
+    pub expr: Expr,
+    /// The columns that the expression reads, in the order of `schema`.
+    pub columns: Vec<(Side, usize)>,
+    /// Their names and types.
+    pub schema: SchemaRef,
+}
+
+/// What a join is made of.
+#[derive(Debug, Clone)]
+pub struct JoinSpec {
+    /// Which join.
+    pub kind: JoinKind,
+    /// The inputs, by port.
+    pub inputs: [JoinInput; 2],
+    /// Whether NULL keys equal each other.
+    pub null_equals_null: bool,
+    /// The condition beside the keys.
+    pub filter: Option<JoinFilter>,
+    /// The columns of [`JoinKind::output_sides`], then the mark if there is one.
+    pub schema: SchemaRef,
+    /// For each event-time column of the output, its position among those of each input that it
+    /// follows: its frontier is their minimum.
+    pub times: Vec<[Option<usize>; 2]>,
+}
+
+/// Joins two changelogs.
+pub struct Join {
+    kind: JoinKind,
+    sides: [JoinSide; 2],
+    filter: Option<JoinFilter>,
+    output: Output,
+    times: Vec<[Option<usize>; 2]>,
+    frontiers: [Vec<Frontier>; 2],
+    /// Scratch: what a delta did to the rows of its side, and the pairs it makes.
+    changes: Vec<RowChange>,
+    probe: Probe,
+    rows: Vec<u32>,
+    slots: Vec<u32>,
+}
+
+impl Join {
+    /// A join without rows.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` when a column has a type that cannot be kept.
+    pub fn new(spec: JoinSpec) -> Result<Self> {
+        let JoinSpec { kind, inputs, null_equals_null, filter, schema, times } = spec;
+        let side = |side: Side| {
+            let input = &inputs[side.index()];
+            let columns = 0..input.schema.fields().len();
+            let kept = columns.filter(|&column| {
+                let filtered = filter.iter().flat_map(|filter| &filter.columns);
+                kind.output_sides().contains(&side)
+                    || filtered.into_iter().any(|&read| read == (side, column))
+            });
+            JoinSide::new(input, kept.collect(), kind.row_output(side), null_equals_null)
+        };
+        let sides = [side(Side::Left)?, side(Side::Right)?];
+        let output = Output::new(kind, &inputs, null_equals_null, schema);
+        Ok(Self {
+            kind,
+            sides,
+            filter,
+            output,
+            times,
+            frontiers: Default::default(),
+            changes: Vec::new(),
+            probe: Probe::default(),
+            rows: Vec::new(),
+            slots: Vec::new(),
+        })
+    }
+
+    /// Lets what a delta changed meet the rows of the other side.
+    fn meet(&mut self, side: Side, keyed: &Keyed, cx: &mut Context<'_>) -> Result<()> {
+        let [left, right] = &mut self.sides;
+        let (own, other) = match side {
+            Side::Left => (left, right),
+            Side::Right => (right, left),
+        };
+        if !self.kind.has_pairs() && !other.is_counted() {
+            // Only rows that were not there have matches to be counted.
+            self.changes.retain(|change| change.before == 0);
+        }
+        if self.changes.is_empty() || other.rows.is_empty() {
+            return Ok(());
+        }
+        let keys = keys_of(keyed, &self.changes)?;
+        other.rows.probe(&keys, self.changes.len(), &mut self.probe)?;
+        loop {
+            other.rows.matches(&mut self.probe, PAIRS, &mut self.rows, &mut self.slots);
+            if self.rows.is_empty() {
+                return Ok(());
+            }
+            let mut pairs = Pairs { keyed, changes: &self.changes, rows: &mut self.rows, slots: &mut self.slots };
+            if let Some(filter) = &self.filter {
+                pairs.keep_matching(filter, side, other, cx)?;
+            }
+            if own.is_counted() {
+                for (change, slot) in pairs.iter().filter(|(change, _)| change.before == 0) {
+                    own.count(change.slot, other.rows.weight(slot));
+                }
+            }
+            if self.kind.has_pairs() && !pairs.rows.is_empty() {
+                let weights = pairs.iter().map(|(c, slot)| c.change * other.rows.weight(slot));
+                let weights = weights.collect();
+                let (delta_rows, slots) = (pairs.delta_rows(), &*pairs.slots);
+                self.output.push(weights, |from, column| match from == side {
+                    true => take(keyed.delta.batch.column(column), &delta_rows, None)
+                        .map_err(internal),
+                    false => other.gather(column, slots),
+                })?;
+            }
+            if other.is_counted() {
+                for (change, slot) in pairs.iter() {
+                    other.count(slot, change.change);
+                }
+            }
+        }
+    }
+
+    /// Rows whose key equals no other, which are therefore not kept.
+    fn pass_keyless(&mut self, side: Side, delta: &Delta) -> Result<()> {
+        let weights: Vec<i64> = (0..delta.num_rows()).map(|row| delta.weight(row)).collect();
+        let is_mixed = weights.iter().any(|weight| *weight < 0);
+        match self.sides[side.index()].output {
+            RowOutput::Nothing | RowOutput::Matched => Ok(()),
+            RowOutput::Unmatched | RowOutput::Marked => {
+                self.output.rows_may_cancel |= is_mixed;
+                self.output.push_rows(side, weights, |_| false, |column| {
+                    Ok(delta.batch.column(column).clone())
+                })
+            }
+        }
+    }
+}
+
+impl Operator for Join {
+    fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let side = Side::BOTH[port];
+        let keyed = self.sides[port].keyed(delta, cx)?;
+        if let Some(keyless) = &keyed.keyless {
+            self.pass_keyless(side, keyless)?;
+        }
+        self.sides[port].add(&keyed, &mut self.changes)?;
+        self.output.changed[port] |= !self.changes.is_empty();
+        self.meet(side, &keyed, cx)
+    }
+
+    fn advance(&mut self, port: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        self.frontiers[port].clear();
+        self.frontiers[port].extend_from_slice(frontiers);
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        for side in Side::BOTH {
+            self.output.push_touched(side, &self.sides[side.index()])?;
+            self.sides[side.index()].settle();
+        }
+        self.output.take()
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        let of = |side: Side, position: Option<usize>| {
+            let frontiers = &self.frontiers[side.index()];
+            position.map(|position| frontiers.get(position).copied().unwrap_or(Frontier::MIN))
+        };
+        out.clear();
+        out.extend(self.times.iter().map(|[left, right]| {
+            let both = [of(Side::Left, *left), of(Side::Right, *right)];
+            both.into_iter().flatten().min().unwrap_or(Frontier::MIN)
+        }));
+    }
+
+    fn metrics(&self) -> Metrics {
+        let state_bytes = self.sides.iter().map(JoinSide::state_bytes).sum();
+        Metrics { state_bytes, ..Metrics::default() }
+    }
+}
+
+/// Pairs of a changed row and a row of the other side.
+struct Pairs<'a> {
+    keyed: &'a Keyed,
+    changes: &'a [RowChange],
+    /// The positions among `changes`.
+    rows: &'a mut Vec<u32>,
+    /// The other side's rows.
+    slots: &'a mut Vec<u32>,
+}
+
+impl Pairs<'_> {
+    fn iter(&self) -> impl Iterator<Item = (RowChange, u32)> + '_ {
+        let changes = self.rows.iter().map(|row| self.changes[*row as usize]);
+        changes.zip(self.slots.iter().copied())
+    }
+
+    /// The rows of the delta that stand for the changed ones.
+    fn delta_rows(&self) -> UInt32Array {
+        self.rows.iter().map(|row| self.changes[*row as usize].row).collect::<Vec<u32>>().into()
+    }
+
+    /// Drops the pairs for which the condition is not true. A pair on which it fails is dropped
+    /// too and noted; its retraction will fail alike.
+    fn keep_matching(
+        &mut self,
+        filter: &JoinFilter,
+        side: Side,
+        other: &JoinSide,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        let rows = self.delta_rows();
+        let columns = filter.columns.iter().map(|&(from, column)| match from == side {
+            true => {
+                take(self.keyed.delta.batch.column(column), &rows, None).map_err(internal)
+            }
+            false => other.gather(column, self.slots),
+        });
+        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(filter.schema.clone(), columns, &options)
+            .map_err(internal)?;
+        let keep: Vec<bool> = match filter.expr.evaluate_predicate(&batch) {
+            Ok(Selection::All) => return Ok(()),
+            Ok(Selection::None) => vec![false; rows.len()],
+            Ok(Selection::Some(chosen)) => chosen.values().iter().collect(),
+            Err(_) => (0..rows.len())
+                .map(|row| match filter.expr.evaluate_predicate(&batch.slice(row, 1)) {
+                    Ok(selection) => matches!(selection, Selection::All),
+                    Err(error) => {
+                        cx.dead_letter(row_text(&batch, row), sentence(&error));
+                        false
+                    }
+                })
+                .collect(),
+        };
+        retain(self.rows, &keep);
+        retain(self.slots, &keep);
+        Ok(())
+    }
+}
+
+/// Keeps the values whose place says so.
+fn retain(values: &mut Vec<u32>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    values.retain(|_| keep.next().is_some_and(|keep| *keep));
+}
+
+/// The keys of the changed rows.
+fn keys_of(keyed: &Keyed, changes: &[RowChange]) -> Result<Vec<ArrayRef>> {
+    if changes.len() == keyed.delta.num_rows() {
+        return Ok(keyed.keys.clone());
+    }
+    let rows: UInt32Array = changes.iter().map(|change| change.row).collect::<Vec<u32>>().into();
+    let taken = keyed.keys.iter().map(|key| take(key, &rows, None));
+    taken.collect::<Result<_, _>>().map_err(internal)
+}
