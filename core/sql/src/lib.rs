@@ -15,6 +15,8 @@
 mod aggregates;
 pub mod catalog;
 mod compile;
+mod cross_joins;
+mod equalities;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod functions;

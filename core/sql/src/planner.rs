@@ -1,8 +1,9 @@
 //! [`Planner`]: from a parsed query to a [`StreamPlan`].
 //!
 //! DataFusion binds names, coerces types and simplifies; [`crate::lower`] turns its logical plan
-//! into operators. Only rewrites that keep rows and their errors where they are run here: nothing
-//! that reorders relations or moves predicates across operators.
+//! into operators. Only rewrites that keep rows and their errors where they are run here: no
+//! predicate moves across an operator, except for equalities that cannot fail and join relations
+//! that have no condition of their own ([`CrossJoins`]).
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -32,6 +33,7 @@ use datafusion::sql::sqlparser::ast;
 use laminar_types::{Error, Position, Result, code};
 
 use crate::catalog::Catalog;
+use crate::cross_joins::CrossJoins;
 use crate::functions::window_functions;
 use crate::lower;
 use crate::parser::statement::{ColumnDef, StreamQuery};
@@ -141,6 +143,7 @@ impl Planner {
         let optimizer = Optimizer::with_rules(vec![
             Arc::new(SimplifyExpressions::new()),
             Arc::new(ReplaceDistinctWithAggregate::new()),
+            Arc::new(CrossJoins),
             Arc::new(OptimizeProjections::new()),
         ]);
         optimizer

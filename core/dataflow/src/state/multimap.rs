@@ -491,7 +491,8 @@ impl MultimapSnapshot {
     /// All rows, at most `rows` of them at a time, each key's together and in the order in which
     /// they came. No piece is empty.
     pub fn chunks(&self, rows: usize) -> impl Iterator<Item = Result<StoredRows>> + '_ {
-        let mut all = self.keys.live_slots().flat_map(|key| self.rows_of(key).map(move |s| (key, s)));
+        let mut all =
+            self.keys.live_slots().flat_map(|key| self.rows_of(key).map(move |s| (key, s)));
         std::iter::from_fn(move || {
             let (keys, slots): (Vec<u32>, Vec<u32>) = all.by_ref().take(rows.max(1)).unzip();
             (!slots.is_empty()).then(|| self.read(&keys, &slots))
@@ -500,7 +501,8 @@ impl MultimapSnapshot {
 
     /// The rows of a key.
     fn rows_of(&self, key: u32) -> impl Iterator<Item = u32> + '_ {
-        let first = if (key as usize) < self.ends.len() { self.ends.at(key as usize)[0] } else { NONE };
+        let first =
+            if (key as usize) < self.ends.len() { self.ends.at(key as usize)[0] } else { NONE };
         let listed = |slot: u32| (slot != NONE).then_some(slot);
         let next = move |&slot: &u32| listed(self.links.at(slot as usize)[0]);
         std::iter::successors(listed(first), next).filter(|&slot| self.weight(slot) != 0)
@@ -512,9 +514,8 @@ impl MultimapSnapshot {
 
     fn read(&self, keys: &[u32], slots: &[u32]) -> Result<StoredRows> {
         let columns = 0..self.columns.types().count();
-        let count = |slot: &u32| {
-            self.counts.as_ref().map_or(0, |counts| *counts.at(*slot as usize))
-        };
+        let count =
+            |slot: &u32| self.counts.as_ref().map_or(0, |counts| *counts.at(*slot as usize));
         Ok(StoredRows {
             keys: self.keys.keys(keys)?,
             columns: columns.map(|c| self.columns.gather(c, slots)).collect::<Result<_>>()?,

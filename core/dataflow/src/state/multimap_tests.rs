@@ -43,7 +43,9 @@ fn columns(values: &[u64]) -> Vec<ArrayRef> {
         Arc::new(Int64Array::from_iter_values(values.iter().map(number))),
         Arc::new(values.iter().map(|v| every(3, *v).then(|| text(v))).collect::<StringArray>()),
         Arc::new(Float64Array::from_iter_values(values.iter().map(float))),
-        Arc::new(values.iter().map(|v| every(4, *v).then_some(v % 2 == 1)).collect::<BooleanArray>()),
+        Arc::new(
+            values.iter().map(|v| every(4, *v).then_some(v % 2 == 1)).collect::<BooleanArray>(),
+        ),
         Arc::new(values.iter().map(|v| every(7, *v).then_some(*v as i32)).collect::<Int32Array>()),
         Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists)),
     ]

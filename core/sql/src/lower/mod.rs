@@ -10,10 +10,12 @@
 //! | `relation` | scans, projections |
 //! | `aggregate` | `GROUP BY` |
 //! | `window` | `GROUP BY` a window |
+//! | `join` | joins, `INTERSECT`, `EXCEPT` |
 //! | `union` | `UNION ALL` |
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
+mod join;
 mod refuse;
 mod relation;
 mod union;
@@ -124,6 +126,7 @@ impl Lowering<'_> {
                 self.project(input, &projection.expr, &projection.schema)
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             other => Err(refuse::plan(other)),
         }

@@ -30,7 +30,6 @@ pub(super) fn clauses(query: &StreamQuery) -> Result<()> {
 
 pub(super) fn plan(plan: &LogicalPlan) -> Error {
     let (what, instead) = match plan {
-        LogicalPlan::Join(_) => ("a join", "query the streams with an ad-hoc SELECT"),
         LogicalPlan::Sort(_) => ("ORDER BY", "order the rows of an ad-hoc SELECT"),
         LogicalPlan::Limit(_) => ("LIMIT", "limit the rows of an ad-hoc SELECT"),
         LogicalPlan::Window(_) => ("OVER (...)", "use it in an ad-hoc SELECT"),

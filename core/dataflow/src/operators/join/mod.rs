@@ -19,8 +19,8 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Frontier, Result};
 
-pub use kind::{JoinKind, Side};
 use kind::RowOutput;
+pub use kind::{JoinKind, Side};
 use output::Output;
 use side::{JoinSide, Keyed, internal};
 
@@ -152,7 +152,12 @@ impl Join {
             if self.rows.is_empty() {
                 return Ok(());
             }
-            let mut pairs = Pairs { keyed, changes: &self.changes, rows: &mut self.rows, slots: &mut self.slots };
+            let mut pairs = Pairs {
+                keyed,
+                changes: &self.changes,
+                rows: &mut self.rows,
+                slots: &mut self.slots,
+            };
             if let Some(filter) = &self.filter {
                 pairs.keep_matching(filter, side, other, cx)?;
             }
@@ -166,8 +171,9 @@ impl Join {
                 let weights = weights.collect();
                 let (delta_rows, slots) = (pairs.delta_rows(), &*pairs.slots);
                 self.output.push(weights, |from, column| match from == side {
-                    true => take(keyed.delta.batch.column(column), &delta_rows, None)
-                        .map_err(internal),
+                    true => {
+                        take(keyed.delta.batch.column(column), &delta_rows, None).map_err(internal)
+                    }
                     false => other.gather(column, slots),
                 })?;
             }
@@ -187,9 +193,12 @@ impl Join {
             RowOutput::Nothing | RowOutput::Matched => Ok(()),
             RowOutput::Unmatched | RowOutput::Marked => {
                 self.output.rows_may_cancel |= is_mixed;
-                self.output.push_rows(side, weights, |_| false, |column| {
-                    Ok(delta.batch.column(column).clone())
-                })
+                self.output.push_rows(
+                    side,
+                    weights,
+                    |_| false,
+                    |column| Ok(delta.batch.column(column).clone()),
+                )
             }
         }
     }
@@ -271,9 +280,7 @@ impl Pairs<'_> {
     ) -> Result<()> {
         let rows = self.delta_rows();
         let columns = filter.columns.iter().map(|&(from, column)| match from == side {
-            true => {
-                take(self.keyed.delta.batch.column(column), &rows, None).map_err(internal)
-            }
+            true => take(self.keyed.delta.batch.column(column), &rows, None).map_err(internal),
             false => other.gather(column, self.slots),
         });
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;

@@ -55,9 +55,7 @@ impl Output {
             };
             !(0..input.schema.fields().len()).any(is_never_null)
         };
-        let pads = |side: Side| {
-            kind.has_pairs() && kind.row_output(side) != RowOutput::Nothing
-        };
+        let pads = |side: Side| kind.has_pairs() && kind.row_output(side) != RowOutput::Nothing;
         Self {
             kind,
             schema,

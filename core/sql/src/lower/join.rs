@@ -1,0 +1,435 @@
+//! Joins: which conditions become keys, how each side is kept, and what the result promises.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, NullEquality};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join as LogicalJoin, LogicalPlan, Operator};
+use laminar_dataflow::operators::{
+    Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, SetOperation, SetQuantity, Side,
+};
+use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_types::{Error, Result};
+
+use super::{Lowered, Lowering};
+use crate::compile::Compiler;
+use crate::equalities::Equality;
+use crate::plan::InputRef;
+use crate::planner::sentence;
+
+impl Lowering<'_> {
+    pub(super) fn join(&mut self, join: &LogicalJoin) -> Result<Lowered> {
+        let kind = kind(join)?;
+        let left = self.join_side(&join.left)?;
+        let right = self.join_side(&join.right)?;
+        if let Some(quantity) = multiset_quantity(join, &left) {
+            return self.set_operation(join, quantity, left, right);
+        }
+        let columns = left.columns.join(&right.columns).map_err(|e| internal(&e))?;
+        let condition = Condition::of(join, &left.columns, &right.columns, &columns)?;
+        let sides = [&left, &right];
+        let mut inputs = Vec::with_capacity(2);
+        for side in Side::BOTH {
+            let relation = sides[side.index()];
+            let compiler =
+                Compiler { columns: &relation.columns, changes: relation.traits.changes };
+            let keys = condition.keys.iter().map(|key| compiler.compile(of_side(key, side)));
+            let keys = keys.collect::<Result<Vec<_>>>()?;
+            let keeping = if relation.traits.changes == Changes::AppendOnly {
+                Keeping::AppendOnly
+            } else if is_unique_on(&relation.traits, &condition.columns[side.index()]) {
+                Keeping::UniqueKey
+            } else {
+                Keeping::Updating
+            };
+            inputs.push(JoinInput { schema: Arc::clone(&relation.traits.schema), keys, keeping });
+        }
+        let [left_input, right_input] = <[JoinInput; 2]>::try_from(inputs)
+            .map_err(|_| Error::internal("a join has two sides"))?;
+        let label = label(kind, &condition, [left_input.keeping, right_input.keeping]);
+        let filter = condition.filter.as_ref();
+        let filter = filter.map(|filter| join_filter(filter, sides, &columns)).transpose()?;
+        let (traits, times) =
+            promises(kind, sides.map(|side| &side.traits), &condition, &join.schema);
+        let operator = Join::new(JoinSpec {
+            kind,
+            inputs: [left_input, right_input],
+            null_equals_null: condition.null_equals_null,
+            filter,
+            schema: Arc::clone(&traits.schema),
+            times,
+        })?;
+        let ports = vec![left.input, right.input];
+        let node = self.add(Box::new(operator), traits, ports, label);
+        Ok(self.lowered(node, join.schema.as_ref().clone(), None, false))
+    }
+
+    /// One input of a join: a relation with exactly the columns of its plan.
+    fn join_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
+        let mut lowered = self.plan(plan)?;
+        let schema = plan.schema();
+        if lowered.window.is_some() || lowered.columns.fields().len() != schema.fields().len() {
+            let exprs: Vec<Expr> = (0..schema.fields().len())
+                .map(|index| Expr::Column(Column::from(lowered.columns.qualified_field(index))))
+                .collect();
+            lowered.window = None;
+            lowered = self.project(lowered, &exprs, schema)?;
+            lowered.labels.pop();
+        }
+        let columns = schema.as_ref().clone();
+        let (input, traits) = self.operator_input(lowered)?;
+        Ok(JoinRelation { input, traits, columns })
+    }
+
+    /// `INTERSECT ALL` and `EXCEPT ALL`.
+    fn set_operation(
+        &mut self,
+        join: &LogicalJoin,
+        quantity: SetQuantity,
+        left: JoinRelation,
+        right: JoinRelation,
+    ) -> Result<Lowered> {
+        let name = match quantity {
+            SetQuantity::Common => "INTERSECT ALL",
+            SetQuantity::Surplus => "EXCEPT ALL",
+        };
+        let is_plain = |column: usize| {
+            let (left_key, right_key) = &join.on[column];
+            position(left_key, &left.columns) == Some(column)
+                && position(right_key, &right.columns) == Some(column)
+        };
+        if !(0..join.on.len()).all(is_plain) {
+            return Err(Error::unsupported(format!(
+                "{name} of columns of different types cannot be kept up to date yet: cast the \
+                 columns of both queries to the same types"
+            )));
+        }
+        let schema: SchemaRef = Arc::new(join.schema.as_arrow().clone());
+        let append_only = [&left, &right].iter().all(|s| s.traits.changes == Changes::AppendOnly);
+        let traits = Traits {
+            schema: Arc::clone(&schema),
+            changes: match quantity {
+                SetQuantity::Common if append_only => Changes::AppendOnly,
+                _ => Changes::Retract,
+            },
+            unique_key: None,
+            times: Vec::new(),
+            declared_watermark: declared([&left.traits, &right.traits]),
+        };
+        let operator = SetOperation::new(schema, quantity, append_only)?;
+        let label = format!("{name}: counts by row, kept for ever");
+        let node = self.add(Box::new(operator), traits, vec![left.input, right.input], label);
+        Ok(self.lowered(node, join.schema.as_ref().clone(), None, true))
+    }
+}
+
+/// One input of a join.
+struct JoinRelation {
+    input: InputRef,
+    traits: Traits,
+    columns: DFSchema,
+}
+
+/// The condition of a join, taken apart.
+struct Condition {
+    keys: Vec<Equality>,
+    null_equals_null: bool,
+    /// What is left of it.
+    filter: Option<Expr>,
+    /// By side and key: the column that the key is, if it is nothing more.
+    columns: [Vec<Option<usize>>; 2],
+}
+
+impl Condition {
+    /// Takes the equalities between the sides as keys. One that can fail is a key only if it comes
+    /// first: a condition before it could have kept it from being computed.
+    fn of(join: &LogicalJoin, left: &DFSchema, right: &DFSchema, both: &DFSchema) -> Result<Self> {
+        let mut keys: Vec<Equality> = join
+            .on
+            .iter()
+            .map(|(left, right)| Equality { left: left.clone(), right: right.clone() })
+            .collect();
+        let conditions: Vec<&Expr> =
+            join.filter.iter().flat_map(|filter| split_conjunction(filter)).collect();
+        let mut rest: Vec<&Expr> = Vec::new();
+        for condition in &conditions {
+            let equality = Equality::of(condition, Operator::Eq, both)
+                .and_then(|equality| equality.across(left, right))
+                .filter(|e| e.never_fails(both) || (keys.is_empty() && rest.is_empty()));
+            match equality {
+                Some(equality) => keys.push(equality),
+                None => rest.push(condition),
+            }
+        }
+        let mut null_equals_null = join.null_equality == NullEquality::NullEqualsNull;
+        if keys.is_empty() {
+            let of = |condition: &Expr| {
+                Equality::of(condition, Operator::IsNotDistinctFrom, both)
+                    .and_then(|equality| equality.across(left, right))
+                    .filter(|equality| equality.never_fails(both))
+            };
+            keys = rest.iter().filter_map(|condition| of(condition)).collect();
+            rest.retain(|condition| of(condition).is_none());
+            null_equals_null |= !keys.is_empty();
+        }
+        let mut filter: Vec<Expr> = rest.into_iter().cloned().collect();
+        // The index takes 0.0 and -0.0 for the same key, which `=` does not.
+        for key in keys.iter().filter(|_| !null_equals_null) {
+            if key.left.get_type(left).is_ok_and(|t| has_floats(&t)) {
+                filter.push(key.left.clone().eq(key.right.clone()));
+            }
+        }
+        let columns = [
+            keys.iter().map(|key| position(&key.left, left)).collect(),
+            keys.iter().map(|key| position(&key.right, right)).collect(),
+        ];
+        Ok(Self { keys, null_equals_null, filter: conjunction(filter), columns })
+    }
+}
+
+fn has_floats(data_type: &DataType) -> bool {
+    data_type.is_floating() || data_type.is_nested()
+}
+
+fn of_side(key: &Equality, side: Side) -> &Expr {
+    match side {
+        Side::Left => &key.left,
+        Side::Right => &key.right,
+    }
+}
+
+/// The column that an expression is, if it is nothing more.
+fn position(expr: &Expr, columns: &DFSchema) -> Option<usize> {
+    match expr {
+        Expr::Column(column) => columns.maybe_index_of_column(column),
+        Expr::Alias(alias) => position(&alias.expr, columns),
+        _ => None,
+    }
+}
+
+fn kind(join: &LogicalJoin) -> Result<JoinKind> {
+    if join.null_aware {
+        return Err(Error::unsupported(
+            "this version cannot keep NOT IN (SELECT ...) up to date in a continuous query: use \
+             NOT EXISTS, which NULLs do not change",
+        ));
+    }
+    Ok(match join.join_type {
+        JoinType::Inner => JoinKind::Inner,
+        JoinType::Left => JoinKind::Left,
+        JoinType::Right => JoinKind::Right,
+        JoinType::Full => JoinKind::Full,
+        JoinType::LeftSemi => JoinKind::LeftSemi,
+        JoinType::LeftAnti => JoinKind::LeftAnti,
+        JoinType::LeftMark => JoinKind::LeftMark,
+        JoinType::RightSemi => JoinKind::RightSemi,
+        JoinType::RightAnti => JoinKind::RightAnti,
+        JoinType::RightMark => JoinKind::RightMark,
+    })
+}
+
+/// Which multiset operation a join stands for. `INTERSECT ALL` and `EXCEPT ALL` are bound as semi
+/// and anti joins on all columns with NULL equal to NULL, which is what they mean only while no
+/// left row is there twice.
+fn multiset_quantity(join: &LogicalJoin, left: &JoinRelation) -> Option<SetQuantity> {
+    let is_set_operation = join.null_equality == NullEquality::NullEqualsNull
+        && join.filter.is_none()
+        && join.on.len() == left.columns.fields().len();
+    if !is_set_operation || left.traits.unique_key.is_some() {
+        return None;
+    }
+    match join.join_type {
+        JoinType::LeftSemi => Some(SetQuantity::Common),
+        JoinType::LeftAnti => Some(SetQuantity::Surplus),
+        _ => None,
+    }
+}
+
+/// Compiles a condition over the columns that it reads.
+fn join_filter(filter: &Expr, sides: [&JoinRelation; 2], columns: &DFSchema) -> Result<JoinFilter> {
+    let left_width = sides[0].columns.fields().len();
+    let refs = filter.column_refs();
+    let mut read: Vec<usize> =
+        refs.iter().filter_map(|column| columns.maybe_index_of_column(column)).collect();
+    read.sort_unstable();
+    read.dedup();
+    let fields = read.iter().map(|&index| {
+        let (qualifier, field) = columns.qualified_field(index);
+        (qualifier.cloned(), Arc::clone(field))
+    });
+    let narrow = DFSchema::new_with_metadata(fields.collect(), Default::default())
+        .map_err(|error| internal(&error))?;
+    let append_only = sides.iter().all(|side| side.traits.changes == Changes::AppendOnly);
+    let changes = if append_only { Changes::AppendOnly } else { Changes::Retract };
+    let expr = Compiler { columns: &narrow, changes }.compile(filter)?;
+    let place = |&index: &usize| match index.checked_sub(left_width) {
+        None => (Side::Left, index),
+        Some(index) => (Side::Right, index),
+    };
+    Ok(JoinFilter {
+        expr,
+        columns: read.iter().map(place).collect(),
+        schema: Arc::new(narrow.as_arrow().clone()),
+    })
+}
+
+/// Whether at most one row has the same values in these columns.
+fn is_unique_on(traits: &Traits, columns: &[Option<usize>]) -> bool {
+    let key = traits.unique_key.as_ref();
+    key.is_some_and(|key| key.iter().all(|column| columns.contains(&Some(*column))))
+}
+
+/// What the result of a join promises, and how its event times follow from those of the inputs.
+fn promises(
+    kind: JoinKind,
+    [left, right]: [&Traits; 2],
+    condition: &Condition,
+    schema: &DFSchemaRef,
+) -> (Traits, Vec<[Option<usize>; 2]>) {
+    use JoinKind::{Full, Inner, Left, LeftMark, LeftSemi, Right, RightMark, RightSemi};
+    let append_only = [left, right].iter().all(|side| side.changes == Changes::AppendOnly);
+    let left_unique = is_unique_on(left, &condition.columns[0]);
+    let right_unique = is_unique_on(right, &condition.columns[1]);
+    let left_width = match kind.output_sides() {
+        [Side::Right] => 0,
+        _ => left.schema.fields().len(),
+    };
+    let right_key = || {
+        let key = right.unique_key.as_ref()?;
+        Some(key.iter().map(|column| column + left_width).collect::<Vec<usize>>())
+    };
+    let left_key = || left.unique_key.clone();
+    let both_keys = || Some([left_key()?, right_key()?].concat());
+    let has_required = |side: &Traits| {
+        let key = side.unique_key.iter().flatten();
+        key.into_iter().any(|column| !side.schema.field(*column).is_nullable())
+    };
+    let unique_key = match kind {
+        // A row that matches at most one other is in the result at most once.
+        Inner if right_unique && left.unique_key.is_some() => left_key(),
+        Inner if left_unique && right.unique_key.is_some() => right_key(),
+        Left if right_unique => left_key(),
+        Right if left_unique => right_key(),
+        Inner | Left | Right => both_keys(),
+        // The padding of one side must not look like a key of NULLs of the other.
+        Full if has_required(left) && has_required(right) => both_keys(),
+        Full => None,
+        _ => match kind.output_sides() {
+            [Side::Right] => right_key(),
+            _ => left_key(),
+        },
+    };
+    // Each row of one side is in the result exactly once, whatever it matches.
+    let one_each = |side: &Traits| side.changes <= Changes::Upsert && side.unique_key.is_some();
+    let changes = match kind {
+        Inner | LeftSemi | RightSemi if append_only => Changes::AppendOnly,
+        Left if right_unique && one_each(left) => Changes::Upsert,
+        Right if left_unique && one_each(right) => Changes::Upsert,
+        LeftMark if one_each(left) => Changes::Upsert,
+        RightMark if one_each(right) => Changes::Upsert,
+        _ => Changes::Retract,
+    };
+    let (event_times, times) = match append_only {
+        true => event_times(kind, [left, right], condition, left_width),
+        false => Default::default(),
+    };
+    let traits = Traits {
+        schema: Arc::new(schema.as_arrow().clone()),
+        changes,
+        unique_key,
+        times: event_times,
+        declared_watermark: declared([left, right]),
+    };
+    (traits, times)
+}
+
+/// The event-time columns of a join of append-only inputs.
+///
+/// A result can join a row that came now with one that came at any time before, so its columns
+/// follow no frontier, with one exception: where the join equates an event-time column of one side
+/// with one of the other. Whatever the join emits or takes back then has, in these columns, the
+/// time of the row that made it do so. If that row was not behind its own side's frontier, the
+/// output is not behind the minimum of both, and so the minimum is a frontier of the output.
+/// Padding has NULL instead of a time, so only the columns of a side that is never padded count.
+fn event_times(
+    kind: JoinKind,
+    [left, right]: [&Traits; 2],
+    condition: &Condition,
+    left_width: usize,
+) -> (Vec<EventTime>, Vec<[Option<usize>; 2]>) {
+    let carried: &[Side] = match kind {
+        JoinKind::Inner => &Side::BOTH,
+        JoinKind::Full => &[],
+        JoinKind::Left => &[Side::Left],
+        JoinKind::Right => &[Side::Right],
+        _ => kind.output_sides(),
+    };
+    let mut found: Vec<(EventTime, [Option<usize>; 2])> = Vec::new();
+    for (left_key, right_key) in condition.columns[0].iter().zip(&condition.columns[1]) {
+        let (Some(left_key), Some(right_key)) = (left_key, right_key) else { continue };
+        let (Some(l), Some(r)) = (left.time_of(*left_key), right.time_of(*right_key)) else {
+            continue;
+        };
+        if left.times[l].unit != right.times[r].unit {
+            continue;
+        }
+        for side in carried {
+            let column = match side {
+                Side::Left => *left_key,
+                Side::Right => right_key + left_width,
+            };
+            if found.iter().all(|(time, _)| time.column != column) {
+                let time = EventTime { column, unit: left.times[l].unit };
+                found.push((time, [Some(l), Some(r)]));
+            }
+        }
+    }
+    found.sort_by_key(|(time, _)| time.column);
+    found.into_iter().unzip()
+}
+
+/// Whether every side that bears time declares a watermark.
+fn declared(sides: [&Traits; 2]) -> bool {
+    sides.iter().all(|side| side.times.is_empty() || side.declared_watermark)
+}
+
+fn label(kind: JoinKind, condition: &Condition, keeping: [Keeping; 2]) -> String {
+    let name = match kind {
+        JoinKind::Inner if condition.keys.is_empty() && condition.filter.is_none() => "Cross join",
+        JoinKind::Inner => "Inner join",
+        JoinKind::Left => "Left join",
+        JoinKind::Right => "Right join",
+        JoinKind::Full => "Full join",
+        JoinKind::LeftSemi => "Left semi join",
+        JoinKind::LeftAnti => "Left anti join",
+        JoinKind::LeftMark => "Left mark join",
+        JoinKind::RightSemi => "Right semi join",
+        JoinKind::RightAnti => "Right anti join",
+        JoinKind::RightMark => "Right mark join",
+    };
+    let equals = if condition.null_equals_null { "IS NOT DISTINCT FROM" } else { "=" };
+    let mut label = name.to_string();
+    let keys = condition.keys.iter().map(|Equality { left, right }| {
+        format!("{} {equals} {}", left.human_display(), right.human_display())
+    });
+    let keys: Vec<String> = keys.collect();
+    if !keys.is_empty() {
+        label.push_str(&format!(" on {}", keys.join(" AND ")));
+    }
+    if let Some(filter) = &condition.filter {
+        label.push_str(&format!(", where {}", filter.human_display()));
+    }
+    let kept = |keeping: Keeping| match keeping {
+        Keeping::AppendOnly => "rows by key, append-only",
+        Keeping::UniqueKey => "one row per key",
+        Keeping::Updating => "rows by key, found by hash",
+    };
+    let [left, right] = keeping.map(kept);
+    label.push_str(&format!(": keeps for ever: left {left}; right {right}"));
+    label
+}
+
+fn internal(error: &datafusion::error::DataFusionError) -> Error {
+    Error::internal(sentence(error))
+}
