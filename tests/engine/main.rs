@@ -5,6 +5,7 @@
 //! | `flights` | the demo's queries over a year of flights, against DataFusion's batch answer |
 //! | `windows` | windows, watermarks and late rows, against a model of a few lines |
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
+//! | `joins` | joins and set operations, against DataFusion |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `admission` | subscriptions that hold pushes back |
 //! | `sql_errors` | what is refused, with which words and at which place |
@@ -15,6 +16,7 @@ mod admission;
 mod aggregates;
 mod error_table;
 mod flights;
+mod joins;
 mod lifecycle;
 mod sql_errors;
 mod sql_reference;
