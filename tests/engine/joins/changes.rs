@@ -28,7 +28,10 @@ fn a_match_is_found_however_much_later_it_comes() {
 #[test]
 fn padding_goes_with_the_first_match_and_comes_back_with_the_last() {
     let db = started(&SOURCES);
-    execute(&db, "CREATE STREAM few AS SELECT k, count(*) AS n FROM b GROUP BY k HAVING count(*) < 2");
+    execute(
+        &db,
+        "CREATE STREAM few AS SELECT k, count(*) AS n FROM b GROUP BY k HAVING count(*) < 2",
+    );
     execute(
         &db,
         "CREATE STREAM j AS SELECT a.k, a.v, few.n FROM a LEFT JOIN few ON a.k = few.k EMIT CHANGES",
@@ -69,10 +72,7 @@ fn both_sides_change_in_one_epoch_and_each_pair_comes_once() {
     assert_eq!(drain_rows(&mut same), vec![row![1, 1, 1, 1]]);
     assert_eq!(drain_rows(&mut diamond), vec![row![1, 1, 5, 1]]);
     push(&db, "a", &[kv(1, 6), kv(2, 9)]);
-    assert_eq!(
-        drain_rows(&mut same),
-        vec![row![1, 1, 1, -1], row![1, 2, 2, 1], row![2, 1, 1, 1]]
-    );
+    assert_eq!(drain_rows(&mut same), vec![row![1, 1, 1, -1], row![1, 2, 2, 1], row![2, 1, 1, 1]]);
     assert_eq!(
         drain_rows(&mut diamond),
         vec![row![1, 1, 5, -1], row![1, 2, 11, 1], row![2, 1, 9, 1]]
@@ -120,10 +120,7 @@ fn a_row_whose_key_fails_matches_nothing() {
     push(&db, "b", &[kv(4, 0), kv(6, 0)]);
     push(&db, "a", &[kv(0, 3), kv(0, 0), (None, None, None), kv(0, 2)]);
     let none = None::<i64>;
-    assert_eq!(
-        content(&db, "l"),
-        vec![row![none, none], row![0, none], row![2, 6], row![3, 4]]
-    );
+    assert_eq!(content(&db, "l"), vec![row![none, none], row![0, none], row![2, 6], row![3, 4]]);
     assert_eq!(content(&db, "i"), vec![row![2, 6], row![3, 4]]);
     assert_eq!(listed(&db, "SHOW STREAMS", "i", "dead_letters"), Value::Int(1));
 }
@@ -143,7 +140,10 @@ fn a_stream_begins_with_what_its_updating_inputs_hold() {
     push(&db, "b", &[kv(2, 80)]);
     assert_eq!(content(&db, "j"), vec![row![1, 1, none], row![2, 2, 80]]);
     let mut snapshot = db
-        .subscribe_with("j", laminar_db::SubscribeOptions { snapshot: Some(true), ..Default::default() })
+        .subscribe_with(
+            "j",
+            laminar_db::SubscribeOptions { snapshot: Some(true), ..Default::default() },
+        )
         .unwrap();
     let mut rows = drain_rows(&mut snapshot);
     rows.iter_mut().for_each(|row| row.truncate(3));

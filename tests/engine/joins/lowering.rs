@@ -25,10 +25,15 @@ fn what_the_result_promises_follows_from_the_inputs() {
     for (sql, words) in [
         (
             "SELECT a.v, b.v AS w FROM a JOIN b ON a.k = b.k",
-            &["Inner join on a.k = b.k: keeps for ever: left rows by key, append-only; right rows \
-               by key, append-only  [append-only; event time k, k]"][..],
+            &[
+                "Inner join on a.k = b.k: keeps for ever: left rows by key, append-only; right rows \
+               by key, append-only  [append-only; event time k, k]",
+            ][..],
         ),
-        ("SELECT a.v FROM a LEFT SEMI JOIN b ON a.k = b.k", &["Left semi join", "[append-only; event time k]"]),
+        (
+            "SELECT a.v FROM a LEFT SEMI JOIN b ON a.k = b.k",
+            &["Left semi join", "[append-only; event time k]"],
+        ),
         ("SELECT a.v FROM a LEFT ANTI JOIN b ON a.k = b.k", &["[updating with deletes]"]),
         ("SELECT a.v FROM a LEFT JOIN b ON a.k = b.k", &["[updating with deletes]"]),
         (
@@ -38,17 +43,17 @@ fn what_the_result_promises_follows_from_the_inputs() {
         ("SELECT l.k, r.n FROM c AS l LEFT JOIN c AS r ON l.k = r.k", &["[updating; key (k)]"]),
         ("SELECT l.k, r.n FROM c AS l JOIN c AS r ON l.k = r.n", &["key (k)"]),
         ("SELECT d.k, d.v, c.n FROM d JOIN c ON d.k = c.k", &["key (k, v)"]),
-        ("SELECT a.v, b.v AS w FROM a, b WHERE a.k = b.k AND a.v < 3", &["Inner join on a.k = b.k"]),
+        (
+            "SELECT a.v, b.v AS w FROM a, b WHERE a.k = b.k AND a.v < 3",
+            &["Inner join on a.k = b.k"],
+        ),
         ("SELECT a.v FROM a JOIN b ON a.k = b.k AND a.v < b.v", &["where a.v < b.v"]),
         ("SELECT a.v FROM a JOIN b ON a.v < b.v", &["Inner join, where a.v < b.v"]),
         ("SELECT a.v FROM a CROSS JOIN b", &["Cross join: keeps for ever"]),
         // Only an equality that cannot fail leaves the WHERE for the join.
         ("SELECT a.v FROM a, b WHERE a.k = 10 / b.v", &["Cross join", "filter a.k = "]),
         ("SELECT a.v FROM a JOIN b ON a.k = b.v + 1", &["Inner join on a.k = b.v + "]),
-        (
-            "SELECT a.v FROM a JOIN b ON b.v > 0 AND a.k = 10 / b.v",
-            &["Inner join, where b.v > "],
-        ),
+        ("SELECT a.v FROM a JOIN b ON b.v > 0 AND a.k = 10 / b.v", &["Inner join, where b.v > "]),
     ] {
         check(&db, sql, words);
     }

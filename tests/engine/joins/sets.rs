@@ -24,8 +24,7 @@ fn set_operations_are_the_batch_answer() {
         UPDATING.iter().for_each(|(name, query)| checked.view(name, query));
         for (left, right) in [("a", "b"), ("a", "ua"), ("ua", "ca"), ("cb", "b")] {
             for operation in ["INTERSECT", "EXCEPT"] {
-                let plain =
-                    format!("SELECT k, v FROM {left} {operation} SELECT k, v FROM {right}");
+                let plain = format!("SELECT k, v FROM {left} {operation} SELECT k, v FROM {right}");
                 checked.stream(&plain, None);
                 let all =
                     format!("SELECT k, v FROM {left} {operation} ALL SELECT k, v FROM {right}");

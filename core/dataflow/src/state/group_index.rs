@@ -279,6 +279,11 @@ impl GroupKeys {
         self.keys.decode(slots, self.null_slot, &self.types)
     }
 
+    /// The types of the key columns.
+    pub fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
     /// How many groups there were.
     pub fn len(&self) -> usize {
         self.live.len()

@@ -41,7 +41,7 @@ pub use bits::Bits;
 pub(crate) use byte_array::{byte_array, each_byte_array};
 pub use bytes::ByteColumn;
 pub use group_index::{GroupIndex, GroupKeys};
-pub use multimap::{Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
+pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use paged::Paged;
 pub use slot_set::SlotSet;
 

@@ -499,8 +499,24 @@ impl MultimapSnapshot {
         })
     }
 
-    /// The rows of a key.
-    fn rows_of(&self, key: u32) -> impl Iterator<Item = u32> + '_ {
+    /// Finds keys in the snapshot. Costs a pass over all of them.
+    pub fn key_lookup(&self) -> Result<KeyLookup<'_>> {
+        let slots: Vec<u32> = self.keys.live_slots().collect();
+        let keys = self.keys.keys(&slots)?;
+        let types: Vec<DataType> = self.keys.types().to_vec();
+        let mut index = GroupIndex::new(&types)?;
+        let mut found = Vec::new();
+        index.intern(&keys, slots.len(), &mut found)?;
+        Ok(KeyLookup { snapshot: self, index, slots, found })
+    }
+
+    /// One column of these rows.
+    pub fn gather(&self, column: usize, slots: &[u32]) -> Result<ArrayRef> {
+        self.columns.gather(column, slots)
+    }
+
+    /// The rows of a key that [`KeyLookup::find`] found, in the order in which they came.
+    pub fn rows_of(&self, key: u32) -> impl Iterator<Item = u32> + '_ {
         let first =
             if (key as usize) < self.ends.len() { self.ends.at(key as usize)[0] } else { NONE };
         let listed = |slot: u32| (slot != NONE).then_some(slot);
@@ -508,7 +524,8 @@ impl MultimapSnapshot {
         std::iter::successors(listed(first), next).filter(|&slot| self.weight(slot) != 0)
     }
 
-    fn weight(&self, slot: u32) -> i64 {
+    /// The weight of a row.
+    pub fn weight(&self, slot: u32) -> i64 {
         self.weights.as_ref().map_or(1, |weights| *weights.at(slot as usize))
     }
 
@@ -522,6 +539,26 @@ impl MultimapSnapshot {
             weights: slots.iter().map(|&slot| self.weight(slot)).collect(),
             counts: slots.iter().map(count).collect(),
         })
+    }
+}
+
+/// An index over the keys of a snapshot, which itself has none.
+pub struct KeyLookup<'a> {
+    snapshot: &'a MultimapSnapshot,
+    index: GroupIndex,
+    /// By slot of the index, the key's slot in the snapshot.
+    slots: Vec<u32>,
+    found: Vec<u32>,
+}
+
+impl KeyLookup<'_> {
+    /// Each of `rows` keys as a key of the snapshot, if it has rows there.
+    pub fn find(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>> {
+        let Self { snapshot, index, slots, found } = self;
+        index.lookup(keys, rows, found)?;
+        let known = |slot: &u32| slots.get(*slot as usize).copied();
+        let has_rows = |key: &u32| snapshot.rows_of(*key).next().is_some();
+        Ok(found.iter().map(|slot| known(slot).filter(has_rows)).collect())
     }
 }
 

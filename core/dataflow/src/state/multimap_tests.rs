@@ -32,10 +32,10 @@ type Model = BTreeMap<i64, Vec<(u64, i64, i64)>>;
 /// Columns of every representation, all made of one number, so that it can be read back from the
 /// first. Some are NULL, and 0.0 and -0.0 both appear.
 fn columns(values: &[u64]) -> Vec<ArrayRef> {
-    let every = |n: u64, v: u64| v % n != 0;
+    let every = |n: u64, v: u64| !v.is_multiple_of(n);
     let number = |v: &u64| *v as i64;
     let text = |v: &u64| format!("{v}{}", "é".repeat(*v as usize % 12));
-    let float = |v: &u64| if *v % 2 == 0 { -0.0 } else { 0.0 };
+    let float = |v: &u64| if v.is_multiple_of(2) { -0.0 } else { 0.0 };
     let lists = values.iter().map(|v| {
         every(5, *v).then(|| (0..*v % 4).map(|n| Some((n + v) as i32)).collect::<Vec<_>>())
     });
@@ -209,17 +209,17 @@ fn agrees_with_lists(search: Search, seed: u64) {
 
 #[test]
 fn rows_found_by_hash() {
-    (0..20).for_each(|seed| agrees_with_lists(Search::Hash, seed));
+    (0..8).for_each(|seed| agrees_with_lists(Search::Hash, seed));
 }
 
 #[test]
 fn rows_found_in_their_list() {
-    (100..120).for_each(|seed| agrees_with_lists(Search::Chain, seed));
+    (100..108).for_each(|seed| agrees_with_lists(Search::Chain, seed));
 }
 
 #[test]
 fn rows_that_are_never_looked_for() {
-    (200..220).for_each(|seed| agrees_with_lists(Search::Never, seed));
+    (200..208).for_each(|seed| agrees_with_lists(Search::Never, seed));
 }
 
 #[test]

@@ -93,6 +93,12 @@ impl JoinKind {
         }
     }
 
+    /// Whether the result can be told from the rows that the sides keep, which are those that have
+    /// a key: no row without one is in it.
+    pub fn content_follows_from_rows(self) -> bool {
+        matches!(self, Self::Inner | Self::LeftSemi | Self::RightSemi)
+    }
+
     /// Whether a column behind the others tells if there is a match.
     pub fn has_mark(self) -> bool {
         matches!(self, Self::LeftMark | Self::RightMark)

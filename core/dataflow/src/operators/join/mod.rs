@@ -10,6 +10,7 @@
 //! is *touched*; what it gave is noted at the first touch, and `finish` emits the difference to
 //! what it gives then. So a match that comes and goes within a step is never seen.
 
+mod content;
 mod kind;
 mod output;
 mod side;
@@ -19,13 +20,14 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Frontier, Result};
 
+use content::JoinContent;
 use kind::RowOutput;
 pub use kind::{JoinKind, Side};
 use output::Output;
 use side::{JoinSide, Keyed, internal};
 
 use crate::expr::{Expr, Selection, row_text};
-use crate::operator::{Context, Metrics, Operator};
+use crate::operator::{Content, Context, Metrics, Operator};
 use crate::operators::map::sentence;
 use crate::state::{Probe, RowChange};
 
@@ -242,6 +244,12 @@ impl Operator for Join {
         }));
     }
 
+    fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        let (filter, schema) = (self.filter.as_ref(), &self.output.schema);
+        let content = JoinContent::of(self.kind, &mut self.sides, filter, schema)?;
+        Some(Box::new(content))
+    }
+
     fn metrics(&self) -> Metrics {
         let state_bytes = self.sides.iter().map(JoinSide::state_bytes).sum();
         Metrics { state_bytes, ..Metrics::default() }
@@ -279,32 +287,46 @@ impl Pairs<'_> {
         cx: &mut Context<'_>,
     ) -> Result<()> {
         let rows = self.delta_rows();
-        let columns = filter.columns.iter().map(|&(from, column)| match from == side {
+        let column = |from: Side, column: usize| match from == side {
             true => take(self.keyed.delta.batch.column(column), &rows, None).map_err(internal),
             false => other.gather(column, self.slots),
-        });
-        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(filter.schema.clone(), columns, &options)
-            .map_err(internal)?;
-        let keep: Vec<bool> = match filter.expr.evaluate_predicate(&batch) {
-            Ok(Selection::All) => return Ok(()),
-            Ok(Selection::None) => vec![false; rows.len()],
-            Ok(Selection::Some(chosen)) => chosen.values().iter().collect(),
-            Err(_) => (0..rows.len())
-                .map(|row| match filter.expr.evaluate_predicate(&batch.slice(row, 1)) {
-                    Ok(selection) => matches!(selection, Selection::All),
-                    Err(error) => {
-                        cx.dead_letter(row_text(&batch, row), sentence(&error));
-                        false
-                    }
-                })
-                .collect(),
         };
+        let mut note = |row: String, error: String| cx.dead_letter(row, error);
+        let Some(keep) = chosen(filter, rows.len(), column, &mut note)? else { return Ok(()) };
         retain(self.rows, &keep);
         retain(self.slots, &keep);
         Ok(())
     }
+}
+
+/// For which of some pairs a condition is true, unless for all; `column` gives the pairs' columns
+/// by side and number. A pair on which it fails is told to `note` as text, with the error.
+fn chosen(
+    filter: &JoinFilter,
+    pairs: usize,
+    column: impl Fn(Side, usize) -> Result<ArrayRef>,
+    mut note: impl FnMut(String, String),
+) -> Result<Option<Vec<bool>>> {
+    let columns = filter.columns.iter().map(|&(side, number)| column(side, number));
+    let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(pairs));
+    let batch = RecordBatch::try_new_with_options(filter.schema.clone(), columns, &options)
+        .map_err(internal)?;
+    Ok(match filter.expr.evaluate_predicate(&batch) {
+        Ok(Selection::All) => None,
+        Ok(Selection::None) => Some(vec![false; pairs]),
+        Ok(Selection::Some(chosen)) => Some(chosen.values().iter().collect()),
+        Err(_) => {
+            let mut keep = vec![false; pairs];
+            for (row, keep) in keep.iter_mut().enumerate() {
+                match filter.expr.evaluate_predicate(&batch.slice(row, 1)) {
+                    Ok(selection) => *keep = matches!(selection, Selection::All),
+                    Err(error) => note(row_text(&batch, row), sentence(&error)),
+                }
+            }
+            Some(keep)
+        }
+    })
 }
 
 /// Keeps the values whose place says so.
@@ -322,3 +344,6 @@ fn keys_of(keyed: &Keyed, changes: &[RowChange]) -> Result<Vec<ArrayRef>> {
     let taken = keyed.keys.iter().map(|key| take(key, &rows, None));
     taken.collect::<Result<_, _>>().map_err(internal)
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::consolidate::consolidate;
 /// The pieces of a step's delta.
 pub(super) struct Output {
     kind: JoinKind,
-    schema: SchemaRef,
+    pub(super) schema: SchemaRef,
     /// By side, how many columns it has in the result.
     widths: [usize; 2],
     /// Whether rows only ever come to be.

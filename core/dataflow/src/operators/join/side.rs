@@ -18,7 +18,7 @@ pub(super) struct JoinSide {
     keys: Vec<Expr>,
     /// The input's columns that are kept, and, by input column, where.
     kept: Vec<usize>,
-    place_of: Vec<Option<usize>>,
+    pub(super) place_of: Vec<Option<usize>>,
     /// Whether a row with a NULL among its keys can match.
     null_matches: bool,
     /// What a row gives beside its pairs.
@@ -91,8 +91,7 @@ impl JoinSide {
 
     /// One column of the input, of rows that are kept.
     pub(super) fn gather(&self, column: usize, slots: &[u32]) -> Result<ArrayRef> {
-        let place = self.place_of[column];
-        let place = place.ok_or_else(|| Error::internal("a column that a join does not keep"))?;
+        let place = self.place_of[column].ok_or_else(not_kept)?;
         self.rows.gather(place, slots)
     }
 
@@ -223,4 +222,8 @@ fn picked(delta: &Delta, rows: &UInt32Array) -> Result<Delta, ArrowError> {
 
 pub(super) fn internal(error: ArrowError) -> Error {
     Error::internal(format!("a join cannot put its rows together: {error}"))
+}
+
+pub(super) fn not_kept() -> Error {
+    Error::internal("a join reads a column that it does not keep")
 }

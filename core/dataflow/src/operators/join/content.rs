@@ -1,0 +1,152 @@
+//! [`JoinContent`]: the result of a join as it was at one moment, read from both sides' rows.
+//!
+//! Only of joins whose result follows from the rows that are kept: what a row without a key gives
+//! is not kept.
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use laminar_types::Result;
+
+use super::kind::{JoinKind, RowOutput, Side};
+use super::side::{JoinSide, internal, not_kept};
+use super::{JoinFilter, PAIRS, chosen};
+use crate::operator::Content;
+use crate::state::{KeyLookup, MultimapSnapshot, StoredRows};
+
+/// Rows of one side that are read at a time.
+const ROWS: usize = 8_192;
+
+/// A join at one moment.
+pub(super) struct JoinContent {
+    kind: JoinKind,
+    rows: [MultimapSnapshot; 2],
+    /// By side and column of its input, where it is kept.
+    places: [Vec<Option<usize>>; 2],
+    filter: Option<JoinFilter>,
+    schema: SchemaRef,
+}
+
+impl JoinContent {
+    /// The content of a join with these sides, if it follows from their rows.
+    pub(super) fn of(
+        kind: JoinKind,
+        sides: &mut [JoinSide; 2],
+        filter: Option<&JoinFilter>,
+        schema: &SchemaRef,
+    ) -> Option<Self> {
+        if !kind.content_follows_from_rows() {
+            return None;
+        }
+        let [left, right] = sides;
+        let places = [left.place_of.clone(), right.place_of.clone()];
+        let rows = [left.rows.snapshot(), right.rows.snapshot()];
+        Some(Self { kind, rows, places, filter: filter.cloned(), schema: schema.clone() })
+    }
+
+    /// The rows of a side that have a match.
+    fn matched(&self, side: Side) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for rows in self.rows[side.index()].chunks(ROWS) {
+            let rows = rows?;
+            let weight = |row: usize| if rows.counts[row] != 0 { rows.weights[row] } else { 0 };
+            let picked = repeated((0..rows.weights.len()).map(|row| (row as u32, weight(row))));
+            let columns = self.columns(side).map(|column| taken(&rows.columns[column], &picked));
+            self.push(columns.collect::<Result<_>>()?, picked.len(), &mut batches)?;
+        }
+        Ok(batches)
+    }
+
+    /// The pairs of a piece of the left side's rows with the right side's.
+    fn pairs(
+        &self,
+        left: &StoredRows,
+        keys: &mut KeyLookup<'_>,
+        batches: &mut Vec<RecordBatch>,
+    ) -> Result<()> {
+        let right = &self.rows[Side::Right.index()];
+        let keys = keys.find(&left.keys, left.weights.len())?;
+        let mut pairs = keys.iter().enumerate().flat_map(|(row, key)| {
+            let slots = key.iter().flat_map(|key| right.rows_of(*key));
+            slots.map(move |slot| (row as u32, slot))
+        });
+        loop {
+            let (rows, slots): (Vec<u32>, Vec<u32>) = pairs.by_ref().take(PAIRS).unzip();
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let rows = UInt32Array::from(rows);
+            let gather = |side: Side, column: usize| {
+                let place = self.places[side.index()][column].ok_or_else(not_kept)?;
+                match side {
+                    Side::Left => taken(&left.columns[place], &rows),
+                    Side::Right => right.gather(place, &slots),
+                }
+            };
+            let keep = match &self.filter {
+                None => None,
+                // The failing pairs were noted when they came; here they are only left out.
+                Some(filter) => chosen(filter, rows.len(), gather, |_, _| {})?,
+            };
+            let weights =
+                rows.values().iter().zip(&slots).enumerate().map(|(pair, (row, slot))| {
+                    let kept = keep.as_ref().is_none_or(|keep| keep[pair]);
+                    let weight = left.weights[*row as usize] * right.weight(*slot);
+                    (pair as u32, if kept { weight } else { 0 })
+                });
+            let picked = repeated(weights);
+            let mut columns = Vec::with_capacity(self.schema.fields().len());
+            for side in Side::BOTH {
+                for column in 0..self.places[side.index()].len() {
+                    columns.push(taken(&gather(side, column)?, &picked)?);
+                }
+            }
+            self.push(columns, picked.len(), batches)?;
+        }
+    }
+
+    /// Where the columns of a side that is in the result are kept.
+    fn columns(&self, side: Side) -> impl Iterator<Item = usize> + '_ {
+        self.places[side.index()].iter().flatten().copied()
+    }
+
+    fn push(
+        &self,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+        batches: &mut Vec<RecordBatch>,
+    ) -> Result<()> {
+        if rows > 0 {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
+            batches.push(batch.map_err(internal)?);
+        }
+        Ok(())
+    }
+}
+
+impl Content for JoinContent {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        for side in Side::BOTH {
+            if self.kind.row_output(side) == RowOutput::Matched {
+                return self.matched(side);
+            }
+        }
+        let [left, right] = &self.rows;
+        let (mut keys, mut batches) = (right.key_lookup()?, Vec::new());
+        for rows in left.chunks(ROWS) {
+            self.pairs(&rows?, &mut keys, &mut batches)?;
+        }
+        Ok(batches)
+    }
+}
+
+/// Each row as often as its weight says.
+fn repeated(weights: impl Iterator<Item = (u32, i64)>) -> UInt32Array {
+    let rows = weights.flat_map(|(row, weight)| std::iter::repeat_n(row, weight.max(0) as usize));
+    rows.collect::<Vec<u32>>().into()
+}
+
+fn taken(column: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef> {
+    take(column, rows, None).map_err(internal)
+}
