@@ -62,7 +62,8 @@ impl Lowering<'_> {
         })?;
         let ports = vec![left.input, right.input];
         let node = self.add(Box::new(operator), traits, ports, label);
-        Ok(self.lowered(node, join.schema.as_ref().clone(), None, false))
+        let holds_content = kind.content_follows_from_rows();
+        Ok(self.lowered(node, join.schema.as_ref().clone(), None, holds_content))
     }
 
     /// One input of a join: a relation with exactly the columns of its plan.

@@ -56,8 +56,10 @@ impl Lowering<'_> {
             traits,
             window: None,
         };
+        let width = lowered.input_schema.fields().len();
         match &scan.projection {
             None => Ok(lowered),
+            Some(projection) if projection.iter().copied().eq(0..width) => Ok(lowered),
             Some(projection) => {
                 let exprs: Vec<Expr> = projection
                     .iter()
