@@ -39,6 +39,13 @@ const MANY: &[Size] = &[
 ];
 const HEADLINE: &[Size] = &[Size { batch: 1_000, rows: 8_000_000 }];
 
+/// Joins keep every row.
+const JOINS: &[Size] = &[
+    Size { batch: 1_000, rows: 2_000_000 },
+    Size { batch: 64, rows: 500_000 },
+    Size { batch: 8_192, rows: 2_000_000 },
+];
+
 /// Events per second of event time, for the windows.
 const RATE: i64 = 100_000;
 
@@ -52,6 +59,8 @@ pub(crate) fn all() -> Vec<Workload> {
         keyed("keyed_1k", 1_000, Output::Content),
         hop("hop_60s_1s", 1),
         hop("hop_60s_10s", 10),
+        join_updates(),
+        join_appends(),
     ]
 }
 
@@ -117,6 +126,37 @@ fn hop(name: &str, slide_s: i64) -> Workload {
              FROM panes CROSS JOIN (VALUES {}) AS steps (step) GROUP BY key, pane - step * {slide}",
             steps.join(", ")
         ),
+        output: Output::Changes,
+    }
+}
+
+/// Two aggregates by key, joined by it: an event takes back a row of one side or of both and puts
+/// another in its place.
+fn join_updates() -> Workload {
+    let query = "SELECT l.key, l.n, r.total FROM \
+                 (SELECT key, count(*) AS n FROM events GROUP BY key) AS l JOIN \
+                 (SELECT key, sum(value) AS total FROM events WHERE value >= 500 GROUP BY key) AS r \
+                 ON l.key = r.key";
+    Workload {
+        name: "join_updates".to_string(),
+        input: Input { keys: 100_000, rate: RATE },
+        sizes: JOINS,
+        stream: format!("{query} EMIT CHANGES"),
+        reference: query.to_string(),
+        output: Output::Changes,
+    }
+}
+
+/// Every event with those of its key that have a small value, however long ago they were.
+fn join_appends() -> Workload {
+    let query = "SELECT l.key, l.value, r.ts FROM events AS l JOIN \
+                 (SELECT key, ts FROM events WHERE value < 100) AS r ON l.key = r.key";
+    Workload {
+        name: "join_appends".to_string(),
+        input: Input { keys: 500_000, rate: RATE },
+        sizes: JOINS,
+        stream: query.to_string(),
+        reference: query.to_string(),
         output: Output::Changes,
     }
 }
