@@ -28,14 +28,8 @@ const SOURCES: [&str; 2] = [
 /// Updating streams over the sources: `ca` and `cb` have the unique key `k`, and their rows come
 /// and go; the rows of `ua` have no key and repeat.
 const UPDATING: [(&str, &str); 3] = [
-    (
-        "ca",
-        "SELECT k, count(*) AS v, sum(v) AS s FROM a GROUP BY k HAVING count(*) % 3 <> 0",
-    ),
-    (
-        "cb",
-        "SELECT k, count(*) AS v, sum(v) AS s FROM b GROUP BY k HAVING count(*) % 3 <> 0",
-    ),
+    ("ca", "SELECT k, count(*) AS v, sum(v) AS s FROM a GROUP BY k HAVING count(*) % 3 <> 0"),
+    ("cb", "SELECT k, count(*) AS v, sum(v) AS s FROM b GROUP BY k HAVING count(*) % 3 <> 0"),
     ("ua", "SELECT v % 3 AS k, v, s FROM ca"),
 ];
 
@@ -45,7 +39,8 @@ type SourceRow = (Option<i64>, Option<i64>, Option<&'static str>);
 fn random_row(random: &mut Random) -> SourceRow {
     let k = (!random.chance(12)).then(|| random.range(0, 6));
     let v = (!random.chance(12)).then(|| random.range(0, 5));
-    let s = (!random.chance(20)).then(|| *random.pick(&["x", "y", "", "a longer string, not inline"]));
+    let s =
+        (!random.chance(20)).then(|| *random.pick(&["x", "y", "", "a longer string, not inline"]));
     (k, v, s)
 }
 
