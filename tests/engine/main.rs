@@ -8,6 +8,7 @@
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `admission` | subscriptions that hold pushes back |
+//! | `scripts` | the sqllogictest scripts of `tests/sql` |
 //! | `sql_errors` | what is refused, with which words and at which place |
 //!
 //! Expected values come from an oracle, a model or arithmetic by hand, never from the engine.
@@ -18,7 +19,9 @@ mod error_table;
 mod flights;
 mod joins;
 mod lifecycle;
+mod scripts;
 mod sql_errors;
 mod sql_reference;
-mod support;
 mod windows;
+
+use laminar_tests::{row, support};
