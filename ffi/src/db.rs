@@ -145,7 +145,9 @@ pub unsafe extern "C" fn laminar_execute(
                 ExecuteResult::Ddl { statement, object } => {
                     stream::Rows::of_statement(&statement, Some(&object), 0)?
                 }
-                ExecuteResult::Affected(rows) => stream::Rows::of_statement("INSERT", None, rows)?,
+                ExecuteResult::Affected { statement, rows } => {
+                    stream::Rows::of_statement(statement, None, rows)?
+                }
             };
             // SAFETY: not NULL, otherwise as above.
             unsafe { stream::write(rows, out) };

@@ -7,6 +7,7 @@
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
+//! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `admission` | subscriptions that hold pushes back |
 //! | `scripts` | the sqllogictest scripts of `tests/sql` |
 //! | `sql_errors` | what is refused, with which words and at which place |
@@ -22,6 +23,7 @@ mod lifecycle;
 mod scripts;
 mod sql_errors;
 mod sql_reference;
+mod tables;
 mod windows;
 
 use laminar_tests::{row, support};

@@ -100,7 +100,7 @@ impl State {
                 }
                 Ok(DBOutput::Rows { types: types.collect(), rows })
             }
-            Ok(ExecuteResult::Affected(rows)) => Ok(DBOutput::StatementComplete(rows)),
+            Ok(ExecuteResult::Affected { rows, .. }) => Ok(DBOutput::StatementComplete(rows)),
             Ok(_) => Ok(DBOutput::StatementComplete(0)),
             Err(error) if is_unknown_setting(sql, &error) => Ok(DBOutput::StatementComplete(0)),
             Err(error) => Err(error.into()),

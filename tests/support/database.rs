@@ -39,7 +39,7 @@ pub fn execute(db: &LaminarDB, sql: &str) {
 #[track_caller]
 pub fn affected(db: &LaminarDB, sql: &str) -> u64 {
     match db.execute_blocking(sql) {
-        Ok(ExecuteResult::Affected(rows)) => rows,
+        Ok(ExecuteResult::Affected { rows, .. }) => rows,
         Ok(_) => panic!("{sql} takes in no rows"),
         Err(error) => panic!("{sql}\n{error}"),
     }

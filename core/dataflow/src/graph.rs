@@ -7,11 +7,12 @@
 //! are behind the frontier of the rows before them (ARCHITECTURE.md, "Lateness").
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use laminar_types::{Delta, Epoch, Error, Frontier, Result};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
+use crate::state::{TableRows, TableSnapshot};
 
 /// Identifies a node for the life of its graph; never used again after removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,8 +56,7 @@ pub struct Graph {
 }
 
 struct Node {
-    /// `None` for a source: its rows come from outside.
-    operator: Option<Box<dyn Operator>>,
+    body: Body,
     traits: Traits,
     inputs: Vec<Input>,
     consumers: Vec<(NodeId, usize)>,
@@ -72,10 +72,23 @@ struct Node {
     failed: Option<Error>,
 }
 
+/// Where the rows of a node come from.
+enum Body {
+    /// From outside, and they are not kept here.
+    Source,
+    /// From outside, and they are kept.
+    Table(TableRows),
+    /// From other nodes.
+    Operator(Box<dyn Operator>),
+}
+
 struct Input {
     node: NodeId,
     /// The frontiers last delivered to this port.
     frontiers: Vec<Frontier>,
+    /// What the table that is read held when this node was made, while the node is held back: its
+    /// changes since then wait for the start.
+    begin: Option<Arc<TableSnapshot>>,
 }
 
 /// Who receives what is delivered to a source.
@@ -108,7 +121,30 @@ impl Graph {
     /// [`advance`](Self::advance).
     pub fn add_source(&mut self, traits: Traits) -> NodeId {
         let frontiers = vec![Frontier::MIN; traits.times.len()];
-        self.add(None, traits, Vec::new(), frontiers)
+        self.add(Body::Source, traits, Vec::new(), frontiers)
+    }
+
+    /// Adds a table: a source whose rows are kept. The caller changes them through
+    /// [`table_mut`](Self::table_mut) and [pushes](Self::push) each change.
+    pub fn add_table(&mut self, traits: Traits, rows: TableRows) -> NodeId {
+        let frontiers = vec![Frontier::MIN; traits.times.len()];
+        self.add(Body::Table(rows), traits, Vec::new(), frontiers)
+    }
+
+    /// The rows of a node that is a table.
+    pub fn table(&self, id: NodeId) -> Option<&TableRows> {
+        match &self.node(id).body {
+            Body::Table(rows) => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// The rows of a node that is a table, to be changed.
+    pub fn table_mut(&mut self, id: NodeId) -> Option<&mut TableRows> {
+        match &mut self.node_mut(id).body {
+            Body::Table(rows) => Some(rows),
+            _ => None,
+        }
     }
 
     /// Adds an operator that reads `inputs`, one for each port.
@@ -124,9 +160,14 @@ impl Graph {
         inputs: Vec<NodeId>,
         held_since: Option<u64>,
     ) -> NodeId {
-        let ports = inputs.iter().map(|node| Input { node: *node, frontiers: Vec::new() });
+        let mut ports = Vec::with_capacity(inputs.len());
+        for node in &inputs {
+            let table = self.table_mut(*node).filter(|_| held_since.is_some());
+            let begin = table.map(|rows| Arc::new(rows.snapshot()));
+            ports.push(Input { node: *node, frontiers: Vec::new(), begin });
+        }
         let frontiers = vec![Frontier::MIN; traits.times.len()];
-        let id = self.add(Some(operator), traits, ports.collect(), frontiers);
+        let id = self.add(Body::Operator(operator), traits, ports, frontiers);
         for (port, node) in inputs.into_iter().enumerate() {
             self.node_mut(node).consumers.push((id, port));
         }
@@ -137,14 +178,14 @@ impl Graph {
 
     fn add(
         &mut self,
-        operator: Option<Box<dyn Operator>>,
+        body: Body,
         traits: Traits,
         inputs: Vec<Input>,
         frontiers: Vec<Frontier>,
     ) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
         self.nodes.push(Some(Node {
-            operator,
+            body,
             traits,
             inputs,
             consumers: Vec::new(),
@@ -188,6 +229,7 @@ impl Graph {
     pub fn release(&mut self) {
         for node in self.nodes.iter_mut().flatten() {
             node.held_since = None;
+            node.inputs.iter_mut().for_each(|input| input.begin = None);
         }
     }
 
@@ -203,21 +245,35 @@ impl Graph {
 
     /// The counters of a node.
     pub fn metrics(&self, id: NodeId) -> Metrics {
-        self.node(id).operator.as_ref().map(|operator| operator.metrics()).unwrap_or_default()
+        match &self.node(id).body {
+            Body::Source => Metrics::default(),
+            Body::Table(rows) => Metrics { state_bytes: rows.state_bytes(), ..Metrics::default() },
+            Body::Operator(operator) => operator.metrics(),
+        }
     }
 
     /// A consistent read of a node's current output, or `None` when nothing upstream holds it.
     pub fn content(&mut self, id: NodeId) -> Option<Box<dyn Content>> {
-        let node = self.node(id);
-        let derives = node.operator.as_ref()?.derives_content();
+        let node = self.node_mut(id);
+        let operator = match &mut node.body {
+            Body::Source => return None,
+            Body::Table(rows) => return Some(Box::new(rows.snapshot())),
+            Body::Operator(operator) => operator,
+        };
         let input = match node.inputs.as_slice() {
-            [input] if derives => {
+            [Input { begin: Some(begin), .. }] if operator.derives_content() => {
+                Some(Box::new(Arc::clone(begin)) as Box<dyn Content>)
+            }
+            [input] if operator.derives_content() => {
                 let input = input.node;
                 Some(self.content(input)?)
             }
             _ => None,
         };
-        self.node_mut(id).operator.as_mut()?.content(input)
+        match &mut self.node_mut(id).body {
+            Body::Operator(operator) => operator.content(input),
+            _ => None,
+        }
     }
 
     /// Why a node stopped, if it did.
@@ -225,15 +281,15 @@ impl Graph {
         self.node(id).failed.as_ref()
     }
 
-    /// Delivers rows to the consumers of a source, which is append-only, as part of the next
+    /// Delivers a change to the consumers of a source or table, as part of the next
     /// [`run`](Self::run).
-    pub fn push(&mut self, source: NodeId, rows: &RecordBatch, audience: Audience) {
-        if rows.num_rows() == 0 {
+    pub fn push(&mut self, source: NodeId, change: &Delta, audience: Audience) {
+        if change.is_empty() {
             return;
         }
         self.for_consumers(source, |graph, consumer, port| {
             if audience.includes(graph.node(consumer)) {
-                graph.deliver(consumer, port, Delta::insert(rows.clone()));
+                graph.deliver(consumer, port, change.clone());
             }
         });
     }
@@ -380,7 +436,7 @@ impl Node {
         cx: &mut Context<'_>,
         frontiers: &mut Vec<Frontier>,
     ) -> Result<(Option<Delta>, bool)> {
-        let Some(operator) = &mut self.operator else { return Ok((None, false)) };
+        let Body::Operator(operator) = &mut self.body else { return Ok((None, false)) };
         for (port, delta) in self.pending.drain(..) {
             operator.input(port, delta, cx)?;
         }

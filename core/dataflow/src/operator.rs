@@ -61,6 +61,12 @@ pub trait Content: Send {
     fn batches(&self) -> Result<Vec<RecordBatch>>;
 }
 
+impl<C: Content + Sync + ?Sized> Content for std::sync::Arc<C> {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        (**self).batches()
+    }
+}
+
 /// Counters of one operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Metrics {

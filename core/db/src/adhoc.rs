@@ -5,25 +5,28 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemorySchemaProvider};
 use datafusion::catalog::{MemTable, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
-use laminar_sql::planner::sentence;
+use laminar_sql::checked::CheckedArithmetic;
+use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::window_query::prepare_windows;
-use laminar_types::{Error, Result, code};
+use laminar_types::{Epoch, Error, Result, code};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use crate::database::Shared;
-use crate::engine::Core;
+use crate::engine::{Core, SourceId};
 use crate::introspection::{DEAD_LETTERS, dead_letters};
 use crate::query::{Query, block_on};
 
@@ -100,48 +103,152 @@ pub(crate) fn explain(shared: &Shared, query: &ast::Query) -> Result<String> {
     Ok(plan.display_indent().to_string())
 }
 
-fn plan(
-    shared: &Shared,
-    query: &ast::Query,
-) -> Result<(SessionContext, datafusion::logical_expr::LogicalPlan)> {
-    let mut query = query.clone();
-    prepare_windows(&mut query)?;
-    let statement = ast::Statement::Query(Box::new(query.clone()));
-    let statement = Statement::Statement(Box::new(statement));
-    let session = shared.planner.session();
-    let named = session
-        .resolve_table_references(&statement)
-        .map_err(|error| planned(shared, &query, &error))?;
-    let names: Vec<String> = named.iter().map(|name| name.table().to_string()).collect();
-    let relations = shared.run(|core| read(core, &names))??;
-    let mut tables = HashMap::new();
-    for (name, schema, content) in relations {
-        let table = MemTable::try_new(Arc::clone(&schema), vec![content.batches()?])
-            .map_err(|error| Error::internal(sentence(&error)))?;
-        tables.insert(name, table);
-    }
-    let context = SessionContext::new_with_state(state(session, tables)?).enable_url_table();
-    let plan = block_on(context.state().statement_to_plan(statement))
-        .map_err(|error| planned(shared, &query, &error))?;
-    Ok((context, plan))
+fn plan(shared: &Shared, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
+    let query = prepared(query)?;
+    let names = names_of(&shared.planner, &query)?;
+    let snapshot = shared.run(|core| Snapshot::of(core, &names))??;
+    snapshot.plan(&shared.planner, &query)
 }
 
-/// The content of every relation among these names, at one epoch.
-type Relations = Vec<(String, SchemaRef, Box<dyn Content>)>;
+/// All rows of a query over relations that were read before. Takes no token, so that it may be
+/// called under it.
+pub(crate) fn collect(
+    shared: &Shared,
+    query: &ast::Query,
+    snapshot: &Snapshot,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let (context, plan) = snapshot.plan(&shared.planner, query)?;
+    let schema = Arc::clone(plan.schema().inner());
+    let planned = shared
+        .background
+        .runtime()?
+        .spawn(async move { context.execute_logical_plan(plan).await?.collect().await });
+    let batches = block_on(planned)
+        .map_err(|error| Error::internal(format!("the query's task ended: {error}")))?
+        .map_err(|error| execution_error(&error))?;
+    Ok((schema, batches))
+}
 
-fn read(core: &mut Core, names: &[String]) -> Result<Relations> {
-    let mut relations = Vec::new();
-    for name in names {
-        // Names that are no relations are common table expressions, files, or mistakes: planning
-        // tells which.
-        if let Some((_, Traits { schema, .. })) = core.relation(name) {
-            relations.push((name.clone(), schema, core.content(name)?));
-        } else if name == DEAD_LETTERS {
-            let (schema, content) = dead_letters(core)?;
-            relations.push((name.clone(), schema, content));
+/// A query as DataFusion can plan it: with our windows resolved.
+pub(crate) fn prepared(query: &ast::Query) -> Result<ast::Query> {
+    let mut query = query.clone();
+    prepare_windows(&mut query)?;
+    Ok(query)
+}
+
+/// The names of the relations that a query reads.
+pub(crate) fn names_of(planner: &Planner, query: &ast::Query) -> Result<Vec<String>> {
+    let named = planner
+        .session()
+        .resolve_table_references(&statement(query))
+        .map_err(|error| planner.plan_error(&Names(Vec::new()), query, &error))?;
+    Ok(named.iter().map(|name| name.table().to_string()).collect())
+}
+
+fn statement(query: &ast::Query) -> Statement {
+    Statement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))))
+}
+
+/// What relations held at one epoch.
+pub(crate) struct Snapshot {
+    relations: Vec<(String, SchemaRef, Box<dyn Content>)>,
+    tables: Tables,
+    /// The names of all objects.
+    names: Names,
+}
+
+impl Snapshot {
+    /// Reads the relations among these names; others are common table expressions, files, or
+    /// mistakes: planning tells which.
+    pub(crate) fn of(core: &mut Core, names: &[String]) -> Result<Self> {
+        let mut relations = Vec::new();
+        for name in names {
+            if let Some((_, Traits { schema, .. })) = core.relation(name) {
+                relations.push((name.clone(), schema, core.content(name)?));
+            } else if name == DEAD_LETTERS {
+                let (schema, content) = dead_letters(core)?;
+                relations.push((name.clone(), schema, content));
+            }
+        }
+        let tables = Tables::behind(core, names)?;
+        Ok(Self { relations, tables, names: Names(core.objects.keys().cloned().collect()) })
+    }
+
+    /// Counts a relation, which the query does not name, among those read.
+    pub(crate) fn watch(&mut self, core: &Core, name: &str) -> Result<()> {
+        self.tables.0.extend(Tables::behind(core, &[name.to_string()])?.0);
+        Ok(())
+    }
+
+    /// The tables that were read.
+    pub(crate) fn tables(&self) -> Tables {
+        self.tables.clone()
+    }
+
+    /// Adds a relation that has no name in the catalogue.
+    pub(crate) fn add(&mut self, name: &str, batch: RecordBatch) {
+        self.relations.push((name.to_string(), batch.schema(), Box::new(Ready(batch))));
+    }
+
+    fn plan(&self, planner: &Planner, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
+        let mut tables = HashMap::new();
+        for (name, schema, content) in &self.relations {
+            let table = MemTable::try_new(Arc::clone(schema), vec![content.batches()?])
+                .map_err(|error| Error::internal(sentence(&error)))?;
+            tables.insert(name.clone(), table);
+        }
+        let state = state(planner.session(), tables)?;
+        let context = SessionContext::new_with_state(state).enable_url_table();
+        let plan = block_on(context.state().statement_to_plan(statement(query)))
+            .map_err(|error| self.planned(planner, query, &error))?;
+        Ok((context, plan))
+    }
+
+    fn planned(&self, planner: &Planner, query: &ast::Query, error: &DataFusionError) -> Error {
+        let planned = planner.plan_error(&self.names, query, error);
+        let missing = planned
+            .message()
+            .strip_prefix("table 'datafusion.public.")
+            .and_then(|rest| rest.strip_suffix("' not found"));
+        match missing {
+            Some(name) => planner.not_found(&self.names, query, name),
+            None => planned,
         }
     }
-    Ok(relations)
+}
+
+/// The tables behind some relations, each with the epoch of its last change.
+#[derive(Clone)]
+pub(crate) struct Tables(Vec<(SourceId, Epoch)>);
+
+impl Tables {
+    fn behind(core: &Core, names: &[String]) -> Result<Self> {
+        let mut tables = Vec::new();
+        for id in core.inputs_behind(names.to_vec()) {
+            let input = core.source(id)?;
+            if input.history.is_none() {
+                tables.push((id, input.changed));
+            }
+        }
+        Ok(Self(tables))
+    }
+
+    /// Whether none of them has changed since.
+    pub(crate) fn are_current(&self, core: &Core) -> bool {
+        let same = |(id, epoch): &(SourceId, Epoch)| {
+            core.source(*id).is_ok_and(|table| table.changed == *epoch)
+        };
+        self.0.iter().all(same)
+    }
+}
+
+/// Rows that lie ready.
+pub(crate) struct Ready(pub(crate) RecordBatch);
+
+impl Content for Ready {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        Ok(vec![self.0.clone()])
+    }
 }
 
 fn state(session: &SessionState, tables: HashMap<String, MemTable>) -> Result<SessionState> {
@@ -156,28 +263,10 @@ fn state(session: &SessionState, tables: HashMap<String, MemTable>) -> Result<Se
     catalog.register_schema(&options.default_schema, schema).map_err(internal)?;
     let catalogs = Arc::new(MemoryCatalogProviderList::new());
     catalogs.register_catalog(options.default_catalog.clone(), catalog);
-    Ok(SessionStateBuilder::new_from_existing(session.clone()).with_catalog_list(catalogs).build())
-}
-
-fn planned(shared: &Shared, query: &ast::Query, error: &DataFusionError) -> Error {
-    let names = shared.run(|core| {
-        let names = core.objects.keys().cloned().collect();
-        Names(names)
-    });
-    match names {
-        Ok(names) => {
-            let planned = shared.planner.plan_error(&names, query, error);
-            let missing = planned
-                .message()
-                .strip_prefix("table 'datafusion.public.")
-                .and_then(|rest| rest.strip_suffix("' not found"));
-            match missing {
-                Some(name) => shared.planner.not_found(&names, query, name),
-                None => planned,
-            }
-        }
-        Err(closed) => closed,
-    }
+    Ok(SessionStateBuilder::new_from_existing(session.clone())
+        .with_catalog_list(catalogs)
+        .with_analyzer_rule(Arc::new(CheckedArithmetic::default()))
+        .build())
 }
 
 /// A panic of a query, which ends it and nothing else.

@@ -70,8 +70,13 @@ pub enum ExecuteResult {
         /// The object's name.
         object: String,
     },
-    /// Rows were taken in.
-    Affected(u64),
+    /// Rows were taken in, changed or taken out.
+    Affected {
+        /// `INSERT`, `UPDATE`, `DELETE` or `TRUNCATE`.
+        statement: &'static str,
+        /// How many.
+        rows: u64,
+    },
     /// Rows to read.
     Rows(Query),
 }
@@ -300,10 +305,15 @@ impl LaminarDB {
         self.shared.run(|core| {
             let found = find(core, name)?;
             match core.object(&found)? {
-                Object::Source(id) => Ok((*id, Arc::clone(&core.source(*id)?.rules))),
+                Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+                    Ok((*id, Arc::clone(&core.source(*id)?.rules)))
+                }
                 other => Err(Error::new(
                     code::INGESTION_ARGUMENT,
-                    format!("`{found}` is a {}: rows can be pushed into a source", other.kind()),
+                    format!(
+                        "`{found}` is a {}: rows can be pushed into a source or a table",
+                        other.kind()
+                    ),
                 )),
             }
         })?

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use laminar_dataflow::graph::Audience;
+use laminar_dataflow::state::TableRows;
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::plan::{InputRef, StreamPlan};
@@ -59,6 +60,8 @@ struct Scratch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Object {
     Source(SourceId),
+    Table(SourceId),
+    LookupTable(SourceId),
     Stream(StreamId),
     /// A named output of the stream or source of this name.
     Sink {
@@ -71,13 +74,23 @@ impl Object {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Source(_) => "SOURCE",
+            Self::Table(_) => "TABLE",
+            Self::LookupTable(_) => "LOOKUP TABLE",
             Self::Stream(_) => "STREAM",
             Self::Sink { .. } => "SINK",
         }
     }
+
+    /// The input that it is, if rows come into it from outside.
+    pub(crate) fn input(&self) -> Option<SourceId> {
+        match self {
+            Self::Source(id) | Self::Table(id) | Self::LookupTable(id) => Some(*id),
+            Self::Stream(_) | Self::Sink { .. } => None,
+        }
+    }
 }
 
-/// Identifies a source among all that ever were.
+/// Identifies a source or table among all that ever were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SourceId(u32);
 
@@ -85,7 +98,7 @@ pub(crate) struct SourceId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StreamId(u32);
 
-/// An append-only input.
+/// An input: a source, which only grows, or a table, which is kept whole.
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) sql: String,
@@ -94,8 +107,11 @@ pub(crate) struct Source {
     pub(crate) producers: Producers,
     /// The database's own producer, since its first insert.
     own_producer: Option<ProducerId>,
-    pub(crate) history: History,
+    /// The recent rows of a source. A table's rows are in its node.
+    pub(crate) history: Option<History>,
     pub(crate) total_rows: u64,
+    /// The epoch of its last change.
+    pub(crate) changed: Epoch,
     /// What its handles know of it.
     pub(crate) rules: Arc<Rules>,
 }
@@ -104,19 +120,49 @@ pub(crate) struct Source {
 struct Queued {
     sequence: Epoch,
     source: SourceId,
-    rows: Option<RecordBatch>,
+    change: Option<Delta>,
     frontiers: Vec<Frontier>,
     bytes: usize,
 }
 
-/// What a new source is to be.
+/// What a new source or table is to be.
 pub(crate) struct NewSource {
     pub(crate) name: String,
     pub(crate) sql: String,
+    pub(crate) kind: InputKind,
     pub(crate) schema: SchemaRef,
     pub(crate) declared: Option<Declared>,
     pub(crate) retain_rows: usize,
     pub(crate) capacity: u64,
+}
+
+impl NewSource {
+    /// What its handles are to know of it.
+    pub(crate) fn rules(&self) -> Rules {
+        let key = match &self.kind {
+            InputKind::Table { key: Some(key), .. } => key.clone(),
+            _ => Vec::new(),
+        };
+        Rules {
+            name: self.name.clone(),
+            schema: Arc::clone(&self.schema),
+            event_time: self.declared.map(|declared| declared.column),
+            key,
+            pending: AtomicU64::new(0),
+            capacity: self.capacity,
+        }
+    }
+}
+
+/// What kind of input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InputKind {
+    Source,
+    /// A table, with the columns of its primary key.
+    Table {
+        key: Option<Vec<usize>>,
+        is_lookup: bool,
+    },
 }
 
 /// Whether a new stream begins with what its inputs hold.
@@ -184,20 +230,30 @@ impl Core {
     /// What the rows of a relation promise.
     pub(crate) fn relation(&self, name: &str) -> Option<(NodeId, Traits)> {
         let node = match self.objects.get(name)? {
-            Object::Source(id) => self.source(*id).ok()?.node,
+            Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+                self.source(*id).ok()?.node
+            }
             Object::Stream(id) => self.stream(*id).result(),
             Object::Sink { from } => return self.relation(from),
         };
         Some((node, self.graph.traits(node).clone()))
     }
 
-    /// The source behind an id, for the calls of its handles.
-    pub(crate) fn add_source(&mut self, new: NewSource) -> SourceId {
+    /// Installs a source or table.
+    pub(crate) fn add_source(&mut self, new: NewSource) -> Result<SourceId> {
+        let rows = match &new.kind {
+            InputKind::Source => None,
+            InputKind::Table { key, .. } => {
+                Some(TableRows::new(Arc::clone(&new.schema), key.clone())?)
+            }
+        };
         self.epoch += 1;
         let times = match &new.declared {
             Some(declared) => {
                 vec![laminar_dataflow::EventTime { column: declared.column, unit: declared.unit }]
             }
+            // Without a watermark a table is complete at every time.
+            None if rows.is_some() => Vec::new(),
             None => new
                 .schema
                 .fields()
@@ -212,26 +268,41 @@ impl Core {
         let mut traits = Traits::append_only(Arc::clone(&new.schema));
         traits.times = times;
         traits.declared_watermark = new.declared.is_some();
+        let key = match &new.kind {
+            InputKind::Table { key, .. } => key.clone(),
+            InputKind::Source => None,
+        };
+        if rows.is_some() {
+            traits.changes = Changes::Retract;
+            traits.unique_key = key;
+        }
+        let history = (new.kind == InputKind::Source)
+            .then(|| History::new(Arc::clone(&new.schema), new.retain_rows, None));
+        let node = match rows {
+            Some(rows) => self.graph.add_table(traits, rows),
+            None => self.graph.add_source(traits),
+        };
+        let rules = Arc::new(new.rules());
         let id = SourceId(self.sources.len() as u32);
         self.sources.push(Some(Source {
             name: new.name.clone(),
             sql: new.sql,
-            node: self.graph.add_source(traits),
-            history: History::new(Arc::clone(&new.schema), new.retain_rows, None),
-            rules: Arc::new(Rules {
-                name: new.name.clone(),
-                schema: Arc::clone(&new.schema),
-                event_time: new.declared.map(|declared| declared.column),
-                pending: AtomicU64::new(0),
-                capacity: new.capacity,
-            }),
+            node,
+            history,
+            changed: self.epoch,
+            rules,
             schema: new.schema,
             producers: Producers::new(new.declared),
             own_producer: None,
             total_rows: 0,
         }));
-        self.add_object(new.name, Object::Source(id));
-        id
+        let object = match new.kind {
+            InputKind::Source => Object::Source(id),
+            InputKind::Table { is_lookup: false, .. } => Object::Table(id),
+            InputKind::Table { is_lookup: true, .. } => Object::LookupTable(id),
+        };
+        self.add_object(new.name, object);
+        Ok(id)
     }
 
     /// Installs the operators of a stream and runs them over what they begin with. Answers what
@@ -326,7 +397,15 @@ impl Core {
     pub(crate) fn content(&mut self, name: &str) -> Result<Box<dyn Content>> {
         match self.object(name)?.clone() {
             Object::Sink { from } => self.content(&from),
-            Object::Source(id) => Ok(Box::new(Batches(self.source(id)?.history.snapshot()?))),
+            Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+                let source = self.source(id)?;
+                if let Some(history) = &source.history {
+                    return Ok(Box::new(Batches(history.snapshot()?)));
+                }
+                let node = source.node;
+                let content = self.graph.content(node);
+                content.ok_or_else(|| Error::internal(format!("the table `{name}` has no rows")))
+            }
             Object::Stream(id) => self.stream_content(id),
         }
     }
@@ -360,7 +439,7 @@ impl Core {
         let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
         self.catalog_version += 1;
         match &object {
-            Object::Source(id) => {
+            Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.forget_queued(*id);
                 if let Some(source) = self.sources[id.0 as usize].take() {
                     self.graph.remove(source.node);
@@ -391,17 +470,23 @@ impl Core {
 
     /// The sources whose rows can reach a stream.
     pub(crate) fn sources_of(&self, id: StreamId) -> Vec<SourceId> {
-        let mut sources = Vec::new();
-        let mut names = self.stream(id).reads.clone();
+        self.inputs_behind(self.stream(id).reads.clone())
+    }
+
+    /// The sources and tables whose rows can reach relations of these names, each once.
+    pub(crate) fn inputs_behind(&self, mut names: Vec<String>) -> Vec<SourceId> {
+        let mut inputs = Vec::new();
         while let Some(name) = names.pop() {
             match self.objects.get(&name) {
-                Some(Object::Source(source)) if !sources.contains(source) => sources.push(*source),
                 Some(Object::Stream(stream)) => names.extend(self.stream(*stream).reads.clone()),
                 Some(Object::Sink { from }) => names.push(from.clone()),
-                _ => {}
+                Some(object) => {
+                    inputs.extend(object.input().filter(|input| !inputs.contains(input)));
+                }
+                None => {}
             }
         }
-        sources
+        inputs
     }
 
     fn remove_stream(&mut self, id: StreamId) {
@@ -467,9 +552,22 @@ impl Core {
         producer: ProducerId,
         batches: &[RecordBatch],
     ) -> Result<Epoch> {
-        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
-        let held = !self.started && self.graph.has_held_consumers(source.node);
-        // One epoch may overshoot: a batch of any size can be taken.
+        let held = self.is_held(id)?;
+        self.epoch += 1;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        let result = batches
+            .iter()
+            .try_for_each(|batch| self.push_batch(id, producer, batch, held, &mut scratch));
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        result.map(|()| self.epoch)
+    }
+
+    /// Whether changes of an input must queue for streams that are held back. Fails with `FULL`
+    /// when too much waits already: one epoch may overshoot, so that a batch of any size is taken.
+    pub(crate) fn is_held(&self, id: SourceId) -> Result<bool> {
+        let held = !self.started && self.graph.has_held_consumers(self.source(id)?.node);
         if held && self.queued_bytes >= self.max_queued_bytes {
             return Err(Error::new(
                 code::FULL,
@@ -480,15 +578,7 @@ impl Core {
                 ),
             ));
         }
-        self.epoch += 1;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.output.clear();
-        let result = batches
-            .iter()
-            .try_for_each(|batch| self.push_batch(id, producer, batch, held, &mut scratch));
-        self.publish(&mut scratch.output);
-        self.scratch = scratch;
-        result.map(|()| self.epoch)
+        Ok(held)
     }
 
     /// One batch of an epoch: a step for each piece that it is cut into.
@@ -502,28 +592,85 @@ impl Core {
     ) -> Result<()> {
         let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
         source.producers.cut(producer, batch, &mut scratch.pieces)?;
-        source.history.append(batch)?;
+        if let Some(history) = &mut source.history {
+            history.append(batch)?;
+        }
         source.total_rows += batch.num_rows() as u64;
+        source.changed = self.epoch;
         let node = source.node;
         for piece in &scratch.pieces {
-            let slice;
             let rows = match piece.rows == batch.num_rows() {
-                true => batch,
-                false => {
-                    slice = batch.slice(piece.offset, piece.rows);
-                    &slice
-                }
+                true => batch.clone(),
+                false => batch.slice(piece.offset, piece.rows),
+            };
+            let change = match self.graph.table_mut(node) {
+                Some(table) => table.insert(&rows)?,
+                None => Some(Delta::insert(rows)),
             };
             let units = self.graph.traits(node).times.iter().map(|time| time.unit);
             frontiers(piece.watermark, units, &mut scratch.frontiers);
-            if held {
-                self.enqueue(id, Some(page::compact_batch(rows)?), &scratch.frontiers);
-            }
-            self.graph.push(node, rows, Audience::Running);
-            self.graph.advance(node, &scratch.frontiers, Audience::Running);
-            self.graph.run(self.epoch, &mut scratch.output);
+            self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output)?;
         }
         Ok(())
+    }
+
+    /// One step of an epoch: a change of an input, then the frontiers after it.
+    fn step(
+        &mut self,
+        id: SourceId,
+        node: NodeId,
+        change: Option<Delta>,
+        held: bool,
+        frontiers: &[Frontier],
+        output: &mut StepOutput,
+    ) -> Result<()> {
+        if let Some(change) = &change {
+            self.graph.push(node, change, Audience::Running);
+        }
+        self.graph.advance(node, frontiers, Audience::Running);
+        self.graph.run(self.epoch, output);
+        if held {
+            let change = change.map(|Delta { batch, weights }| {
+                Ok::<_, Error>(Delta { batch: page::compact_batch(&batch)?, weights })
+            });
+            self.enqueue(id, change.transpose()?, frontiers);
+        }
+        Ok(())
+    }
+
+    /// Puts rows of a table in the place of others, and runs the epoch that this makes.
+    pub(crate) fn change_table(
+        &mut self,
+        id: SourceId,
+        removed: &RecordBatch,
+        added: &RecordBatch,
+    ) -> Result<Epoch> {
+        let held = self.is_held(id)?;
+        let producer = self.own_producer(id)?;
+        let node = self.source(id)?.node;
+        let Some(table) = self.graph.table_mut(node) else {
+            return Err(Error::internal("rows of something that is no table were changed"));
+        };
+        let change = match added.num_rows() {
+            0 => table.remove(removed)?,
+            _ => table.replace(removed, added)?,
+        };
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        let source = self.source_mut(id)?;
+        // A table keeps every row, so how late they are does not matter: one piece will do.
+        source.producers.cut(producer, added, &mut scratch.pieces)?;
+        let watermark = source.producers.watermark();
+        source.total_rows += added.num_rows() as u64;
+        source.changed = epoch;
+        let units = self.graph.traits(node).times.iter().map(|time| time.unit);
+        frontiers(watermark, units, &mut scratch.frontiers);
+        let stepped = self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        stepped.map(|()| self.epoch)
     }
 
     /// Takes in a producer's promise, and runs the epoch that it makes.
@@ -552,9 +699,9 @@ impl Core {
         Ok(self.epoch)
     }
 
-    fn enqueue(&mut self, source: SourceId, rows: Option<RecordBatch>, frontiers: &[Frontier]) {
-        let bytes = rows.as_ref().map_or(0, page::batch_bytes);
-        let count = rows.as_ref().map_or(0, RecordBatch::num_rows) as u64;
+    fn enqueue(&mut self, source: SourceId, change: Option<Delta>, frontiers: &[Frontier]) {
+        let bytes = change.as_ref().map_or(0, |change| page::batch_bytes(&change.batch));
+        let count = change.as_ref().map_or(0, Delta::num_rows) as u64;
         if let Some(source) = &mut self.sources[source.0 as usize] {
             source.rules.pending.fetch_add(count, Ordering::Relaxed);
         }
@@ -562,7 +709,7 @@ impl Core {
         self.queue.push_back(Queued {
             sequence: self.epoch,
             source,
-            rows,
+            change,
             frontiers: frontiers.to_vec(),
             bytes,
         });
@@ -581,8 +728,8 @@ impl Core {
             let audience = Audience::HeldSince(queued.sequence);
             self.epoch += 1;
             output.clear();
-            if let Some(rows) = queued.rows {
-                self.graph.push(node, &rows, audience);
+            if let Some(change) = queued.change {
+                self.graph.push(node, &change, audience);
             }
             self.graph.advance(node, &queued.frontiers, audience);
             self.graph.run(self.epoch, &mut output);

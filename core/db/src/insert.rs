@@ -1,9 +1,10 @@
-//! `INSERT INTO source [(columns)] VALUES ... | SELECT ...`.
+//! `INSERT INTO source|table [(columns)] VALUES ... | SELECT ...`.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{Field, Schema};
 use datafusion::sql::sqlparser::ast;
 use laminar_types::{Error, Result, code};
 
@@ -46,61 +47,80 @@ impl Insert {
         Ok(Self { target, columns, rows })
     }
 
-    /// Rows of the query as rows of the source: cast to its types, columns not named as NULL.
+    /// Rows of the query as rows of the source or table.
     pub(crate) fn fit(&self, rules: &Rules, batch: &RecordBatch) -> Result<RecordBatch> {
-        let fields = rules.schema.fields();
-        let expected = if self.columns.is_empty() { fields.len() } else { self.columns.len() };
-        if batch.num_columns() != expected {
-            return Err(Error::new(
-                code::BATCH_SCHEMA,
-                format!(
-                    "the rows have {} columns, and {expected} of `{}` are to be filled",
-                    batch.num_columns(),
-                    rules.name
-                ),
-            ));
-        }
-        for column in &self.columns {
-            if rules.schema.index_of(column).is_err() {
-                return Err(Error::new(
-                    code::BATCH_SCHEMA,
-                    format!("`{}` has no column `{column}`", rules.name),
-                ));
-            }
-        }
-        let columns = fields
-            .iter()
-            .enumerate()
-            .map(|(index, field)| {
-                let from = match self.columns.is_empty() {
-                    true => Some(index),
-                    false => self.columns.iter().position(|column| column == field.name()),
-                };
-                let Some(from) = from else {
-                    return Ok(new_null_array(field.data_type(), batch.num_rows()));
-                };
-                let options = CastOptions { safe: false, ..CastOptions::default() };
-                cast_with_options(batch.column(from), field.data_type(), &options).map_err(|e| {
-                    Error::new(
-                        code::VALUE,
-                        format!(
-                            "column `{}` of `{}` is a {}: {e}; nothing was inserted",
-                            field.name(),
-                            rules.name,
-                            field.data_type()
-                        ),
-                    )
-                })
-            })
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
-        let schema = arrow::datatypes::Schema::new(nullable.collect::<Vec<_>>());
-        RecordBatch::try_new(Arc::new(schema), columns)
-            .map_err(|error| Error::internal(format!("rows to insert do not line up: {error}")))
+        fit_rows(rules, &self.columns, batch)
     }
 }
 
-fn normal(name: &ast::Ident) -> String {
+/// Rows that fill some columns, or all if none is named, as rows of a source or table: cast to its
+/// types, columns not named as NULL.
+pub(crate) fn fit_rows(
+    rules: &Rules,
+    named: &[String],
+    batch: &RecordBatch,
+) -> Result<RecordBatch> {
+    let fields = rules.schema.fields();
+    let expected = if named.is_empty() { fields.len() } else { named.len() };
+    if batch.num_columns() != expected {
+        return Err(Error::new(
+            code::BATCH_SCHEMA,
+            format!(
+                "the rows have {} columns, and {expected} of `{}` are to be filled",
+                batch.num_columns(),
+                rules.name
+            ),
+        ));
+    }
+    for column in named {
+        if rules.schema.index_of(column).is_err() {
+            return Err(Error::new(
+                code::BATCH_SCHEMA,
+                format!("`{}` has no column `{column}`", rules.name),
+            ));
+        }
+    }
+    let columns = fields.iter().enumerate().map(|(index, field)| {
+        let from = match named.is_empty() {
+            true => Some(index),
+            false => named.iter().position(|column| column == field.name()),
+        };
+        match from {
+            Some(from) => fit_column(rules, field, batch.column(from)),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        }
+    });
+    let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+    let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let schema = Schema::new(nullable.collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns)
+        .map_err(|error| Error::internal(format!("rows to insert do not line up: {error}")))
+}
+
+/// Values cast to the type of a column.
+///
+/// # Errors
+/// `VALUE` that names the column and the first row whose value does not fit.
+pub(crate) fn fit_column(rules: &Rules, field: &Field, values: &ArrayRef) -> Result<ArrayRef> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let fit = |values: &ArrayRef| cast_with_options(values, field.data_type(), &options);
+    fit(values).map_err(|error| {
+        let row = (0..values.len()).find(|row| fit(&values.slice(*row, 1)).is_err());
+        Error::new(
+            code::VALUE,
+            format!(
+                "row {}, column `{}` of `{}`, which is a {}: {error}; nothing was changed",
+                row.unwrap_or(0),
+                field.name(),
+                rules.name,
+                field.data_type()
+            ),
+        )
+    })
+}
+
+/// A name as the catalogue has it.
+pub(crate) fn normal(name: &ast::Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
         None => name.value.to_lowercase(),

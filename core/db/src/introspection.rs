@@ -1,14 +1,18 @@
 //! `SHOW`, `DESCRIBE` and the system tables, as Arrow batches.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::SchemaRef;
+use laminar_dataflow::state::TableRows;
 use laminar_dataflow::{Content, Metrics};
 use laminar_sql::parser::statement::Show;
 use laminar_types::{Error, Result};
 
+use crate::adhoc::Ready;
 use crate::engine::{Core, Object, Source};
+use crate::history::History;
 use crate::stream::Stream;
 
 /// The table of rows that expressions failed on.
@@ -53,7 +57,9 @@ pub(crate) fn show(core: &Core, what: Show) -> Result<RecordBatch> {
         Show::Sources => sources(core),
         Show::Streams => streams(core),
         Show::Sinks => sinks(core),
-        Show::Tables | Show::LookupTables | Show::MaterializedViews => {
+        Show::Tables => tables(core, |object| matches!(object, Object::Table(_))),
+        Show::LookupTables => tables(core, |object| matches!(object, Object::LookupTable(_))),
+        Show::MaterializedViews => {
             // None can be created yet, so there are none.
             let none = || text(Vec::<String>::new());
             Columns(vec![("name", none()), ("sql", none())]).batch()
@@ -63,27 +69,75 @@ pub(crate) fn show(core: &Core, what: Show) -> Result<RecordBatch> {
 }
 
 fn sources(core: &Core) -> Result<RecordBatch> {
-    let sources: Vec<&Source> = core.sources.iter().flatten().collect();
-    let all = || sources.iter();
-    let declared = |source: &&Source| {
-        let declared = source.producers.declared();
-        declared.map(|declared| source.schema.field(declared.column).name().clone())
-    };
-    let watermark = |source: &&Source| source.producers.watermark().and_then(|w| w.millis());
-    let pending =
-        |source: &&Source| source.rules.pending.load(std::sync::atomic::Ordering::Relaxed);
+    let sources: Vec<(&Source, &History)> = core
+        .sources
+        .iter()
+        .flatten()
+        .filter_map(|source| Some((source, source.history.as_ref()?)))
+        .collect();
+    let all = || sources.iter().map(|(source, _)| *source);
+    let histories = || sources.iter().map(|(_, history)| *history);
     Columns(vec![
         ("name", text(all().map(|source| &source.name))),
-        ("watermark_column", Arc::new(StringArray::from_iter(all().map(declared)))),
-        ("watermark_ms", times(all().map(watermark))),
+        ("watermark_column", Arc::new(StringArray::from_iter(all().map(watermark_column)))),
+        ("watermark_ms", times(all().map(watermark_ms))),
         ("total_rows", counts(all().map(|source| source.total_rows))),
-        ("retained_rows", counts(all().map(|source| source.history.num_rows() as u64))),
-        ("dropped_rows", counts(all().map(|source| source.history.dropped_rows()))),
-        ("pending_rows", counts(all().map(pending))),
-        ("state_bytes", counts(all().map(|source| source.history.state_bytes() as u64))),
+        ("retained_rows", counts(histories().map(|history| history.num_rows() as u64))),
+        ("dropped_rows", counts(histories().map(History::dropped_rows))),
+        ("pending_rows", counts(all().map(pending_rows))),
+        ("state_bytes", counts(histories().map(|history| history.state_bytes() as u64))),
         ("sql", text(all().map(|source| &source.sql))),
     ])
     .batch()
+}
+
+/// Tables, or lookup tables.
+fn tables(core: &Core, is_wanted: impl Fn(&Object) -> bool) -> Result<RecordBatch> {
+    let tables: Vec<(&Source, &TableRows)> = core
+        .objects
+        .values()
+        .filter(|object| is_wanted(object))
+        .filter_map(|object| {
+            let table = core.source(object.input()?).ok()?;
+            Some((table, core.graph.table(table.node)?))
+        })
+        .collect();
+    let all = || tables.iter().map(|(table, _)| *table);
+    let rows = || tables.iter().map(|(_, rows)| *rows);
+    let key = |table: &Source| {
+        let names: Vec<&str> = table
+            .rules
+            .key
+            .iter()
+            .map(|column| table.schema.field(*column).name().as_str())
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    Columns(vec![
+        ("name", text(all().map(|table| &table.name))),
+        ("primary_key", Arc::new(StringArray::from_iter(all().map(key)))),
+        ("rows", counts(rows().map(TableRows::len))),
+        ("watermark_column", Arc::new(StringArray::from_iter(all().map(watermark_column)))),
+        ("watermark_ms", times(all().map(watermark_ms))),
+        ("total_rows", counts(all().map(|table| table.total_rows))),
+        ("pending_rows", counts(all().map(pending_rows))),
+        ("state_bytes", counts(rows().map(|rows| rows.state_bytes() as u64))),
+        ("sql", text(all().map(|table| &table.sql))),
+    ])
+    .batch()
+}
+
+fn watermark_column(source: &Source) -> Option<String> {
+    let declared = source.producers.declared()?;
+    Some(source.schema.field(declared.column).name().clone())
+}
+
+fn watermark_ms(source: &Source) -> Option<i64> {
+    source.producers.watermark().and_then(|watermark| watermark.millis())
+}
+
+fn pending_rows(source: &Source) -> u64 {
+    source.rules.pending.load(Ordering::Relaxed)
 }
 
 fn streams(core: &Core) -> Result<RecordBatch> {
@@ -176,11 +230,17 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
         lines.push(("promises".into(), laminar_sql::plan::promises(&traits)));
     }
     match object {
-        Object::Source(id) => {
-            let history = &core.source(*id)?.history;
-            lines.push(("retained rows".into(), history.num_rows().to_string()));
-            lines.push(("dropped rows".into(), history.dropped_rows().to_string()));
-            lines.push(("queries see".into(), tail(history.dropped_rows())));
+        Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+            let source = core.source(*id)?;
+            if let Some(history) = &source.history {
+                lines.push(("retained rows".into(), history.num_rows().to_string()));
+                lines.push(("dropped rows".into(), history.dropped_rows().to_string()));
+                lines.push(("queries see".into(), tail(history.dropped_rows())));
+            }
+            if let Some(rows) = core.graph.table(source.node) {
+                lines.push(("rows".into(), rows.len().to_string()));
+                lines.push(("queries see".into(), "every row".into()));
+            }
         }
         Object::Stream(id) => {
             let stream = core.stream(*id);
@@ -218,12 +278,4 @@ pub(crate) fn dead_letters(core: &Core) -> Result<(SchemaRef, Box<dyn Content>)>
     ])
     .batch()?;
     Ok((batch.schema(), Box::new(Ready(batch))))
-}
-
-struct Ready(RecordBatch);
-
-impl Content for Ready {
-    fn batches(&self) -> Result<Vec<RecordBatch>> {
-        Ok(vec![self.0.clone()])
-    }
 }

@@ -10,7 +10,8 @@
 //! | `subscription`, `ring` | [`Subscription`] and its bounded queue |
 //! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
-//! | `insert` | `INSERT INTO` |
+//! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
+//! | `table` | `CREATE TABLE` |
 //! | `introspection` | `SHOW`, `DESCRIBE`, dead letters |
 //! | `history`, `page` | the recent rows that append-only relations keep |
 //! | `token`, `wait` | the executor's token and how callers wait |
@@ -22,6 +23,7 @@
 mod adhoc;
 mod admission;
 mod catalog;
+mod change;
 mod database;
 mod engine;
 mod history;
@@ -35,6 +37,7 @@ mod source;
 mod statements;
 mod stream;
 mod subscription;
+mod table;
 #[allow(unsafe_code)]
 mod token;
 mod wait;

@@ -33,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) schema: SchemaRef,
     /// The event-time column, where a watermark is declared.
     pub(crate) event_time: Option<usize>,
+    /// The columns of the primary key; empty where there is none.
+    pub(crate) key: Vec<usize>,
     /// Rows that wait for the start, written under the token and read without it.
     pub(crate) pending: AtomicU64,
     /// How many rows may wait.
@@ -160,9 +162,10 @@ impl Rules {
             let is_event_time = self.event_time == Some(index);
             if (is_event_time || !own.is_nullable()) && column.null_count() > 0 {
                 let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
-                let why = match is_event_time {
-                    true => "carries the watermark",
-                    false => "is NOT NULL",
+                let why = match (is_event_time, self.key.contains(&index)) {
+                    (true, _) => "carries the watermark",
+                    (_, true) => "belongs to the primary key",
+                    _ => "is NOT NULL",
                 };
                 return Err(Error::new(
                     code::NULL_VALUE,

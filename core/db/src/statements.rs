@@ -1,6 +1,7 @@
 //! The statements of the dialect, each as a method of [`LaminarDB`].
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast;
 use laminar_sql::parser::{Options, statement::*};
 use laminar_types::{Error, Result, TimeUnit, code};
@@ -8,8 +9,7 @@ use laminar_types::{Error, Result, TimeUnit, code};
 use crate::adhoc;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{Backfill, NewSource, Object};
-use crate::insert;
+use crate::engine::{Backfill, InputKind, NewSource, Object};
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
@@ -22,7 +22,15 @@ impl LaminarDB {
             Statement::CreateStream(stream) => self.create_stream(stream),
             Statement::CreateSink(sink) => self.create_sink(sink),
             Statement::Drop(drop) => self.drop_object(drop),
+            Statement::CreateTable(table) => self.create_table(table, sql),
+            Statement::CreateLookupTable(table) => self.create_lookup_table(table, sql),
             Statement::Insert(insert) => self.insert_rows(*insert),
+            Statement::Update(update) => self.update_rows(*update),
+            Statement::Delete(delete) => self.delete_rows(*delete),
+            Statement::Other(other) => match *other {
+                ast::Statement::Truncate(truncate) => self.truncate(&truncate),
+                other => Err(not_built(&Statement::Other(Box::new(other)))),
+            },
             Statement::Query(query) => {
                 refuse_emit(&query)?;
                 adhoc::query(&self.shared, &query.query).map(ExecuteResult::Rows)
@@ -45,11 +53,7 @@ impl LaminarDB {
             return Err(connector_not_built(&connector.name));
         }
         let schema = self.shared.planner.schema(&source.columns)?;
-        if let Some(column) = source.columns.iter().find(|column| column.proctime) {
-            return Err(
-                Error::unsupported("proctime() columns are not built yet").at(column.name.position)
-            );
-        }
+        refuse_proctime(&source.columns)?;
         if let Some(column) = source.columns.iter().find(|column| column.primary_key) {
             return Err(Error::new(
                 code::INVALID_SCHEMA,
@@ -61,38 +65,14 @@ impl LaminarDB {
             return Err(Error::new(code::INVALID_SCHEMA, "a source needs at least one column")
                 .at(source.name.position));
         }
-        let declared = match &source.watermark {
-            None => None,
-            Some(watermark) => {
-                let name = &watermark.column;
-                let column = schema.index_of(&name.value).map_err(|_| {
-                    Error::new(
-                        code::INVALID_SCHEMA,
-                        format!("WATERMARK FOR names `{}`, which is no column", name.value),
-                    )
-                    .at(name.position)
-                })?;
-                let data_type = schema.field(column).data_type();
-                let unit = TimeUnit::of(data_type).ok_or_else(|| {
-                    Error::new(
-                        code::INVALID_SCHEMA,
-                        format!(
-                            "the event time `{}` is a {data_type}, and must be TIMESTAMP or \
-                             BIGINT (milliseconds)",
-                            name.value
-                        ),
-                    )
-                    .at(name.position)
-                })?;
-                Some(Declared { column, unit, delay_ns: watermark.delay_ns })
-            }
-        };
+        let declared = declared_watermark(&schema, source.watermark.as_ref())?;
         let retain_rows = self.retain_rows(&mut source.options)?;
-        refuse_options(&source.options)?;
+        refuse_options(&source.options, HISTORY_ONLY)?;
         let name = source.name.value.clone();
         let new = NewSource {
             name: name.clone(),
             sql: sql.trim().to_string(),
+            kind: InputKind::Source,
             schema,
             declared,
             retain_rows,
@@ -102,8 +82,7 @@ impl LaminarDB {
             if !is_free(core, &source.name, source.if_not_exists)? {
                 return Ok(());
             }
-            core.add_source(new);
-            Ok::<_, Error>(())
+            core.add_source(new).map(|_| ())
         })??;
         Ok(ddl("CREATE SOURCE", name))
     }
@@ -118,7 +97,7 @@ impl LaminarDB {
             .at(column.position));
         }
         let retain_rows = self.retain_rows(&mut stream.query.options)?;
-        refuse_options(&stream.query.options)?;
+        refuse_options(&stream.query.options, HISTORY_ONLY)?;
         if stream.query.on_error == Some(OnError::Fail) {
             return Err(Error::unsupported("ON ERROR FAIL is not built yet"));
         }
@@ -142,7 +121,7 @@ impl LaminarDB {
         if let Some(connector) = &sink.connector {
             return Err(connector_not_built(&connector.name));
         }
-        refuse_options(&sink.options)?;
+        refuse_options(&sink.options, "a sink has none")?;
         let SinkInput::Name(from) = &sink.input else {
             return Err(Error::unsupported(
                 "CREATE SINK ... AS query is not built yet: create a stream and a sink FROM it",
@@ -193,19 +172,6 @@ impl LaminarDB {
             core.drop_object(&name).map(|_| ()).map_err(|error| error.at(drop.name.position))
         })??;
         Ok(ddl(spelled, name))
-    }
-
-    fn insert_rows(&self, insert: ast::Insert) -> Result<ExecuteResult> {
-        let insert = insert::Insert::read(insert)?;
-        let (id, rules) = self.source_id(&insert.target)?;
-        let mut query = adhoc::query(&self.shared, &insert.rows)?;
-        let mut batches = Vec::new();
-        while let Some(batch) = query.next_blocking()? {
-            batches.push(insert.fit(&rules, &batch)?);
-        }
-        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        self.insert_batches(id, &rules, &batches)?;
-        Ok(ExecuteResult::Affected(rows))
     }
 
     fn describe(&self, describe: Describe) -> Result<ExecuteResult> {
@@ -291,11 +257,15 @@ fn rows(batch: Result<RecordBatch>) -> Result<ExecuteResult> {
     Ok(ExecuteResult::Rows(Query::ready(batch.schema(), [batch])))
 }
 
-fn ddl(statement: &str, object: String) -> ExecuteResult {
+pub(crate) fn ddl(statement: &str, object: String) -> ExecuteResult {
     ExecuteResult::Ddl { statement: statement.to_string(), object }
 }
 
-fn refuse_options(options: &Options) -> Result<()> {
+/// What a source or stream knows of options.
+const HISTORY_ONLY: &str = "this version knows retain_history";
+
+/// Refuses options that are left; `known` says which there are.
+pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {
     const LATER: [&str; 10] = [
         "idle_timeout",
         "watermark_per",
@@ -311,15 +281,52 @@ fn refuse_options(options: &Options) -> Result<()> {
     let Some(entry) = options.iter().next() else { return Ok(()) };
     let error = match LATER.contains(&entry.key.as_str()) || entry.key == "state_ttl" {
         true => Error::unsupported(format!("the option `{}` is not built yet", entry.key)),
-        false => Error::new(
-            code::OPTION,
-            format!("there is no option `{}` here: this version knows retain_history", entry.key),
-        ),
+        false => {
+            Error::new(code::OPTION, format!("there is no option `{}` here: {known}", entry.key))
+        }
     };
     Err(error.at(entry.position))
 }
 
-fn refuse_replace(or_replace: bool, name: &Name) -> Result<()> {
+pub(crate) fn refuse_proctime(columns: &[ColumnDef]) -> Result<()> {
+    match columns.iter().find(|column| column.proctime) {
+        Some(column) => {
+            Err(Error::unsupported("proctime() columns are not built yet").at(column.name.position))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The watermark that a source or table declares.
+pub(crate) fn declared_watermark(
+    schema: &SchemaRef,
+    watermark: Option<&Watermark>,
+) -> Result<Option<Declared>> {
+    let Some(watermark) = watermark else { return Ok(None) };
+    let name = &watermark.column;
+    let column = schema.index_of(&name.value).map_err(|_| {
+        Error::new(
+            code::INVALID_SCHEMA,
+            format!("WATERMARK FOR names `{}`, which is no column", name.value),
+        )
+        .at(name.position)
+    })?;
+    let data_type = schema.field(column).data_type();
+    let unit = TimeUnit::of(data_type).ok_or_else(|| {
+        Error::new(
+            code::INVALID_SCHEMA,
+            format!(
+                "the event time `{}` is a {data_type}, and must be TIMESTAMP or BIGINT \
+                 (milliseconds)",
+                name.value
+            ),
+        )
+        .at(name.position)
+    })?;
+    Ok(Some(Declared { column, unit, delay_ns: watermark.delay_ns }))
+}
+
+pub(crate) fn refuse_replace(or_replace: bool, name: &Name) -> Result<()> {
     match or_replace {
         true => Err(Error::unsupported("OR REPLACE is not built yet: drop the object first")
             .at(name.position)),
@@ -338,7 +345,7 @@ fn refuse_emit(query: &StreamQuery) -> Result<()> {
     }
 }
 
-fn connector_not_built(name: &Name) -> Error {
+pub(crate) fn connector_not_built(name: &Name) -> Error {
     Error::unsupported(format!(
         "the connector {} is not built yet: create the object without it and push rows",
         name.value.to_uppercase()
@@ -348,8 +355,6 @@ fn connector_not_built(name: &Name) -> Error {
 
 fn not_built(statement: &Statement) -> Error {
     let what = match statement {
-        Statement::CreateTable(_) => "CREATE TABLE",
-        Statement::CreateLookupTable(_) => "CREATE LOOKUP TABLE",
         Statement::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
         Statement::AlterSource(_) => "ALTER SOURCE",
         Statement::ShowCreate(_) => "SHOW CREATE",
@@ -360,8 +365,6 @@ fn not_built(statement: &Statement) -> Error {
                 "SUBSCRIBE cannot be run as a statement yet: call subscribe with the name or query",
             );
         }
-        Statement::Update(_) => "UPDATE",
-        Statement::Delete(_) => "DELETE",
         Statement::Other(other) => {
             return Error::unsupported(format!(
                 "this statement is not part of the dialect: {other}"

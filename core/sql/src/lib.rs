@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`parser`] | the dialect: text to [`parser::statement::Statement`], errors with their place |
 //! | [`catalog`] | what the planner asks of a catalogue |
+//! | [`checked`] | integer arithmetic of ad-hoc queries that fails on overflow |
 //! | [`planner`] | binding, and the session for ad-hoc queries |
 //! | [`window_query`] | the rewrite of windows that comes before binding |
 //! | [`plan`] | [`plan::StreamPlan`], the operators to be, and `EXPLAIN` |
@@ -14,6 +15,7 @@
 
 mod aggregates;
 pub mod catalog;
+pub mod checked;
 mod compile;
 mod cross_joins;
 mod equalities;

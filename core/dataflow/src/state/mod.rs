@@ -13,6 +13,7 @@
 //! | [`multimap`] | [`Multimap`]: from key columns to rows with weights |
 //! | `row_columns` | columns of any type, by slot, as they came |
 //! | `slot_set` | a set of slots that is scratch |
+//! | `table_rows` | [`TableRows`]: the rows of a table, by primary key or as a multiset |
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
 //! | `table`, `slots`, `hash` | the hash table, slot numbers in use, the hash function |
@@ -36,6 +37,7 @@ mod slab;
 mod slot_set;
 mod slots;
 mod table;
+mod table_rows;
 
 pub use bits::Bits;
 pub(crate) use byte_array::{byte_array, each_byte_array};
@@ -44,6 +46,7 @@ pub use group_index::{GroupIndex, GroupKeys};
 pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use paged::Paged;
 pub use slot_set::SlotSet;
+pub use table_rows::{TableRows, TableSnapshot};
 
 use laminar_types::Error;
 use laminar_types::error::code;

@@ -1,0 +1,168 @@
+//! `CREATE TABLE` and `CREATE LOOKUP TABLE`: relations that are kept whole and can be changed.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::sql::sqlparser::ast;
+use laminar_sql::parser::statement::{CreateLookupTable, CreateTable, Name};
+use laminar_types::{Error, Result, code};
+
+use crate::adhoc::{self, Snapshot};
+use crate::catalog::is_free;
+use crate::database::{ExecuteResult, LaminarDB};
+use crate::engine::{InputKind, NewSource};
+use crate::insert::fit_rows;
+use crate::statements::{
+    connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, refuse_replace,
+};
+
+impl LaminarDB {
+    pub(crate) fn create_table(&self, table: CreateTable, sql: &str) -> Result<ExecuteResult> {
+        self.create_kept(table, false, sql)
+    }
+
+    /// A lookup table without a connector is a table of this database.
+    pub(crate) fn create_lookup_table(
+        &self,
+        table: CreateLookupTable,
+        sql: &str,
+    ) -> Result<ExecuteResult> {
+        let table = CreateTable {
+            name: table.name,
+            or_replace: table.or_replace,
+            if_not_exists: table.if_not_exists,
+            columns: table.columns,
+            primary_key: table.primary_key,
+            watermark: None,
+            options: table.options,
+            connector: table.connector,
+            query: None,
+        };
+        self.create_kept(table, true, sql)
+    }
+
+    fn create_kept(&self, table: CreateTable, is_lookup: bool, sql: &str) -> Result<ExecuteResult> {
+        refuse_replace(table.or_replace, &table.name)?;
+        if let Some(connector) = &table.connector {
+            return Err(connector_not_built(&connector.name));
+        }
+        refuse_proctime(&table.columns)?;
+        refuse_options(&table.options, "a table has none")?;
+        let statement = if is_lookup { "CREATE LOOKUP TABLE" } else { "CREATE TABLE" };
+        let done = ddl(statement, table.name.value.clone());
+        let is_new = self.shared.run(|core| is_free(core, &table.name, table.if_not_exists))??;
+        if !is_new {
+            return Ok(done);
+        }
+        let declared_schema = match table.columns.is_empty() {
+            true => None,
+            false => Some(self.shared.planner.schema(&table.columns)?),
+        };
+        let new = |schema: SchemaRef| -> Result<NewSource> {
+            let key = table.primary_key.iter().map(|column| {
+                schema.index_of(&column.value).map_err(|_| {
+                    let message = format!("there is no column {}", column.value);
+                    Error::new(code::INVALID_SCHEMA, message).at(column.position)
+                })
+            });
+            let key = key.collect::<Result<Vec<usize>>>()?;
+            Ok(NewSource {
+                name: table.name.value.clone(),
+                sql: sql.trim().to_string(),
+                kind: InputKind::Table { key: (!key.is_empty()).then_some(key), is_lookup },
+                declared: declared_watermark(&schema, table.watermark.as_ref())?,
+                schema,
+                retain_rows: 0,
+                capacity: self.shared.config.buffer_size as u64,
+            })
+        };
+        match (&table.query, declared_schema) {
+            (Some(query), schema) => self.create_filled(&table, query, schema, new)?,
+            (None, Some(schema)) => {
+                let new = new(schema)?;
+                self.shared.run(|core| {
+                    match is_free(core, &table.name, table.if_not_exists)? {
+                        true => core.add_source(new).map(|_| ()),
+                        false => Ok(()),
+                    }
+                })??;
+            }
+            (None, None) => {
+                return Err(Error::new(code::INVALID_SCHEMA, "a table needs at least one column")
+                    .at(table.name.position));
+            }
+        }
+        Ok(done)
+    }
+
+    /// `CREATE TABLE ... AS query`: the table appears with the rows of the query.
+    fn create_filled(
+        &self,
+        table: &CreateTable,
+        query: &ast::Query,
+        declared: Option<SchemaRef>,
+        new: impl Fn(SchemaRef) -> Result<NewSource> + Sync,
+    ) -> Result<()> {
+        let query = adhoc::prepared(query)?;
+        let names = adhoc::names_of(&self.shared.planner, &query)?;
+        self.read_then_write(
+            |core| Snapshot::of(core, &names).map(|snapshot| (snapshot, ())),
+            |snapshot, ()| {
+                let (given, batches) = adhoc::collect(&self.shared, &query, snapshot)?;
+                let schema = match &declared {
+                    Some(schema) => Arc::clone(schema),
+                    None => schema_of(&given, &table.name)?,
+                };
+                let rules = new(Arc::clone(&schema))?.rules();
+                let batches = batches.iter().map(|batch| {
+                    let batch = fit_rows(&rules, &[], batch)?;
+                    rules.check(&batch).map(|()| batch)
+                });
+                Ok((schema, batches.collect::<Result<Vec<_>>>()?))
+            },
+            |core, (schema, batches)| {
+                if is_free(core, &table.name, table.if_not_exists)? {
+                    let id = core.add_source(new(Arc::clone(schema))?)?;
+                    let producer = core.own_producer(id)?;
+                    core.push(id, producer, batches)?;
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+/// The columns of a table that is made of a query.
+fn schema_of(given: &SchemaRef, table: &Name) -> Result<SchemaRef> {
+    let mut fields: Vec<Field> = Vec::with_capacity(given.fields().len());
+    for field in given.fields() {
+        let refuse =
+            |message: String| Err(Error::new(code::INVALID_SCHEMA, message).at(table.position));
+        if fields.iter().any(|other| other.name() == field.name()) {
+            return refuse(format!(
+                "the query has two columns called `{}`: name one with AS",
+                field.name()
+            ));
+        }
+        let data_type = plain(field.data_type());
+        if data_type == DataType::Null {
+            return refuse(format!(
+                "column `{}` of the query is NULL in every row and has no type: CAST it",
+                field.name()
+            ));
+        }
+        fields.push(Field::new(field.name(), data_type, field.is_nullable()));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The type that values of a type are kept as.
+fn plain(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, values) => plain(values),
+        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
+        other => other.clone(),
+    }
+}
