@@ -2,6 +2,12 @@
 //!
 //! Expected contents are DataFusion's batch answers over all rows that were pushed.
 
+mod enumerated;
+mod functions;
+mod grouping_sets;
+mod ordered;
+mod relation;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -167,6 +167,13 @@ fn column(array: &ArrayRef) -> Vec<Value> {
 /// of their magnitude; rows with floats must differ in another column.
 #[track_caller]
 pub fn assert_same(what: &str, got: &[Row], expected: &[Row], tolerance: f64) {
+    assert_near(what, got, expected, tolerance, 0.0);
+}
+
+/// The same, with floats that may also differ by `slack`: what summing up large values that
+/// cancel leaves.
+#[track_caller]
+pub fn assert_near(what: &str, got: &[Row], expected: &[Row], tolerance: f64, slack: f64) {
     let order = |rows: &[Row]| {
         let mut rows: Vec<(Row, &Row)> = rows.iter().map(|row| (keys(row), row)).collect();
         rows.sort();
@@ -175,7 +182,7 @@ pub fn assert_same(what: &str, got: &[Row], expected: &[Row], tolerance: f64) {
     let (got, expected) = (order(got), order(expected));
     for (index, pair) in got.iter().zip(&expected).enumerate() {
         let close = pair.0.len() == pair.1.len()
-            && pair.0.iter().zip(pair.1).all(|(a, b)| is_close(a, b, tolerance));
+            && pair.0.iter().zip(pair.1).all(|(a, b)| is_close(a, b, tolerance, slack));
         if !close {
             panic!(
                 "{what}: of {} rows, expected {}, row {index} is\n  {:?}\nand should be\n  {:?}",
@@ -200,10 +207,10 @@ fn keys(row: &Row) -> Row {
     row.iter().filter(|value| !matches!(value, Value::Float(_))).cloned().collect()
 }
 
-fn is_close(a: &Value, b: &Value, tolerance: f64) -> bool {
+fn is_close(a: &Value, b: &Value, tolerance: f64, slack: f64) -> bool {
     match (a, b) {
         (Value::Float(a), Value::Float(b)) if a.is_finite() && b.is_finite() => {
-            (a - b).abs() <= tolerance * a.abs().max(b.abs())
+            (a - b).abs() <= slack + tolerance * a.abs().max(b.abs())
         }
         (a, b) => a == b,
     }

@@ -1,56 +1,170 @@
 //! Aggregate calls: which the dataflow can maintain, and what they read.
 
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, ExprSchemable};
-use laminar_dataflow::aggregate::AggregateFunction;
-use laminar_dataflow::operators::AggregateCall;
-use laminar_types::{Error, Result};
+use std::sync::Arc;
 
-/// The call of an aggregate expression; `column` gives the column that will hold an argument.
+use arrow::compute::SortOptions;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::expr::{AggregateFunctionParams, NullTreatment};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable};
+use datafusion::physical_expr::aggregate::AggregateExprBuilder;
+use datafusion::physical_expr::create_physical_expr;
+use laminar_dataflow::aggregate::{AggregateFunction, BatchFunction, Moment};
+use laminar_dataflow::operators::AggregateCall;
+use laminar_types::{Error, Result, code};
+
+use crate::planner::sentence;
+
+/// Aggregates whose state is a summary that no row can be taken out of.
+const APPROXIMATE: [&str; 1] = ["approx_distinct"];
+
+/// The call of an aggregate expression over rows of these columns; `column` gives the column that
+/// will hold an expression.
 pub(crate) fn call(
     expr: &Expr,
     columns: &DFSchema,
-    mut column: impl FnMut(&Expr) -> usize,
+    append_only: bool,
+    column: &mut dyn FnMut(&Expr) -> usize,
 ) -> Result<AggregateCall> {
     let expr = expr.clone().unalias();
     let Expr::AggregateFunction(aggregate) = &expr else {
         return Err(Error::internal(format!("{expr} is not an aggregate")));
     };
-    let name = aggregate.func.name();
     let params = &aggregate.params;
-    if params.distinct {
+    let (function, args) = function(&aggregate.func, params, columns, append_only)?;
+    let is_ordered = function.is_ordered();
+    let is_any = aggregate.func.name() == "any_value";
+    if params.distinct && is_ordered && !order_is_of(&params.order_by, args) {
         return Err(Error::unsupported(format!(
-            "{name}(DISTINCT ...) is not built yet in continuous queries"
+            "{}(DISTINCT ...) can only be ordered by its arguments: of equal ones no other value \
+             says which comes first",
+            aggregate.func.name()
         )));
     }
-    if !params.order_by.is_empty() {
-        return Err(Error::unsupported(format!(
-            "{name}(... ORDER BY ...) is not built yet in continuous queries"
-        )));
+    let mut call = AggregateCall::new(function, args.iter().map(&mut *column).collect());
+    call.filter = params.filter.as_ref().map(|filter| column(filter));
+    call.distinct = params.distinct;
+    call.skip_nulls = is_any || params.null_treatment == Some(NullTreatment::IgnoreNulls);
+    if is_ordered {
+        let order = params.order_by.iter().map(|sort| {
+            let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
+            (column(&sort.expr), options)
+        });
+        call.order = order.collect();
+        // Equal arguments came at several times.
+        call.by_arrival = append_only && !params.distinct;
     }
-    let function = match name {
-        "count" if counts_rows(&params.args, columns) => AggregateFunction::CountAll,
-        "count" if params.args.len() == 1 => AggregateFunction::Count,
-        "sum" => AggregateFunction::Sum,
-        "avg" => AggregateFunction::Avg,
-        "min" => AggregateFunction::Min,
-        "max" => AggregateFunction::Max,
-        _ => {
-            return Err(Error::unsupported(format!(
-                "the aggregate {name}(...) is not built yet in continuous queries: this version \
-                 has count, sum, avg, min and max"
-            )));
+    Ok(call)
+}
+
+fn order_is_of(order: &[datafusion::logical_expr::SortExpr], args: &[Expr]) -> bool {
+    order.iter().all(|sort| args.contains(&sort.expr))
+}
+
+/// The function of a call, and which of its arguments are columns.
+fn function<'a>(
+    udf: &Arc<AggregateUDF>,
+    params: &'a AggregateFunctionParams,
+    columns: &DFSchema,
+    append_only: bool,
+) -> Result<(AggregateFunction, &'a [Expr])> {
+    use AggregateFunction as Of;
+    let args = params.args.as_slice();
+    let name = udf.name();
+    let of_first = |function| Ok((function, &args[..1]));
+    match name {
+        "count" if !params.distinct && counts_rows(args, columns) => Ok((Of::CountAll, &[])),
+        "count" => Ok((Of::Count, args)),
+        "sum" => Ok((Of::Sum, args)),
+        "avg" => Ok((Of::Avg, args)),
+        "min" => Ok((Of::Min, args)),
+        "max" => Ok((Of::Max, args)),
+        "bool_and" => Ok((Of::BoolAnd, args)),
+        "bool_or" => Ok((Of::BoolOr, args)),
+        "bit_and" => Ok((Of::BitAnd, args)),
+        "bit_or" => Ok((Of::BitOr, args)),
+        "bit_xor" => Ok((Of::BitXor, args)),
+        "first_value" | "any_value" => Ok((Of::First, args)),
+        "last_value" => Ok((Of::Last, args)),
+        "array_agg" => Ok((Of::ArrayAgg, args)),
+        "median" | "approx_median" => Ok((Of::Median, args)),
+        "nth_value" => {
+            match constant(name, args.get(1))?.cast_to(&arrow::datatypes::DataType::Int64) {
+                Ok(ScalarValue::Int64(Some(n))) => of_first(Of::Nth(n)),
+                _ => Err(not_constant(name)),
+            }
         }
+        "percentile_cont" | "approx_percentile_cont" => {
+            let share = constant(name, args.get(1))?;
+            match share.cast_to(&arrow::datatypes::DataType::Float64) {
+                Ok(ScalarValue::Float64(Some(share))) if (0.0..=1.0).contains(&share) => {
+                    let descending = params.order_by.first().is_some_and(|sort| !sort.asc);
+                    of_first(Of::Percentile(if descending { 1.0 - share } else { share }))
+                }
+                _ => Err(Error::new(
+                    code::PLAN,
+                    format!("the share of {name}(...) must be a number from 0 to 1, not {share}"),
+                )),
+            }
+        }
+        "string_agg" => match constant(name, args.get(1))? {
+            delimiter if delimiter.is_null() => of_first(Of::StringAgg(String::new())),
+            delimiter => match delimiter.try_as_str() {
+                Some(Some(delimiter)) => of_first(Of::StringAgg(delimiter.to_string())),
+                _ => Err(not_constant(name)),
+            },
+        },
+        _ => match Moment::from_name(name) {
+            Some(moment) => Ok((Of::Moment(moment), args)),
+            None => Ok((Of::Batch(batch_function(udf, params, columns, append_only)?), args)),
+        },
+    }
+}
+
+/// A function that DataFusion's own accumulator evaluates.
+fn batch_function(
+    udf: &Arc<AggregateUDF>,
+    params: &AggregateFunctionParams,
+    columns: &DFSchema,
+    append_only: bool,
+) -> Result<BatchFunction> {
+    let name = udf.name();
+    if !append_only && APPROXIMATE.contains(&name) {
+        return Err(Error::unsupported(format!(
+            "{name}(...) cannot stand over updating input: no row can be taken out of its \
+             approximation; use count(DISTINCT ...)"
+        )));
+    }
+    let physical = |expr: &Expr| {
+        let context = PhysicalPlanningContext::default();
+        create_physical_expr(expr, columns, &ExecutionProps::new(), &context)
     };
-    let args = match function {
-        AggregateFunction::CountAll => Vec::new(),
-        _ => params.args.clone(),
-    };
-    Ok(AggregateCall {
-        function,
-        args: args.iter().map(&mut column).collect(),
-        filter: params.filter.as_ref().map(|filter| column(filter)),
-    })
+    let built = params.args.iter().map(physical).collect::<Result<Vec<_>, _>>().and_then(|args| {
+        AggregateExprBuilder::new(Arc::clone(udf), args)
+            .schema(columns.inner().clone())
+            .alias(name)
+            .with_ignore_nulls(params.null_treatment == Some(NullTreatment::IgnoreNulls))
+            .build()
+    });
+    let function = built.map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+    Ok(BatchFunction(Arc::new(function)))
+}
+
+/// An argument that must be a constant.
+fn constant(name: &str, arg: Option<&Expr>) -> Result<ScalarValue> {
+    match arg.map(|arg| arg.clone().unalias()) {
+        Some(Expr::Literal(value, _)) => Ok(value),
+        Some(Expr::Cast(cast)) => match *cast.expr {
+            Expr::Literal(value, _) => Ok(value),
+            _ => Err(not_constant(name)),
+        },
+        _ => Err(not_constant(name)),
+    }
+}
+
+fn not_constant(name: &str) -> Error {
+    Error::unsupported(format!("the second argument of {name}(...) must be a constant"))
 }
 
 /// Whether `count(args)` counts every row: `count(*)`, `count(1)`, `count(not_null)`.

@@ -10,8 +10,10 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, IntervalUnit};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::functions_aggregate::first_last::{first_value_udaf, last_value_udaf};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    AggregateUDF, ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use laminar_types::TimeUnit;
 
@@ -48,6 +50,14 @@ pub(crate) fn window_functions() -> Vec<Arc<ScalarUDF>> {
         .collect();
     functions.push(Arc::new(ScalarUDF::from(WindowEnd::new())));
     functions
+}
+
+/// `FIRST(x)` and `LAST(x)`: other names of `first_value` and `last_value`.
+pub(crate) fn first_and_last() -> Vec<Arc<AggregateUDF>> {
+    let named = |function: Arc<AggregateUDF>, name| {
+        Arc::new(function.as_ref().clone().with_aliases([name]))
+    };
+    vec![named(first_value_udaf(), "first"), named(last_value_udaf(), "last")]
 }
 
 /// The window call in an expression, under any alias: its kind and arguments.

@@ -19,6 +19,7 @@ pub mod checked;
 mod compile;
 mod cross_joins;
 mod equalities;
+mod event_order;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod functions;

@@ -34,7 +34,8 @@ use laminar_types::{Error, Position, Result, code};
 
 use crate::catalog::Catalog;
 use crate::cross_joins::CrossJoins;
-use crate::functions::window_functions;
+use crate::event_order::order_by_event_time;
+use crate::functions::{first_and_last, window_functions};
 use crate::lower;
 use crate::parser::statement::{ColumnDef, StreamQuery};
 use crate::plan::StreamPlan;
@@ -70,6 +71,7 @@ impl Planner {
             .scalar_functions()
             .get_or_insert_default()
             .push(Arc::new(crate::faults::panic_function()));
+        builder.aggregate_functions().get_or_insert_default().extend(first_and_last());
         Self { state: builder.build() }
     }
 
@@ -137,6 +139,8 @@ impl Planner {
             .execute_and_check(plan, options, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         refuse_distinct_on(&plan)?;
+        let plan = order_by_event_time(plan, catalog)
+            .map_err(|error| self.plan_error(catalog, &query, &error))?;
         // Without a start time `now()` is not folded into a constant.
         let context = OptimizerContext::new_with_config_options(Arc::clone(options))
             .without_query_execution_start_time();

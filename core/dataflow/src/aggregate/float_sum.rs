@@ -15,6 +15,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use laminar_types::Result;
 
+use super::expansion::two_sum;
 use super::presence::Presence;
 use super::{Accumulator, Input, argument, same};
 use crate::state::Paged;
@@ -302,15 +303,6 @@ impl Pair {
         let (sum, error) = two_sum(sum, error + (self.error + other.error));
         *self = Pair { sum, error };
     }
-}
-
-/// The rounded sum of two numbers and exactly what was rounded off.
-#[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let b_part = sum - a;
-    let a_part = sum - b_part;
-    (sum, (a - a_part) + (b - b_part))
 }
 
 /// A number as a double, as a cast in SQL has it.

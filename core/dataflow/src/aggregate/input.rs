@@ -4,6 +4,8 @@ use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 
+use super::CallSpec;
+
 /// Rows whose memory is fetched together.
 const BLOCK: usize = 64;
 
@@ -39,6 +41,15 @@ impl Input<'_> {
             }
         }
         selection
+    }
+
+    /// The rows that a call takes: those that pass the filter and, if it skips nulls, have a first
+    /// argument. `None` means all.
+    pub(super) fn selection_of(&self, call: &CallSpec) -> Option<NullBuffer> {
+        match call.skip_nulls {
+            true => Input { args: &self.args[..1], ..*self }.selection(),
+            false => self.filtered(),
+        }
     }
 
     /// The rows that pass the filter, as valid; `None` means all.

@@ -10,22 +10,41 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`table`] | [`AggregateTable`], [`AggregateSnapshot`] |
+//! | `call` | [`AggregateFunction`], [`CallSpec`]: a call before it has state |
 //! | `count`, `sum`, `float_sum`, `avg` | counts and sums |
+//! | `booleans`, `bitwise` | `bool_and`, `bit_or` and their like |
+//! | `moments`, `expansion` | variances, correlation, regression, and the sums behind them |
 //! | `min_max`, `min_max_bytes`, `kind` | smallest and largest value over append-only input |
 //! | `multiset` | the same over updating input |
+//! | `kept_row` | the first or last row of a group over append-only input |
+//! | `retained`, `percentile` | what needs every row of a group, in an order |
+//! | `row_codec` | rows of a call as byte strings in its order |
+//! | `distinct` | any of them over distinct arguments |
+//! | `batchwise` | DataFusion's own accumulators over append-only input |
 //! | `input`, `presence` | rows to take; which slots have seen a value |
 //! | `converted` | arguments cast first |
 
 mod avg;
+mod batchwise;
+mod bitwise;
+mod booleans;
+mod call;
 mod converted;
 mod count;
+mod distinct;
+mod expansion;
 mod float_sum;
 mod input;
+mod kept_row;
 mod kind;
 mod min_max;
 mod min_max_bytes;
+mod moments;
 mod multiset;
+mod percentile;
 mod presence;
+mod retained;
+mod row_codec;
 mod sum;
 pub mod table;
 
@@ -36,7 +55,15 @@ use arrow::datatypes::DataType;
 use laminar_types::error::code;
 use laminar_types::{Error, Result};
 
+use batchwise::Batchwise;
+use bitwise::Bitwise;
+use booleans::Booleans;
+pub use call::{AggregateFunction, BatchFunction, CallSpec};
+use distinct::Distinct;
 pub use input::Input;
+use kept_row::KeptRow;
+pub use moments::Moment;
+use retained::Retained;
 pub use table::{AggregateArgs, AggregateSnapshot, AggregateTable};
 
 /// The state of one aggregate call for all groups, as columns indexed by slot.
@@ -82,7 +109,7 @@ pub trait Accumulator: Any + Send + Sync {
     /// Forgets all slots and keeps memory for new ones.
     fn clear(&mut self);
 
-    /// The same state, sharing memory; neither sees later changes of the other.
+    /// The same results for readers, sharing memory; neither sees later changes of the other.
     fn snapshot(&mut self) -> Box<dyn Accumulator>;
 
     /// The same call without state.
@@ -95,69 +122,72 @@ pub trait Accumulator: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
-/// The aggregate functions with an incremental algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AggregateFunction {
-    /// `count(*)`: rows.
-    CountAll,
-    /// `count(x, ...)`: rows where no argument is null.
-    Count,
-    /// `sum(x)`.
-    Sum,
-    /// `avg(x)`.
-    Avg,
-    /// `min(x)`.
-    Min,
-    /// `max(x)`.
-    Max,
-}
-
-impl AggregateFunction {
-    /// The function of this SQL name; `count` without arguments is [`Self::CountAll`].
-    pub fn from_name(name: &str, arguments: usize) -> Option<Self> {
-        match (name, arguments) {
-            ("count", 0) => Some(Self::CountAll),
-            ("count", _) => Some(Self::Count),
-            ("sum", 1) => Some(Self::Sum),
-            ("avg" | "mean", 1) => Some(Self::Avg),
-            ("min", 1) => Some(Self::Min),
-            ("max", 1) => Some(Self::Max),
-            _ => None,
-        }
-    }
-
-    /// The SQL name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CountAll | Self::Count => "count",
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-        }
-    }
-}
-
-/// An accumulator for `function` over arguments of these types; `append_only` when no row of its
-/// input ever has a weight other than one.
+/// An accumulator for a function without clauses over arguments of these types; `append_only` when
+/// no row of its input ever has a weight other than one.
 ///
 /// # Errors
-/// `UNSUPPORTED` when the function does not exist for these types.
+/// As [`create_call`].
 pub fn create(
     function: AggregateFunction,
     input: &[DataType],
     append_only: bool,
 ) -> Result<Box<dyn Accumulator>> {
-    use AggregateFunction::{Avg, Count, CountAll, Max, Min, Sum};
-    match (function, input) {
-        (CountAll, []) => Ok(Box::new(count::Count::new(true))),
-        (Count, [_, ..]) => Ok(Box::new(count::Count::new(false))),
-        (Sum, [argument]) => sum::create(argument, append_only),
-        (Avg, [argument]) => avg::create(argument, append_only),
-        (Min, [argument]) => min_max::create::<false>(argument, append_only),
-        (Max, [argument]) => min_max::create::<true>(argument, append_only),
-        _ => Err(unsupported(function.name(), input)),
+    create_call(&CallSpec::new(function, input), append_only)
+}
+
+/// An accumulator for a call; `append_only` when no row of its input ever has a weight other than
+/// one.
+///
+/// # Errors
+/// `UNSUPPORTED` when the function does not exist for these types.
+pub fn create_call(call: &CallSpec, append_only: bool) -> Result<Box<dyn Accumulator>> {
+    let every = of_every_row(call, append_only)?;
+    match call.needs_distinct() {
+        true => Ok(Box::new(Distinct::over(&call.args, append_only, every)?)),
+        false => Ok(every),
+    }
+}
+
+fn of_every_row(call: &CallSpec, append_only: bool) -> Result<Box<dyn Accumulator>> {
+    use AggregateFunction as Of;
+    match (&call.function, call.args.as_slice()) {
+        (Of::CountAll, []) => Ok(Box::new(count::Count::new(true))),
+        (Of::Count, [_, ..]) => Ok(Box::new(count::Count::new(false))),
+        (Of::Sum, [argument]) => sum::create(argument, append_only),
+        (Of::Avg, [argument]) => avg::create(argument, append_only),
+        (Of::Min | Of::Max, [argument]) if argument.is_nested() || argument.is_null() => {
+            let call = CallSpec { skip_nulls: true, ..call.clone() };
+            match (&call.function, append_only) {
+                (Of::Min, true) => Ok(Box::new(KeptRow::<false>::new(&call)?)),
+                (_, true) => Ok(Box::new(KeptRow::<true>::new(&call)?)),
+                (_, false) => Ok(Box::new(Retained::new(&call, append_only)?)),
+            }
+        }
+        (Of::Min, [argument]) => min_max::create::<false>(argument, append_only),
+        (Of::Max, [argument]) => min_max::create::<true>(argument, append_only),
+        (Of::BoolAnd, [DataType::Boolean]) => Ok(Box::new(Booleans::<true>::default())),
+        (Of::BoolOr, [DataType::Boolean]) => Ok(Box::new(Booleans::<false>::default())),
+        (Of::BitAnd, [argument]) => bitwise::create(Bitwise::And, argument, append_only),
+        (Of::BitOr, [argument]) => bitwise::create(Bitwise::Or, argument, append_only),
+        (Of::BitXor, [argument]) => bitwise::create(Bitwise::Xor, argument, append_only),
+        (Of::Moment(moment), arguments) => moments::create(*moment, arguments, append_only),
+        (Of::First, [_]) if append_only => Ok(Box::new(KeptRow::<false>::new(call)?)),
+        (Of::Last, [_]) if append_only => Ok(Box::new(KeptRow::<true>::new(call)?)),
+        (Of::Nth(0), _) => {
+            Err(Error::unsupported("nth_value(x, 0): places are counted from 1, or back from -1"))
+        }
+        (Of::First | Of::Last | Of::Nth(_) | Of::ArrayAgg, [_]) => {
+            Ok(Box::new(Retained::new(call, append_only)?))
+        }
+        (Of::Median | Of::Percentile(_) | Of::StringAgg(_), [_]) => {
+            let call = CallSpec { skip_nulls: true, ..call.clone() };
+            Ok(Box::new(Retained::new(&call, append_only)?))
+        }
+        (Of::Batch(function), [_, ..]) => match append_only {
+            true => Ok(Box::new(Batchwise::new(call, function)?)),
+            false => Ok(Box::new(Retained::new(call, append_only)?)),
+        },
+        (function, arguments) => Err(unsupported(function.name(), arguments)),
     }
 }
 

@@ -126,9 +126,9 @@ fn content(rows: &[(ArrayRef, usize, i64)]) -> Vec<ArrayRef> {
 }
 
 /// What a function answers for these one-row columns, by Arrow's comparisons and 128-bit sums.
-fn expected(function: AggregateFunction, values: &[ArrayRef], result: &DataType) -> ArrayRef {
+fn expected(function: &AggregateFunction, values: &[ArrayRef], result: &DataType) -> ArrayRef {
     let values: Vec<&ArrayRef> = values.iter().filter(|value| value.null_count() == 0).collect();
-    if function == Count {
+    if matches!(function, Count) {
         return Arc::new(Int64Array::from(vec![values.len() as i64]));
     }
     if values.is_empty() {
@@ -139,7 +139,7 @@ fn expected(function: AggregateFunction, values: &[ArrayRef], result: &DataType)
         for value in &values[1..] {
             let options = arrow::compute::SortOptions::default();
             let order = make_comparator(value.as_ref(), best.as_ref(), options).unwrap()(0, 0);
-            if order == min_max::better(function == Max) {
+            if order == min_max::better(matches!(function, Max)) {
                 best = value;
             }
         }
@@ -205,7 +205,8 @@ fn expected(function: AggregateFunction, values: &[ArrayRef], result: &DataType)
 /// with a naive model; snapshots taken on the way must still hold at the end.
 fn check(function: AggregateFunction, data_type: &DataType, append_only: bool) {
     let mut random = Random(7);
-    let mut accumulator = create(function, std::slice::from_ref(data_type), append_only).unwrap();
+    let mut accumulator =
+        create(function.clone(), std::slice::from_ref(data_type), append_only).unwrap();
     let result = accumulator.result_type();
     accumulator.resize(SLOTS);
     let mut model: Vec<Vec<(ArrayRef, usize, i64)>> = vec![Vec::new(); SLOTS];
@@ -255,7 +256,7 @@ fn check(function: AggregateFunction, data_type: &DataType, append_only: bool) {
         got.to_data().validate_full().unwrap();
         assert_eq!(got.data_type(), &result);
         for (slot, rows) in model.iter().enumerate() {
-            let want = expected(function, &content(rows), &result);
+            let want = expected(&function, &content(rows), &result);
             let name = function.name();
             assert_eq!(&got.slice(slot, 1), &want, "{name}({data_type}) {append_only} {round}");
         }
@@ -272,7 +273,7 @@ fn check(function: AggregateFunction, data_type: &DataType, append_only: bool) {
     let order = UInt32Array::from(vec![1, 0, 2, 3, 4]);
     assert_eq!(&merged.evaluate(&all).unwrap(), &take(&got, &order, None).unwrap());
     merged.reset(2);
-    let empty = expected(function, &[], &result);
+    let empty = expected(&function, &[], &result);
     assert_eq!(&merged.evaluate(&[2]).unwrap(), &empty);
     assert_eq!(&merged.evaluate(&[3]).unwrap(), &got.slice(3, 1));
     merged.clear();
@@ -319,7 +320,6 @@ fn types_are_those_of_datafusion() {
         let error = create(function, &[DataType::Utf8], true).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
-    assert!(create(Min, &[DataType::Null], true).is_err());
     assert!(create(CountAll, &[DataType::Int64], true).is_err());
 }
 

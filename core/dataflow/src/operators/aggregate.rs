@@ -40,8 +40,10 @@ impl Aggregate {
 
 impl Operator for Aggregate {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let delta = self.grouping.arrive(delta)?;
         for (row, error) in self.groups.add(&self.grouping, &delta)? {
-            cx.dead_letter(row_text(&delta.batch, row), error.message().to_string());
+            let batch = self.grouping.original(&delta.batch);
+            cx.dead_letter(row_text(&batch, row), error.message().to_string());
         }
         Ok(())
     }

@@ -1,15 +1,19 @@
 //! [`AggregateCall`]: one aggregate of a query, and what the calls of a query read from a batch.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int8Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
-use laminar_types::Result;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int8Array, RecordBatch, UInt64Array};
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use laminar_types::{Delta, Error, Result};
 
-use crate::aggregate::{Accumulator, AggregateArgs, AggregateFunction, AggregateTable, create};
+use crate::aggregate::{
+    Accumulator, AggregateArgs, AggregateFunction, AggregateTable, CallSpec, create_call,
+};
 
 /// An aggregate over columns of the input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AggregateCall {
     /// The function.
     pub function: AggregateFunction,
@@ -17,16 +21,55 @@ pub struct AggregateCall {
     pub args: Vec<usize>,
     /// The boolean column of its `FILTER`.
     pub filter: Option<usize>,
+    /// Whether equal arguments count once.
+    pub distinct: bool,
+    /// The columns that the rows of a group are ordered by.
+    pub order: Vec<(usize, SortOptions)>,
+    /// Whether rows that are equal in those are in the order of arrival: over append-only input.
+    pub by_arrival: bool,
+    /// Whether rows are left out where the first argument is null.
+    pub skip_nulls: bool,
 }
 
 impl AggregateCall {
+    /// A call without clauses.
+    pub fn new(function: AggregateFunction, args: Vec<usize>) -> Self {
+        Self {
+            function,
+            args,
+            filter: None,
+            distinct: false,
+            order: Vec::new(),
+            by_arrival: false,
+            skip_nulls: false,
+        }
+    }
+
     /// The same call after column `i` of its input has become `columns[i]`.
     pub fn over(mut self, columns: &[usize]) -> Self {
         self.args.iter_mut().for_each(|arg| *arg = columns[*arg]);
         self.filter = self.filter.map(|filter| columns[filter]);
+        self.order.iter_mut().for_each(|(column, _)| *column = columns[*column]);
         self
     }
+
+    /// The call over rows of a schema.
+    pub fn spec(&self, input: &Schema) -> CallSpec {
+        let data_type = |column: usize| input.field(column).data_type().clone();
+        let order = self.order.iter().map(|(column, options)| (data_type(*column), *options));
+        let arrival = self.by_arrival.then(|| (DataType::UInt64, SortOptions::default()));
+        CallSpec {
+            function: self.function.clone(),
+            args: self.args.iter().map(|column| data_type(*column)).collect(),
+            order: order.chain(arrival).collect(),
+            distinct: self.distinct,
+            skip_nulls: self.skip_nulls,
+        }
+    }
 }
+
+/// The column that holds the number of each row in the order of arrival.
+const ARRIVAL: &str = "__arrival";
 
 /// The keys and calls of a grouping, resolved against batches of one schema.
 pub(super) struct Grouping {
@@ -36,12 +79,15 @@ pub(super) struct Grouping {
     /// Whether one constant stands as key where there is none, so that a group without rows is
     /// no group.
     constant_key: bool,
+    /// How many rows came, where a call orders by that.
+    arrived: Option<u64>,
 }
 
 impl Grouping {
     /// A grouping in which no keys mean the one group that always is.
     pub(super) fn new(keys: Vec<usize>, calls: Vec<AggregateCall>, append_only: bool) -> Self {
-        Self { keys, calls, append_only, constant_key: false }
+        let arrived = calls.iter().any(|call| call.by_arrival).then_some(0);
+        Self { keys, calls, append_only, constant_key: false, arrived }
     }
 
     /// A grouping of the rows of a window, which is there only when it has rows.
@@ -68,12 +114,34 @@ impl Grouping {
         let accumulators = self
             .calls
             .iter()
-            .map(|call| {
-                let args: Vec<DataType> = call.args.iter().map(data_type).collect();
-                create(call.function, &args, self.append_only)
-            })
+            .map(|call| create_call(&call.spec(schema), self.append_only))
             .collect::<Result<Vec<Box<dyn Accumulator>>>>()?;
         AggregateTable::new(&keys, accumulators, self.append_only)
+    }
+
+    /// The rows with the number of each behind their columns, in the order of arrival, if a call
+    /// needs it. Every operator passes what comes in through here, once and before it cuts it.
+    pub(super) fn arrive(&mut self, delta: Delta) -> Result<Delta> {
+        let Some(arrived) = &mut self.arrived else { return Ok(delta) };
+        let first = *arrived;
+        *arrived += delta.num_rows() as u64;
+        let numbers = UInt64Array::from_iter_values(first..*arrived);
+        let mut fields: Vec<_> = delta.batch.schema_ref().fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(ARRIVAL, DataType::UInt64, false)));
+        let mut columns = delta.batch.columns().to_vec();
+        columns.push(Arc::new(numbers));
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+            .map_err(|error| Error::internal(format!("rows cannot be numbered: {error}")))?;
+        Ok(Delta { batch, weights: delta.weights })
+    }
+
+    /// The rows as they came in, for people.
+    pub(super) fn original<'a>(&self, batch: &'a RecordBatch) -> Cow<'a, RecordBatch> {
+        let columns: Vec<usize> = (0..batch.num_columns().saturating_sub(1)).collect();
+        match self.arrived {
+            Some(_) => batch.project(&columns).map_or(Cow::Borrowed(batch), Cow::Owned),
+            None => Cow::Borrowed(batch),
+        }
     }
 
     pub(super) fn keys(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
@@ -88,7 +156,10 @@ impl Grouping {
     /// The arguments of the calls, to be borrowed by [`Arguments::args`].
     pub(super) fn arguments(&self, batch: &RecordBatch) -> Arguments {
         let calls = self.calls.iter().map(|call| {
-            let args = call.args.iter().map(|column| batch.column(*column).clone()).collect();
+            let order = call.order.iter().map(|(column, _)| *column);
+            let arrival = call.by_arrival.then(|| batch.num_columns() - 1);
+            let columns = call.args.iter().copied().chain(order).chain(arrival);
+            let args = columns.map(|column| batch.column(column).clone()).collect();
             (args, call.filter.map(|column| batch.column(column).as_boolean().clone()))
         });
         Arguments(calls.collect())

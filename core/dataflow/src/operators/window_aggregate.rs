@@ -151,7 +151,8 @@ impl WindowAggregate {
         if add(rows).is_err() {
             for row in 0..rows.num_rows() {
                 if let Err(error) = add(&rows.slice(row, 1)) {
-                    cx.dead_letter(row_text(&rows.batch, row), error.message().to_string());
+                    let batch = self.grouping.original(&rows.batch);
+                    cx.dead_letter(row_text(&batch, row), error.message().to_string());
                 }
             }
         }
@@ -167,7 +168,8 @@ impl WindowAggregate {
         let Some(window) = self.windows.get_mut(&start) else { return Ok(()) };
         self.touched.insert(start);
         for (row, error) in window.add(&self.grouping, rows)? {
-            cx.dead_letter(row_text(&rows.batch, row), error.message().to_string());
+            let batch = self.grouping.original(&rows.batch);
+            cx.dead_letter(row_text(&batch, row), error.message().to_string());
         }
         Ok(())
     }
@@ -302,6 +304,7 @@ impl WindowAggregate {
 impl Operator for WindowAggregate {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let (delta, times) = self.with_times(delta, cx)?;
+        let delta = self.grouping.arrive(delta)?;
         let runs = runs(&self.spec, times.values());
         if runs.len() * SHORT_RUN <= delta.num_rows() || runs.len() == 1 {
             for run in runs {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchema;
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable};
 use laminar_dataflow::operators::{Aggregate, AggregateCall};
 use laminar_dataflow::{Changes, Traits};
 use laminar_types::{Error, Result, code};
 
+use super::grouping_sets::GroupingSets;
 use super::window::resolve_window_end;
 use super::{Lowered, Lowering};
 use crate::aggregates;
@@ -19,16 +21,17 @@ use crate::planner::sentence;
 impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &LogicalAggregate) -> Result<Lowered> {
         let input = self.plan(&aggregate.input)?;
-        if let Some(Expr::GroupingSet(_)) = aggregate.group_expr.first() {
-            return Err(Error::unsupported(
-                "GROUPING SETS, ROLLUP and CUBE are not built yet in continuous queries: \
-                 create one stream for each grouping",
-            ));
-        }
+        let append_only = input.traits.changes == Changes::AppendOnly;
+        let group_exprs = grouping_set_to_exprlist(&aggregate.group_expr)
+            .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+        let mut sets = match aggregate.group_expr.first() {
+            Some(Expr::GroupingSet(grouping)) => Some(GroupingSets::of(grouping, &group_exprs)),
+            _ => None,
+        };
         let mut arguments = Arguments { exprs: Vec::new() };
         let mut keys = Vec::new();
         let mut window = None;
-        for (index, expr) in aggregate.group_expr.iter().enumerate() {
+        for (index, expr) in group_exprs.into_iter().enumerate() {
             match window_call(expr) {
                 Some(_) if window.is_some() => {
                     return Err(Error::unsupported(
@@ -36,6 +39,9 @@ impl Lowering<'_> {
                     ));
                 }
                 Some((kind, args)) => {
+                    if let Some(sets) = &mut sets {
+                        sets.take_out_window(index)?;
+                    }
                     window = Some((index, kind, args, arguments.add(&args[0])));
                 }
                 None => keys.push(arguments.add(expr)),
@@ -43,14 +49,24 @@ impl Lowering<'_> {
         }
         let mut calls = Vec::new();
         for expr in &aggregate.aggr_expr {
-            calls.push(aggregates::call(expr, &input.columns, |e| arguments.add(e))?);
+            let mut column = |expr: &Expr| arguments.add(expr);
+            calls.push(aggregates::call(expr, &input.columns, append_only, &mut column)?);
         }
-        let labels: Vec<String> =
-            aggregate.aggr_expr.iter().map(|expr| expr.human_display().to_string()).collect();
-        let (prepared, columns) = self.prepare(input, &arguments.exprs)?;
-        let keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
+        let (mut prepared, columns) = self.prepare(input, &arguments.exprs)?;
+        let mut keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
         let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.over(&columns)).collect();
+        if let Some(sets) = &sets {
+            let number_type = aggregate.schema.field(sets.exprs()).data_type();
+            let first;
+            (prepared, first) = self.expand(prepared, &keys, sets, number_type)?;
+            keys = (first..=first + keys.len()).collect();
+        }
         let (input, traits) = self.operator_input(prepared)?;
+        let labels = aggregate.aggr_expr.iter().zip(&calls).map(|(expr, call)| {
+            let keeps = call.spec(&traits.schema).keeps(append_only);
+            format!("{} ({keeps})", expr.human_display())
+        });
+        let labels: Vec<String> = labels.collect();
         let output = Arc::new(aggregate.schema.as_arrow().clone());
         match window {
             None => {

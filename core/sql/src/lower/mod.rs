@@ -9,12 +9,14 @@
 //! |---|---|
 //! | `relation` | scans, projections |
 //! | `aggregate` | `GROUP BY` |
+//! | `grouping_sets` | `GROUPING SETS`, `ROLLUP`, `CUBE` |
 //! | `window` | `GROUP BY` a window |
 //! | `join` | joins, `INTERSECT`, `EXCEPT` |
 //! | `union` | `UNION ALL` |
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
+mod grouping_sets;
 mod join;
 mod refuse;
 mod relation;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan};
 use laminar_dataflow::operators::{
     AggregateCall, WindowAggregate, WindowColumns as WindowSlots, WindowEmit,
@@ -36,7 +37,9 @@ impl Windows {
         plan.apply_with_subqueries(|node| {
             match node {
                 LogicalPlan::Aggregate(aggregate) => {
-                    windows.any |= aggregate.group_expr.iter().any(|e| window_call(e).is_some());
+                    let keys = grouping_set_to_exprlist(&aggregate.group_expr);
+                    let mut keys = keys.iter().flatten();
+                    windows.any |= keys.any(|key| window_call(key).is_some());
                 }
                 LogicalPlan::TableScan(scan) => {
                     if let Some(traits) = catalog.relation(scan.table_name.table()) {
@@ -108,7 +111,9 @@ impl Lowering<'_> {
         let traits = Traits {
             schema: Arc::clone(&output),
             changes,
-            unique_key: Some((0..aggregate.group_expr.len()).collect()),
+            unique_key: Some(
+                (0..aggregate.schema.fields().len() - aggregate.aggr_expr.len()).collect(),
+            ),
             times: if self.final_windows {
                 vec![EventTime { column: index, unit }, EventTime { column: end, unit }]
             } else {

@@ -1,0 +1,168 @@
+//! A relation `u` of every type, appended to or updated, and queries over it compared with the
+//! batch answer over its content.
+//!
+//! Rows come through a source `log`. Over appends `u` is every row. Over updates it is the last
+//! row of each `id`, unless that row says that it is gone: rows are replaced, vanish and come back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{cast, take_record_batch};
+use arrow::datatypes::DataType;
+use laminar_db::LaminarDB;
+
+use crate::support::database::{batches, execute, listed, started};
+use crate::support::oracle::Oracle;
+use crate::support::random::Random;
+use crate::support::value::{Value, assert_near, rows};
+
+use super::{random_value, types};
+
+/// The columns of `u` after its `id`, with their types.
+pub const COLUMNS: [(&str, &str); 20] = [
+    ("k", "VARCHAR"),
+    ("k2", "INT"),
+    ("flag", "BOOLEAN"),
+    ("i8", "TINYINT"),
+    ("i16", "SMALLINT"),
+    ("i32", "INT"),
+    ("i64", "BIGINT"),
+    ("u8", "TINYINT UNSIGNED"),
+    ("u16", "SMALLINT UNSIGNED"),
+    ("u32", "INT UNSIGNED"),
+    ("u64", "BIGINT UNSIGNED"),
+    ("f32", "REAL"),
+    ("f64", "DOUBLE"),
+    ("w", "DOUBLE"),
+    ("d", "DECIMAL(10, 2)"),
+    ("wide", "DECIMAL(30, 4)"),
+    ("day", "DATE"),
+    ("at0", "TIMESTAMP(0)"),
+    ("at9", "TIMESTAMP(9)"),
+    ("s", "VARCHAR"),
+];
+
+/// How `u` changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    Appends,
+    Updates,
+}
+
+/// The numbers of rows in a push that tests go through.
+pub const BATCH_SIZES: [usize; 4] = [1, 7, 1_000, 37];
+
+/// A started database with the relation `u`.
+pub fn database(changes: Changes) -> LaminarDB {
+    let columns: Vec<String> =
+        COLUMNS.iter().map(|(name, data_type)| format!("{name} {data_type}")).collect();
+    let db = started(&[&format!(
+        "CREATE SOURCE log (id BIGINT NOT NULL, live BOOLEAN NOT NULL, {})",
+        columns.join(", ")
+    )]);
+    let pick = |with: &dyn Fn(&str) -> String| {
+        COLUMNS.iter().map(|(name, _)| with(name)).collect::<Vec<String>>().join(", ")
+    };
+    execute(
+        &db,
+        &match changes {
+            Changes::Appends => {
+                format!("CREATE STREAM u AS SELECT id, {} FROM log", pick(&str::to_string))
+            }
+            Changes::Updates => format!(
+                "CREATE STREAM u AS SELECT id, {} FROM log GROUP BY id HAVING last_value(live)",
+                pick(&|name| format!("last_value({name}) AS {name}"))
+            ),
+        },
+    );
+    db
+}
+
+/// Rows for `log`: of new ids over appends, of few ids over updates.
+pub fn log_rows(
+    random: &mut Random,
+    db: &LaminarDB,
+    changes: Changes,
+    from: usize,
+    count: usize,
+) -> RecordBatch {
+    let schema = db.source_untyped("log").unwrap().schema();
+    let ids = (from..from + count).map(|id| match changes {
+        Changes::Appends => id as i64,
+        Changes::Updates => random.range(0, 40),
+    });
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(ids.collect::<Vec<_>>()));
+    let live: Vec<bool> =
+        (0..count).map(|_| changes == Changes::Appends || random.chance(75)).collect();
+    let mut columns = vec![ids, Arc::new(BooleanArray::from(live)) as ArrayRef];
+    for field in &schema.fields()[2..] {
+        let values: Vec<ArrayRef> =
+            (0..count).map(|_| random_value(random, field.name(), field.data_type())).collect();
+        let values: Vec<&dyn arrow::array::Array> = values.iter().map(AsRef::as_ref).collect();
+        columns.push(arrow::compute::concat(&values).unwrap());
+    }
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
+/// The content of `u` after these rows of `log`.
+pub fn content_of(log: &RecordBatch, changes: Changes) -> RecordBatch {
+    let ids = cast(log.column(0), &DataType::Int64).unwrap();
+    let ids: &Int64Array = arrow::array::AsArray::as_primitive(ids.as_ref());
+    let live: &BooleanArray = arrow::array::AsArray::as_boolean(log.column(1).as_ref());
+    let mut last: BTreeMap<i64, u32> = BTreeMap::new();
+    for row in 0..log.num_rows() {
+        last.insert(ids.value(row), row as u32);
+    }
+    let mut kept: Vec<u32> = match changes {
+        Changes::Appends => (0..log.num_rows() as u32).collect(),
+        Changes::Updates => last.into_values().filter(|row| live.value(*row as usize)).collect(),
+    };
+    kept.sort_unstable();
+    let content = take_record_batch(log, &UInt32Array::from(kept)).unwrap();
+    let columns: Vec<usize> = (0..content.num_columns()).filter(|column| *column != 1).collect();
+    content.project(&columns).unwrap()
+}
+
+/// Creates a stream per query over `u` and compares each with the batch answer after every push.
+pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize) {
+    let mut random = Random::new(seed);
+    let db = database(changes);
+    for (index, query) in queries.iter().enumerate() {
+        execute(&db, &format!("CREATE STREAM s{index} AS {query}"));
+    }
+    let source = db.source_untyped("log").unwrap();
+    let all = log_rows(&mut random, &db, changes, 0, row_count);
+    let oracle = Oracle::new();
+    let mut offset = 0;
+    let mut pushes = 0;
+    while offset < row_count {
+        let size = BATCH_SIZES[(pushes + seed as usize) % BATCH_SIZES.len()];
+        // Some single rows, some handfuls, then the rest.
+        let size = if size == 1_000 && offset < row_count / 2 { 7 } else { size };
+        let size = size.min(row_count - offset);
+        source.push_arrow(all.slice(offset, size)).unwrap();
+        (offset, pushes) = (offset + size, pushes + 1);
+        let content = content_of(&all.slice(0, offset), changes);
+        oracle.table("u", content.schema(), vec![content]);
+        for (index, query) in queries.iter().enumerate() {
+            let got = batches(&db, &format!("SELECT * FROM s{index}"));
+            let expected = oracle.batches(query);
+            if expected.iter().any(|batch| batch.num_rows() > 0) {
+                assert_eq!(types(&got), types(&expected), "types of {query}");
+            }
+            let what = format!("{query} over {offset} rows as {changes:?}");
+            assert_near(&what, &rows(&got), &rows(&expected), 1e-9, 1e-6);
+        }
+    }
+    for (index, query) in queries.iter().enumerate() {
+        let letters = listed(&db, "SHOW STREAMS", &format!("s{index}"), "dead_letters");
+        assert_eq!(letters, Value::Int(0), "{query}");
+    }
+}
+
+/// [`compare`] over appends and over updates.
+pub fn compare_both(seed: u64, queries: &[String], row_count: usize) {
+    compare(seed, Changes::Appends, queries, row_count);
+    compare(seed, Changes::Updates, queries, row_count);
+}
