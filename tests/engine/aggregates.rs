@@ -5,6 +5,7 @@
 mod enumerated;
 mod functions;
 mod grouping_sets;
+mod numbers;
 mod ordered;
 mod relation;
 

@@ -1,6 +1,8 @@
 //! `GROUPING SETS`, `ROLLUP`, `CUBE` and `grouping()`, also by windows.
 
 use super::relation::compare_both;
+use crate::row;
+use crate::support::database::{affected, content, started};
 use crate::support::random::for_seeds;
 
 #[test]
@@ -24,4 +26,29 @@ fn sets_of_keys() {
     ];
     let queries: Vec<String> = queries.iter().map(ToString::to_string).collect();
     for_seeds(3, |seed| compare_both(seed, &queries, 150));
+}
+
+#[test]
+fn sets_within_a_window() {
+    let db = started(&[
+        "CREATE SOURCE t (k VARCHAR, l VARCHAR, v BIGINT, ts BIGINT, WATERMARK FOR ts)",
+        "CREATE STREAM s AS SELECT window_start, k, l, grouping(k, l) AS g, sum(v) AS s
+           FROM t GROUP BY tumble(ts, 1000), ROLLUP (k, l)",
+    ]);
+    affected(&db, "INSERT INTO t VALUES ('a', 'x', 1, 0), ('a', 'y', 2, 10), ('b', 'x', 4, 20)");
+    affected(&db, "INSERT INTO t VALUES ('a', 'x', 8, 1500), ('a', 'x', 16, 2500)");
+    let none = None::<i64>;
+    let mut expected = vec![
+        row![0, "a", "x", 0, 1],
+        row![0, "a", "y", 0, 2],
+        row![0, "b", "x", 0, 4],
+        row![0, "a", none, 1, 3],
+        row![0, "b", none, 1, 4],
+        row![0, none, none, 3, 7],
+        row![1000, "a", "x", 0, 8],
+        row![1000, "a", none, 1, 8],
+        row![1000, none, none, 3, 8],
+    ];
+    expected.sort();
+    assert_eq!(content(&db, "s"), expected);
 }

@@ -3,7 +3,7 @@
 //! A value is added to the first component; what rounding cuts off goes on to the next one, and
 //! so on (Shewchuk, Adaptive Precision Floating-Point Arithmetic, 1997, cut at `K` components).
 //! Only what the last component cuts off is lost: with two components about 2^-106 of the largest
-//! sum there was, with three about 2^-159.
+//! sum there was, with four about 2^-212.
 
 /// A sum in `K` components, of which it is the sum.
 #[derive(Clone, Copy)]

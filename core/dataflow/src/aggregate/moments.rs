@@ -3,8 +3,8 @@
 //! A group keeps how many rows it has and the sums of their values, squares and products, in
 //! [`Expansion`]s: central moments come out of them by a subtraction that cancels, and the spare
 //! digits pay for that. So the order of rows does not matter, groups merge by adding up, and a row
-//! that goes takes off what it brought. Over input that may retract there is one component more,
-//! for the digits of a large value that came and went.
+//! that goes takes off what it brought. Over input that may retract there are two components more:
+//! a value 10^24 times as large as the others may come and go.
 //!
 //! NaN, the infinities and values from 2^500 up, whose squares overflow, are counted apart.
 
@@ -92,9 +92,9 @@ pub(super) fn create(
     }
     let accumulator: Box<dyn Accumulator> = match (moment.variables(), append_only) {
         (1, true) => Box::new(Moments::<2, 2>::new(moment)),
-        (1, false) => Box::new(Moments::<2, 3>::new(moment)),
+        (1, false) => Box::new(Moments::<2, 4>::new(moment)),
         (_, true) => Box::new(Moments::<5, 2>::new(moment)),
-        (_, false) => Box::new(Moments::<5, 3>::new(moment)),
+        (_, false) => Box::new(Moments::<5, 4>::new(moment)),
     };
     match input.iter().all(|data_type| data_type == &DataType::Float64) {
         true => Ok(accumulator),
