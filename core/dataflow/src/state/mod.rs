@@ -15,8 +15,10 @@
 //! | `row_columns` | columns of any type, by slot, as they came |
 //! | `slot_set` | a set of slots that is scratch |
 //! | `table_rows` | [`TableRows`]: the rows of a table, by primary key or as a multiset |
+//! | [`ordered`] | [`OrderedPartitions`]: rows in an order, by partition |
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
+//! | `ordered_tree` | the counted trees of ordered partitions |
 //! | `table`, `slots`, `hash` | the hash table, slot numbers in use, the hash function |
 //! | `page`, `arena`, `slab` | shared memory under the columns |
 
@@ -31,6 +33,8 @@ mod hash;
 mod layout;
 pub mod multimap;
 pub mod ordered_rows;
+pub mod ordered;
+mod ordered_tree;
 mod page;
 pub mod paged;
 mod row_columns;
@@ -48,6 +52,7 @@ pub use group_index::{GroupIndex, GroupKeys};
 pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use multimap::{Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use ordered_rows::OrderedRows;
+pub use ordered::{OrderedPartitions, OrderedRows};
 pub use paged::Paged;
 pub use slot_set::SlotSet;
 pub use table_rows::{TableRows, TableSnapshot};
