@@ -6,6 +6,7 @@
 //! | `windows` | windows, watermarks and late rows, against a model of a few lines |
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
+//! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `admission` | subscriptions that hold pushes back |
@@ -20,10 +21,12 @@ mod error_table;
 mod flights;
 mod joins;
 mod lifecycle;
+mod over;
 mod scripts;
 mod sql_errors;
 mod sql_reference;
 mod tables;
+mod top_n;
 mod windows;
 
 use laminar_tests::{row, support};

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a result should be.
 
+pub mod changing;
 pub mod database;
 pub mod oracle;
 pub mod random;

@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod checked;
 mod compile;
 mod cross_joins;
+mod distinct_on;
 mod equalities;
 mod event_order;
 #[cfg(feature = "fault-injection")]

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::TableReference;
-use datafusion::common::tree_node::TreeNode;
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -21,7 +20,7 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, Distinct, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
@@ -34,6 +33,7 @@ use laminar_types::{Error, Position, Result, code};
 
 use crate::catalog::Catalog;
 use crate::cross_joins::CrossJoins;
+use crate::distinct_on;
 use crate::event_order::order_by_event_time;
 use crate::functions::{first_and_last, window_functions};
 use crate::lower;
@@ -138,8 +138,8 @@ impl Planner {
             .analyzer()
             .execute_and_check(plan, options, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
-        refuse_distinct_on(&plan)?;
         let plan = order_by_event_time(plan, catalog)
+            .and_then(distinct_on::as_rank)
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         // Without a start time `now()` is not folded into a constant.
         let context = OptimizerContext::new_with_config_options(Arc::clone(options))
@@ -215,18 +215,6 @@ fn relation_position(query: &ast::Query, name: &str) -> Option<Position> {
     });
     let start = found.break_value().filter(|start| start.line > 0)?;
     Some(Position { line: start.line, column: start.column })
-}
-
-fn refuse_distinct_on(plan: &LogicalPlan) -> Result<()> {
-    let is_distinct_on =
-        |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Distinct(Distinct::On(_))));
-    match plan.exists(is_distinct_on) {
-        Ok(false) => Ok(()),
-        _ => Err(Error::unsupported(
-            "this version cannot keep DISTINCT ON up to date in a continuous query: group by its \
-             columns and take min or max of the others",
-        )),
-    }
 }
 
 /// Marks the error of an unknown relation on its way through DataFusion.

@@ -20,14 +20,14 @@ use super::call::{AggregateFunction, BatchFunction, CallSpec, batch_error};
 use super::percentile::{self, Middle};
 use super::row_codec::RowCodec;
 use super::{Accumulator, Input, same};
-use crate::state::ordered_rows::Run;
-use crate::state::{OrderedRows, arrow_error};
+use crate::state::sorted_bytes::Run;
+use crate::state::{SortedBytes, arrow_error};
 
 /// The rows of every slot, as the codec orders them.
 pub(super) struct Retained {
     call: Arc<CallSpec>,
     codec: RowCodec,
-    rows: OrderedRows,
+    rows: SortedBytes,
     /// How many rows from the start (or, negative, from the end) are enough, where none goes.
     enough: Option<i64>,
 }
@@ -39,7 +39,7 @@ impl Retained {
             _ => None,
         };
         let codec = RowCodec::new(call)?;
-        Ok(Self { call: Arc::new(call.clone()), codec, rows: OrderedRows::default(), enough })
+        Ok(Self { call: Arc::new(call.clone()), codec, rows: SortedBytes::default(), enough })
     }
 
     /// Takes out the rows of a slot that can no longer be the one asked for.
@@ -221,7 +221,7 @@ impl Accumulator for Retained {
         Box::new(Self {
             call: Arc::clone(&self.call),
             codec: self.codec.beside(),
-            rows: OrderedRows::default(),
+            rows: SortedBytes::default(),
             enough: self.enough,
         })
     }

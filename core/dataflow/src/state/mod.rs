@@ -9,7 +9,7 @@
 //! | [`paged`] | [`Paged`]: a column of fixed-size values in copy-on-write pages |
 //! | [`bytes`] | [`ByteColumn`]: a column of byte strings, short ones inline |
 //! | [`bits`] | [`Bits`]: a set of slots |
-//! | [`ordered_rows`] | [`OrderedRows`]: an ordered multiset of byte strings for every slot |
+//! | [`sorted_bytes`] | [`SortedBytes`]: an ordered multiset of byte strings for every slot |
 //! | [`group_index`] | [`GroupIndex`]: from key columns to the slot of each row's group |
 //! | [`multimap`] | [`Multimap`]: from key columns to rows with weights |
 //! | `row_columns` | columns of any type, by slot, as they came |
@@ -32,7 +32,6 @@ pub mod group_index;
 mod hash;
 mod layout;
 pub mod multimap;
-pub mod ordered_rows;
 pub mod ordered;
 mod ordered_tree;
 mod page;
@@ -42,6 +41,7 @@ mod row_keys;
 mod slab;
 mod slot_set;
 mod slots;
+pub mod sorted_bytes;
 mod table;
 mod table_rows;
 
@@ -50,11 +50,10 @@ pub(crate) use byte_array::{byte_array, each_byte_array};
 pub use bytes::ByteColumn;
 pub use group_index::{GroupIndex, GroupKeys};
 pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
-pub use multimap::{Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
-pub use ordered_rows::OrderedRows;
 pub use ordered::{OrderedPartitions, OrderedRows};
 pub use paged::Paged;
 pub use slot_set::SlotSet;
+pub use sorted_bytes::SortedBytes;
 pub use table_rows::{TableRows, TableSnapshot};
 
 use laminar_types::Error;

@@ -12,14 +12,18 @@
 //! | `grouping_sets` | `GROUPING SETS`, `ROLLUP`, `CUBE` |
 //! | `window` | `GROUP BY` a window |
 //! | `join` | joins, `INTERSECT`, `EXCEPT` |
+//! | `over` | `OVER` |
+//! | `top_n` | `ORDER BY ... LIMIT`, filters on a rank |
 //! | `union` | `UNION ALL` |
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
 mod grouping_sets;
 mod join;
+mod over;
 mod refuse;
 mod relation;
+mod top_n;
 mod union;
 mod window;
 
@@ -69,7 +73,7 @@ pub(crate) fn lower(
         Some(emit) if emit.changes => EmitForm::Changes,
         Some(emit) if emit.timing == EmitTiming::Final => EmitForm::Final,
         Some(_) => EmitForm::Update,
-        None if final_windows => EmitForm::Final,
+        None if final_windows && changes == Changes::AppendOnly => EmitForm::Final,
         None => match changes {
             Changes::AppendOnly => EmitForm::Update,
             Changes::Upsert if keyed => EmitForm::Update,
@@ -113,25 +117,49 @@ impl Lowering<'_> {
                 input.columns = with_hidden(&alias.schema, &input)?;
                 Ok(input)
             }
-            LogicalPlan::Filter(filter) => {
-                let mut input = self.plan(&filter.input)?;
-                let predicate = self.compile(&filter.predicate, &input)?;
-                input.labels.push(format!("filter {}", filter.predicate.human_display()));
-                input.stages.push(Stage::Filter(predicate));
-                if input.traits.changes == Changes::Upsert {
-                    input.traits.changes = Changes::Retract;
+            LogicalPlan::Filter(filter) => match self.rank_filter(filter, |_| true)? {
+                Some(ranked) => Ok(ranked),
+                None => {
+                    let input = self.plan(&filter.input)?;
+                    self.filter(input, &filter.predicate)
                 }
-                Ok(input)
-            }
+            },
             LogicalPlan::Projection(projection) => {
-                let input = self.plan(&projection.input)?;
+                let input = match projection.input.as_ref() {
+                    LogicalPlan::Filter(filter) => {
+                        let schema = filter.input.schema();
+                        let reads = |expr: &Expr, index| {
+                            let mut columns = expr.column_refs().into_iter();
+                            columns.any(|read| schema.maybe_index_of_column(read) == Some(index))
+                        };
+                        let is_read = |index| projection.expr.iter().any(|expr| reads(expr, index));
+                        self.rank_filter(filter, is_read)?
+                    }
+                    _ => None,
+                };
+                let input = match input {
+                    Some(ranked) => ranked,
+                    None => self.plan(&projection.input)?,
+                };
                 self.project(input, &projection.expr, &projection.schema)
             }
+            LogicalPlan::Window(window) => self.over(window),
+            LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             other => Err(refuse::plan(other)),
         }
+    }
+
+    fn filter(&self, mut input: Lowered, predicate: &Expr) -> Result<Lowered> {
+        let compiled = self.compile(predicate, &input)?;
+        input.labels.push(format!("filter {}", predicate.human_display()));
+        input.stages.push(Stage::Filter(compiled));
+        if input.traits.changes == Changes::Upsert {
+            input.traits.changes = Changes::Retract;
+        }
+        Ok(input)
     }
 
     /// The stages of a relation as one operator, if there are any.

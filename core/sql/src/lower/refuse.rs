@@ -30,9 +30,10 @@ pub(super) fn clauses(query: &StreamQuery) -> Result<()> {
 
 pub(super) fn plan(plan: &LogicalPlan) -> Error {
     let (what, instead) = match plan {
-        LogicalPlan::Sort(_) => ("ORDER BY", "order the rows of an ad-hoc SELECT"),
-        LogicalPlan::Limit(_) => ("LIMIT", "limit the rows of an ad-hoc SELECT"),
-        LogicalPlan::Window(_) => ("OVER (...)", "use it in an ad-hoc SELECT"),
+        LogicalPlan::Sort(_) => (
+            "ORDER BY without LIMIT",
+            "a stream's content has no order: order the rows of an ad-hoc SELECT, or add a LIMIT",
+        ),
         LogicalPlan::Unnest(_) => ("UNNEST", "use it in an ad-hoc SELECT"),
         LogicalPlan::Subquery(_) => ("a subquery in an expression", "create a stream for it"),
         LogicalPlan::Values(_) => ("VALUES", "insert the rows into a source"),

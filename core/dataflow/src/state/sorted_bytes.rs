@@ -1,4 +1,4 @@
-//! [`OrderedRows`]: for every slot a multiset of byte strings in their order.
+//! [`SortedBytes`]: for every slot a multiset of byte strings in their order.
 //!
 //! The multiset of a slot is a [`Run`]: blocks of up to [`BLOCK_ENTRIES`] distinct strings with
 //! how often each is there. Snapshots share runs and blocks; a write copies the one block that it
@@ -21,12 +21,12 @@ type Chunk = Vec<Option<Arc<Run>>>;
 
 /// An ordered multiset of byte strings for every slot.
 #[derive(Default)]
-pub struct OrderedRows {
+pub struct SortedBytes {
     chunks: Vec<Arc<Chunk>>,
     bytes: usize,
 }
 
-impl OrderedRows {
+impl SortedBytes {
     /// Makes room for `slots` slots; new ones are empty. Never shrinks.
     pub fn resize(&mut self, slots: usize) {
         let chunks = slots.div_ceil(CHUNK).max(self.chunks.len());
@@ -135,7 +135,7 @@ impl Run {
         self.counts().filter(|(_, count)| *count > 0).map(|(row, count)| (row, count as u64))
     }
 
-    /// All counts, ascending by string: what [`OrderedRows::add`] restores the multiset from.
+    /// All counts, ascending by string: what [`SortedBytes::add`] restores the multiset from.
     pub fn counts(&self) -> impl Iterator<Item = (&[u8], i64)> {
         self.blocks
             .iter()
@@ -293,7 +293,7 @@ mod tests {
 
     type Model = BTreeMap<Vec<u8>, i64>;
 
-    fn check(rows: &OrderedRows, slot: u32, model: &Model) {
+    fn check(rows: &SortedBytes, slot: u32, model: &Model) {
         let present: Vec<(&[u8], u64)> =
             model.iter().filter(|(_, c)| **c > 0).map(|(r, c)| (r.as_slice(), *c as u64)).collect();
         let Some(run) = rows.run(slot) else {
@@ -318,7 +318,7 @@ mod tests {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) % below
         };
-        let mut rows = OrderedRows::default();
+        let mut rows = SortedBytes::default();
         rows.resize(3);
         let mut models = vec![Model::new(); 3];
         let mut snapshots = Vec::new();
@@ -348,7 +348,7 @@ mod tests {
             }
         }
         for (snapshot, models) in &snapshots {
-            let mut restored = OrderedRows::default();
+            let mut restored = SortedBytes::default();
             restored.resize(3);
             for (slot, model) in models.iter().enumerate() {
                 check(snapshot, slot as u32, model);
@@ -358,7 +358,7 @@ mod tests {
                 check(&restored, slot as u32, model);
             }
         }
-        let mut merged = OrderedRows::default();
+        let mut merged = SortedBytes::default();
         merged.resize(1);
         merged.merge(&[0, 0], &rows, &[1, 2]);
         let mut model = models[1].clone();

@@ -1,0 +1,442 @@
+//! [`Over`]: window functions, `f(...) OVER (PARTITION BY ... ORDER BY ...)`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt64Array};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::row::{RowConverter, SortField};
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::WindowExpr;
+use laminar_types::{Delta, Error, Result, Weights, code};
+
+use super::over_reach::{Place, Point, Reach, joined};
+use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, output};
+use super::row_codec::{RowCodec, restored};
+use crate::consolidate::consolidate;
+use crate::operator::{Content, Context, Metrics, Operator};
+use crate::state::{ByteColumn, OrderedRows, arrow_error};
+
+/// Rows that are read from a snapshot at a time.
+const CONTENT_ROWS: usize = 8_192;
+
+/// A window function of a query.
+#[derive(Debug, Clone)]
+pub struct OverCall {
+    /// The function.
+    pub function: OverFunction,
+    /// Which rows its value depends on.
+    pub reach: Reach,
+}
+
+/// What computes a window function.
+#[derive(Debug, Clone)]
+pub enum OverFunction {
+    /// `row_number()`.
+    RowNumber,
+    /// `rank()`.
+    Rank,
+    /// `dense_rank()`.
+    DenseRank,
+    /// `percent_rank()`.
+    PercentRank,
+    /// `cume_dist()`.
+    CumeDist,
+    /// `ntile(n)`.
+    Ntile(u64),
+    /// An evaluator of DataFusion, run over the rows within reach.
+    Evaluate(Arc<dyn WindowExpr>),
+}
+
+/// Adds window functions to rows, which it keeps in order with their values.
+///
+/// A step computes the values anew within the reach of what changed, compares them with those kept
+/// and tells the rows that differ.
+pub struct Over {
+    partitions: PartitionRows,
+    calls: Vec<OverCall>,
+    columns: Vec<OverColumn>,
+    schema: SchemaRef,
+    types: Arc<Values>,
+    /// The values of each row, by its slot; empty for a row that has none yet.
+    values: ByteColumn,
+    retracted: Vec<Retracted>,
+    inserted: Vec<u32>,
+    /// The values of rows that were retracted, one after the other.
+    old_values: Vec<u8>,
+    /// Rows that ceased in this step.
+    removed: Vec<u32>,
+    /// Whether a row changed that is there more than once: then its copies may change places.
+    has_copies: bool,
+    output: Option<Delta>,
+}
+
+struct Retracted {
+    row: u32,
+    values: Range<usize>,
+}
+
+impl Over {
+    /// Calls over rows of `input`; `columns` are those of `schema`, value `i` being that of call
+    /// `i`.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` when rows of the input or the values cannot be kept.
+    pub fn new(
+        input: &SchemaRef,
+        partitioning: &Partitioning,
+        calls: Vec<OverCall>,
+        columns: Vec<OverColumn>,
+        schema: SchemaRef,
+    ) -> Result<Self> {
+        let types = (0..calls.len())
+            .map(|call| {
+                let at = columns.iter().position(|column| *column == OverColumn::Value(call));
+                at.map(|at| schema.field(at).data_type().clone())
+                    .ok_or_else(|| Error::internal("a window function without a column"))
+            })
+            .collect::<Result<Vec<DataType>>>()?;
+        Ok(Self {
+            partitions: PartitionRows::new(input, partitioning)?,
+            calls,
+            columns,
+            schema,
+            types: Arc::new(Values::new(types)?),
+            values: ByteColumn::default(),
+            retracted: Vec::new(),
+            inserted: Vec::new(),
+            old_values: Vec::new(),
+            removed: Vec::new(),
+            has_copies: false,
+            output: None,
+        })
+    }
+
+    /// Applies the changes of a partition, which are in order.
+    fn change(&mut self, partition: u32, changes: &[(&[u8], i64)]) -> Result<()> {
+        for (bytes, weight) in changes {
+            for _ in 0..-weight {
+                let row = self.partitions.remove(partition, bytes)?;
+                let values = self.keep_old(row);
+                self.retracted.push(Retracted { row, values });
+                self.removed.push(row);
+            }
+        }
+        for (bytes, weight) in changes {
+            for _ in 0..*weight {
+                self.partitions.rows.insert(partition, bytes)?;
+            }
+        }
+        self.values.resize(self.partitions.rows.slots());
+        let rows = &self.partitions.rows;
+        let points: Vec<Point<'_>> = changes
+            .iter()
+            .map(|(bytes, weight)| {
+                let end = rows.rank(partition, bytes, true);
+                let copies = end - rows.rank(partition, bytes, false);
+                let came = (*weight).max(0) as usize;
+                self.has_copies |= copies > 1 || (copies == 1 && came == 0) || weight.abs() > 1;
+                Point { bytes, at: end - came..end }
+            })
+            .collect();
+        let balanced = changes.iter().map(|(_, weight)| weight).sum::<i64>() == 0;
+        let place = Place { rows, codec: &self.partitions.codec, partition };
+        let mut ranges = Vec::new();
+        for call in &self.calls {
+            call.reach.touched(&place, &points, balanced, &mut ranges)?;
+        }
+        for range in joined(ranges) {
+            self.evaluate(partition, range)?;
+        }
+        Ok(())
+    }
+
+    /// Computes the values of these rows anew and notes those that differ.
+    fn evaluate(&mut self, partition: u32, range: Range<usize>) -> Result<()> {
+        let mut rows = Vec::with_capacity(range.len());
+        self.partitions.rows.collect(partition, range.clone(), &mut rows);
+        let place = Place { rows: &self.partitions.rows, codec: &self.partitions.codec, partition };
+        let values = self.compute(&place, range, &rows)?;
+        let encoded = self.types.converter.convert_columns(&values).map_err(arrow_error)?;
+        for (at, row) in rows.into_iter().enumerate() {
+            let new = encoded.row(at).data();
+            let old = self.values.value(row as usize);
+            if old == new {
+                continue;
+            }
+            if !old.is_empty() {
+                let values = self.keep_old(row);
+                self.retracted.push(Retracted { row, values });
+            }
+            self.values.set(row as usize, new);
+            self.inserted.push(row);
+        }
+        Ok(())
+    }
+
+    /// The values of these rows, one column for each call.
+    fn compute(
+        &self,
+        place: &Place<'_>,
+        range: Range<usize>,
+        rows: &[u32],
+    ) -> Result<Vec<ArrayRef>> {
+        let mut context: Option<Range<usize>> = None;
+        for call in &self.calls {
+            if matches!(call.function, OverFunction::Evaluate(_)) {
+                let wanted = call.reach.context(place, range.clone())?;
+                context = Some(context.map_or(wanted.clone(), |context| {
+                    context.start.min(wanted.start)..context.end.max(wanted.end)
+                }));
+            }
+        }
+        let batch = match &context {
+            None => None,
+            Some(context) => {
+                let mut rows = Vec::with_capacity(context.len());
+                place.rows.collect(place.partition, context.clone(), &mut rows);
+                let bytes: Vec<&[u8]> = rows.iter().map(|row| place.rows.bytes(*row)).collect();
+                Some((context.start, place.codec.decode(&bytes)?))
+            }
+        };
+        let calls = self.calls.iter().enumerate();
+        calls
+            .map(|(index, call)| {
+                let values = match (&call.function, &batch) {
+                    (OverFunction::Evaluate(expr), Some((start, batch))) => {
+                        let values = expr.evaluate(batch).map_err(failed)?;
+                        values.slice(range.start - start, range.len())
+                    }
+                    (function, _) => self.rank(function, index, place, range.clone(), rows)?,
+                };
+                restored(values, &self.types.types[index])
+            })
+            .collect()
+    }
+
+    /// A function of positions alone.
+    fn rank(
+        &self,
+        function: &OverFunction,
+        index: usize,
+        place: &Place<'_>,
+        range: Range<usize>,
+        rows: &[u32],
+    ) -> Result<ArrayRef> {
+        let len = place.len();
+        let bytes = |at: usize| place.rows.bytes(rows[at]);
+        let is_peer = |at: usize| at > 0 && are_peers(bytes(at - 1), bytes(at));
+        let ranks = || {
+            let mut rank = place.peers_start(bytes(0)) as u64 + 1;
+            let of = |at| {
+                if at > 0 && !is_peer(at) {
+                    rank = (range.start + at) as u64 + 1;
+                }
+                rank
+            };
+            (0..rows.len()).map(of).collect::<Vec<u64>>()
+        };
+        Ok(match function {
+            OverFunction::RowNumber => {
+                Arc::new(UInt64Array::from_iter_values(range.map(|at| at as u64 + 1)))
+            }
+            OverFunction::Rank => Arc::new(UInt64Array::from(ranks())),
+            OverFunction::DenseRank => {
+                let mut rank = match range.start.checked_sub(1) {
+                    None => 1,
+                    Some(before) => {
+                        let before = place.rows.row_at(place.partition, before);
+                        let known = self.values.value(before as usize);
+                        let same = are_peers(place.rows.bytes(before), bytes(0));
+                        self.types.unsigned(known, index)? + u64::from(!same)
+                    }
+                };
+                let of = |at| {
+                    rank += u64::from(at > 0 && !is_peer(at));
+                    rank
+                };
+                Arc::new(UInt64Array::from_iter_values((0..rows.len()).map(of)))
+            }
+            OverFunction::PercentRank => {
+                let others = (len as f64 - 1.0).max(1.0);
+                let of = |rank: u64| (rank - 1) as f64 / others;
+                Arc::new(Float64Array::from_iter_values(ranks().into_iter().map(of)))
+            }
+            OverFunction::CumeDist => {
+                let mut end = 0;
+                let of = |at| {
+                    if !is_peer(at) {
+                        end = place.peers_end(bytes(at));
+                    }
+                    end as f64 / len as f64
+                };
+                Arc::new(Float64Array::from_iter_values((0..rows.len()).map(of)))
+            }
+            OverFunction::Ntile(buckets) => {
+                let of = |at: usize| bucket(at as u64, len as u64, *buckets);
+                Arc::new(UInt64Array::from_iter_values(range.map(of)))
+            }
+            OverFunction::Evaluate(_) => {
+                return Err(Error::internal("a window function was evaluated without rows"));
+            }
+        })
+    }
+
+    fn keep_old(&mut self, row: u32) -> Range<usize> {
+        let start = self.old_values.len();
+        self.old_values.extend_from_slice(self.values.value(row as usize));
+        start..self.old_values.len()
+    }
+
+    fn delta(&mut self) -> Result<Option<Delta>> {
+        if self.retracted.is_empty() && self.inserted.is_empty() {
+            return Ok(None);
+        }
+        let stored = &self.partitions.rows;
+        let retracted = self.retracted.iter();
+        let retracted =
+            retracted.map(|old| (stored.bytes(old.row), &self.old_values[old.values.clone()]));
+        let inserted = self.inserted.iter();
+        let inserted = inserted.map(|row| (stored.bytes(*row), self.values.value(*row as usize)));
+        let rows: Vec<(&[u8], &[u8])> = retracted.chain(inserted).collect();
+        let batch =
+            with_values(&self.partitions.codec, &self.types, &rows, &self.columns, &self.schema)?;
+        let mut weights = vec![1i64; rows.len()];
+        weights[..self.retracted.len()].fill(-1);
+        let weights = Weights::from(weights);
+        if !std::mem::take(&mut self.has_copies) {
+            return Ok(Some(Delta::weighted(batch, weights)));
+        }
+        let net = consolidate(&self.schema, &[(batch, Some(weights))])?;
+        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
+    }
+}
+
+impl Operator for Over {
+    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+        let changes = self.partitions.changes(&delta)?;
+        for (partition, changes) in changes.partitions() {
+            self.change(partition, &changes)?;
+        }
+        self.output = self.delta()?;
+        for row in self.removed.drain(..) {
+            self.values.set(row as usize, &[]);
+        }
+        self.retracted.clear();
+        self.inserted.clear();
+        self.old_values.clear();
+        self.partitions.rows.settle();
+        for (partition, _) in changes.partitions() {
+            self.partitions.forget_if_empty(partition);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        Ok(self.output.take())
+    }
+
+    fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        Some(Box::new(OverRows {
+            rows: self.partitions.rows.snapshot(),
+            codec: Arc::clone(&self.partitions.codec),
+            values: self.values.snapshot(),
+            types: Arc::clone(&self.types),
+            columns: self.columns.clone(),
+            schema: self.schema.clone(),
+        }))
+    }
+
+    fn metrics(&self) -> Metrics {
+        let state_bytes = self.partitions.state_bytes() + self.values.state_bytes();
+        Metrics { state_bytes, ..Metrics::default() }
+    }
+}
+
+/// The bucket of a row: the first `len % buckets` of them hold one row more than the others.
+fn bucket(position: u64, len: u64, buckets: u64) -> u64 {
+    let (size, larger) = (len / buckets, len % buckets);
+    match position.checked_sub(larger * (size + 1)) {
+        None => position / (size + 1) + 1,
+        Some(past) => larger + past / size + 1,
+    }
+}
+
+fn failed(error: DataFusionError) -> Error {
+    Error::new(code::EXECUTION, error.strip_backtrace())
+}
+
+/// How values are kept.
+struct Values {
+    types: Vec<DataType>,
+    converter: RowConverter,
+}
+
+impl Values {
+    fn new(types: Vec<DataType>) -> Result<Self> {
+        let fields: Vec<SortField> =
+            types.iter().map(|data_type| SortField::new(data_type.clone())).collect();
+        if !RowConverter::supports_fields(&fields) {
+            return Err(Error::unsupported(
+                "a window function of this type cannot be kept up to date",
+            ));
+        }
+        Ok(Self { types, converter: RowConverter::new(fields).map_err(arrow_error)? })
+    }
+
+    fn decode<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
+        let parser = self.converter.parser();
+        let rows: Vec<_> = values.collect();
+        let rows = rows.iter().map(|bytes| parser.parse(bytes));
+        let columns = self.converter.convert_rows(rows).map_err(arrow_error)?;
+        columns.into_iter().zip(&self.types).map(|(column, to)| restored(column, to)).collect()
+    }
+
+    /// A value that is an unsigned integer.
+    fn unsigned(&self, values: &[u8], index: usize) -> Result<u64> {
+        use arrow::array::AsArray;
+        let columns = self.decode(std::iter::once(values))?;
+        let column = columns[index].as_primitive_opt::<arrow::datatypes::UInt64Type>();
+        column
+            .map(|column| column.value(0))
+            .ok_or_else(|| Error::internal("a rank is an unsigned integer"))
+    }
+}
+
+/// Rows of the output.
+fn with_values(
+    codec: &RowCodec,
+    types: &Values,
+    rows: &[(&[u8], &[u8])],
+    columns: &[OverColumn],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let bytes: Vec<&[u8]> = rows.iter().map(|(bytes, _)| *bytes).collect();
+    let values = types.decode(rows.iter().map(|(_, values)| *values))?;
+    output(schema, columns, &codec.decode(&bytes)?, &values)
+}
+
+struct OverRows {
+    rows: OrderedRows,
+    codec: Arc<RowCodec>,
+    values: ByteColumn,
+    types: Arc<Values>,
+    columns: Vec<OverColumn>,
+    schema: SchemaRef,
+}
+
+impl Content for OverRows {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        let mut rows = Vec::new();
+        for partition in 0..self.rows.partitions() {
+            self.rows.collect(partition, 0..usize::MAX, &mut rows);
+        }
+        let of = |row: &u32| (self.rows.bytes(*row), self.values.value(*row as usize));
+        rows.chunks(CONTENT_ROWS)
+            .map(|chunk| {
+                let rows: Vec<_> = chunk.iter().map(of).collect();
+                with_values(&self.codec, &self.types, &rows, &self.columns, &self.schema)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,197 @@
+//! [`PartitionRows`]: the rows of an input, ordered inside partitions, and how a step changes them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Error, Result};
+
+use super::row_codec::{Encoded, OrderColumn, RowCodec};
+use crate::state::{GroupIndex, OrderedPartitions, OrderedRows, arrow_error};
+
+/// How rows are partitioned and ordered.
+#[derive(Debug, Clone)]
+pub struct Partitioning {
+    /// The columns that are equal inside a partition; none means one partition.
+    pub keys: Vec<usize>,
+    /// The order inside a partition.
+    pub order: Vec<OrderColumn>,
+    /// Whether rows never cease. Then ties break by arrival, else by comparing all columns.
+    pub append_only: bool,
+}
+
+/// A column of the output of an operator that adds columns to rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverColumn {
+    /// A column of the input.
+    Input(usize),
+    /// A column that the operator computes.
+    Value(usize),
+}
+
+/// The ordered rows of all partitions.
+pub(super) struct PartitionRows {
+    index: GroupIndex,
+    pub(super) rows: OrderedPartitions,
+    pub(super) codec: Arc<RowCodec>,
+    pub(super) append_only: bool,
+    keys: Vec<usize>,
+    slots: Vec<u32>,
+    /// By partition, which of the step's it is; [`UNTOUCHED`] between steps.
+    ordinals: Vec<u32>,
+}
+
+const UNTOUCHED: u32 = u32::MAX;
+
+/// The net changes of a step, by partition, in the order in which partitions were first touched.
+pub(super) struct Changes {
+    encoded: Encoded,
+    partitions: Vec<(u32, Range<usize>)>,
+    changes: Vec<(u32, i64)>,
+}
+
+impl Changes {
+    pub(super) fn partitions(&self) -> impl Iterator<Item = (u32, Vec<(&[u8], i64)>)> + '_ {
+        self.partitions.iter().map(|(partition, changes)| {
+            let changes = self.changes[changes.clone()].iter();
+            let changes = changes.map(|(row, weight)| (self.encoded.row(*row as usize), *weight));
+            (*partition, changes.collect())
+        })
+    }
+}
+
+impl PartitionRows {
+    pub(super) fn new(input: &SchemaRef, partitioning: &Partitioning) -> Result<Self> {
+        let Partitioning { keys, order, append_only } = partitioning;
+        let types: Vec<_> =
+            keys.iter().map(|column| input.field(*column).data_type().clone()).collect();
+        Ok(Self {
+            index: GroupIndex::new(&types)?,
+            rows: OrderedPartitions::default(),
+            codec: Arc::new(RowCodec::new(input.clone(), order, *append_only)?),
+            append_only: *append_only,
+            keys: keys.clone(),
+            slots: Vec::new(),
+            ordinals: Vec::new(),
+        })
+    }
+
+    /// What a delta changes: for each partition the different rows in order, with net weights.
+    pub(super) fn changes(&mut self, delta: &Delta) -> Result<Changes> {
+        let rows = delta.num_rows();
+        let keys: Vec<ArrayRef> =
+            self.keys.iter().map(|column| delta.batch.column(*column).clone()).collect();
+        self.index.intern(&keys, rows, &mut self.slots)?;
+        self.rows.prefetch(&self.slots);
+        let encoded = self.codec.encode(&delta.batch, || self.rows.next_arrival())?;
+
+        // Bring the rows of each partition together, in the order of arrival.
+        self.ordinals.resize(self.index.slots(), UNTOUCHED);
+        let mut partitions: Vec<(u32, Range<usize>)> = Vec::new();
+        for &slot in &self.slots {
+            let ordinal = &mut self.ordinals[slot as usize];
+            if *ordinal == UNTOUCHED {
+                *ordinal = partitions.len() as u32;
+                partitions.push((slot, 0..0));
+            }
+            partitions[*ordinal as usize].1.end += 1;
+        }
+        let mut start = 0;
+        for (_, range) in &mut partitions {
+            let count = range.end;
+            *range = start..start;
+            start += count;
+        }
+        let mut changes = vec![(0, 0); rows];
+        for (row, &slot) in self.slots.iter().enumerate() {
+            let range = &mut partitions[self.ordinals[slot as usize] as usize].1;
+            changes[range.end] = (row as u32, delta.weight(row));
+            range.end += 1;
+        }
+        for (slot, range) in &mut partitions {
+            self.ordinals[*slot as usize] = UNTOUCHED;
+            if range.len() > 1 {
+                let len = net(&encoded, &mut changes[range.clone()]);
+                range.end = range.start + len;
+            }
+        }
+        Ok(Changes { encoded, partitions, changes })
+    }
+
+    /// Takes out the last of the rows equal to `bytes`.
+    pub(super) fn remove(&mut self, partition: u32, bytes: &[u8]) -> Result<u32> {
+        match self.rows.remove(partition, bytes) {
+            Some((row, _)) => Ok(row),
+            None => Err(Error::internal("a row ceased that was not there")),
+        }
+    }
+
+    /// Forgets a partition when it has no rows.
+    pub(super) fn forget_if_empty(&mut self, partition: u32) {
+        if self.rows.is_empty(partition) {
+            self.index.remove(partition);
+        }
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        self.index.state_bytes() + self.rows.state_bytes()
+    }
+}
+
+/// Sorts changes by their rows and adds up those of equal rows. Tells how many remain.
+fn net(encoded: &Encoded, changes: &mut [(u32, i64)]) -> usize {
+    changes.sort_by(|a, b| encoded.row(a.0 as usize).cmp(encoded.row(b.0 as usize)));
+    let mut len = 0;
+    for at in 0..changes.len() {
+        let (row, weight) = changes[at];
+        if len > 0 && encoded.row(changes[len - 1].0 as usize) == encoded.row(row as usize) {
+            changes[len - 1].1 += weight;
+        } else {
+            // The row before is complete: it stays only if something of it is left.
+            if len > 0 && changes[len - 1].1 == 0 {
+                len -= 1;
+            }
+            changes[len] = (row, weight);
+            len += 1;
+        }
+    }
+    if len > 0 && changes[len - 1].1 == 0 {
+        len -= 1;
+    }
+    len
+}
+
+/// Where the peers of a row, those with the same columns of the order, begin in its partition.
+pub(super) fn peers_start(rows: &OrderedRows, partition: u32, bytes: &[u8]) -> usize {
+    rows.rank(partition, RowCodec::order_key(bytes), false)
+}
+
+/// Where the peers of a row end in its partition.
+pub(super) fn peers_end(rows: &OrderedRows, partition: u32, bytes: &[u8]) -> usize {
+    let key = RowCodec::order_key(bytes);
+    rows.point(partition, |row| row < key || row.starts_with(key))
+}
+
+/// Whether two rows of a partition are peers.
+pub(super) fn are_peers(a: &[u8], b: &[u8]) -> bool {
+    RowCodec::order_key(a) == RowCodec::order_key(b)
+}
+
+/// The output of an operator: columns of decoded rows among computed ones.
+pub(super) fn output(
+    schema: &SchemaRef,
+    columns: &[OverColumn],
+    rows: &RecordBatch,
+    values: &[ArrayRef],
+) -> Result<RecordBatch> {
+    let columns = columns
+        .iter()
+        .map(|column| match column {
+            OverColumn::Input(column) => rows.column(*column).clone(),
+            OverColumn::Value(column) => values[*column].clone(),
+        })
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(arrow_error)
+}

@@ -1,0 +1,398 @@
+//! `OVER`: window functions, each with how far it looks.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, SortExpr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
+};
+use datafusion::physical_planner::create_window_expr;
+use laminar_dataflow::operators::{
+    OrderColumn, Over, OverCall, OverColumn, OverFunction, Partitioning, Reach, ValueDistance,
+};
+use laminar_dataflow::{Changes, Traits};
+use laminar_types::{Error, Result, code};
+
+use super::aggregate::Arguments;
+use super::window::{WindowColumns, with_hidden};
+use super::{Lowered, Lowering};
+use crate::plan::InputRef;
+use crate::planner::sentence;
+
+/// The input of an operator over ordered partitions: what it reads stands in columns.
+pub(super) struct OverInput {
+    pub(super) input: InputRef,
+    pub(super) traits: Traits,
+    pub(super) partitioning: Partitioning,
+    /// Where each column of the logical input stands.
+    pub(super) columns: Vec<usize>,
+    /// The hidden end of a window, and the start that it belongs to.
+    window: Option<WindowColumns>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn over(&mut self, window: &Window) -> Result<Lowered> {
+        let input = self.plan(&window.input)?;
+        let functions = functions(window)?;
+        let params = &functions[0].params;
+        let mut arguments = over_arguments(&window.input);
+        functions.iter().for_each(|function| read_arguments(function, &mut arguments));
+        let (over, places) =
+            self.over_input(input, &mut arguments, &params.partition_by, &params.order_by)?;
+        let reader = Reader::new(&arguments, &places, &over)?;
+        let mut calls = Vec::new();
+        let mut labels = Vec::new();
+        for (function, expr) in functions.iter().zip(&window.window_expr) {
+            let call = call(function, &reader)?;
+            let shown = expr.human_display().to_string();
+            let is_native = !matches!(call.function, OverFunction::Evaluate(_));
+            if !is_native && !call.reach.is_bounded() && params.partition_by.is_empty() {
+                return Err(Error::unsupported(format!(
+                    "without PARTITION BY, {shown} would be computed from every row at every \
+                     change: add a PARTITION BY, or bound its frame (ROWS BETWEEN 9 PRECEDING \
+                     AND CURRENT ROW)"
+                )));
+            }
+            labels.push(format!("{shown} [{}]", cost(&call, is_native)));
+            calls.push(call);
+        }
+        let mut columns: Vec<OverColumn> =
+            over.columns.iter().map(|column| OverColumn::Input(*column)).collect();
+        columns.extend((0..calls.len()).map(OverColumn::Value));
+        let (schema, hidden) = over.schema(window.schema.as_arrow(), &mut columns);
+        let traits = Traits {
+            schema: Arc::clone(&schema),
+            changes: Changes::Retract,
+            unique_key: over.unique_key(),
+            times: Vec::new(),
+            declared_watermark: over.traits.declared_watermark,
+        };
+        let operator = Over::new(&over.traits.schema, &over.partitioning, calls, columns, schema)?;
+        let label = format!("Over {}: {}", ordering(params), labels.join(", "));
+        let node = self.add(Box::new(operator), traits, vec![over.input], label);
+        let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, true);
+        lowered.columns = with_hidden(&window.schema, &lowered)?;
+        Ok(lowered)
+    }
+
+    /// Puts what an operator over ordered partitions reads into columns; tells also where each
+    /// argument then stands.
+    pub(super) fn over_input(
+        &mut self,
+        input: Lowered,
+        arguments: &mut Arguments,
+        partition_by: &[Expr],
+        order_by: &[SortExpr],
+    ) -> Result<(OverInput, Vec<usize>)> {
+        let width = match input.window {
+            Some(window) => input.columns.fields().len().min(window.end),
+            None => input.columns.fields().len(),
+        };
+        let keys: Vec<usize> = partition_by.iter().map(|expr| arguments.add(expr)).collect();
+        let order: Vec<(usize, SortOptions)> = order_by
+            .iter()
+            .map(|sort| {
+                let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
+                (arguments.add(&sort.expr), options)
+            })
+            .collect();
+        let (prepared, columns) = self.prepare(input, &arguments.exprs)?;
+        let window = prepared.window;
+        let (input, traits) = self.operator_input(prepared)?;
+        let partitioning = Partitioning {
+            keys: keys.into_iter().map(|key| columns[key]).collect(),
+            order: order
+                .into_iter()
+                .map(|(column, options)| OrderColumn { column: columns[column], options })
+                .collect(),
+            append_only: traits.changes == Changes::AppendOnly,
+        };
+        let visible = columns[..width].to_vec();
+        Ok((OverInput { input, traits, partitioning, columns: visible, window }, columns))
+    }
+}
+
+impl OverInput {
+    /// The output's columns: the logical ones, then the hidden end of a window.
+    pub(super) fn schema(
+        &self,
+        logical: &Schema,
+        columns: &mut Vec<OverColumn>,
+    ) -> (SchemaRef, Option<WindowColumns>) {
+        let mut fields: Vec<_> = logical.fields().iter().cloned().collect();
+        let hidden = self.window.and_then(|window| {
+            let start = self.columns.iter().position(|column| *column == window.start)?;
+            columns.push(OverColumn::Input(window.end));
+            fields.push(Arc::clone(&self.traits.schema.fields()[window.end]));
+            Some(WindowColumns { start, end: fields.len() - 1 })
+        });
+        (Arc::new(Schema::new(fields)), hidden)
+    }
+
+    /// The input's unique key among the output's columns.
+    pub(super) fn unique_key(&self) -> Option<Vec<usize>> {
+        let key = self.traits.unique_key.as_ref()?;
+        self.visible(key)
+    }
+
+    /// Where columns of the input stand in the output, if they all do.
+    pub(super) fn visible(&self, columns: &[usize]) -> Option<Vec<usize>> {
+        let position = |column| self.columns.iter().position(|known| known == column);
+        columns.iter().map(position).collect()
+    }
+}
+
+/// The calls of a plan node; they share their partitions and their order.
+pub(super) fn functions(window: &Window) -> Result<Vec<WindowFunction>> {
+    let functions = window
+        .window_expr
+        .iter()
+        .map(|expr| match expr.clone().unalias_nested().data {
+            Expr::WindowFunction(function) => Ok(*function),
+            other => Err(Error::internal(format!("{other} is not a window function"))),
+        })
+        .collect::<Result<Vec<WindowFunction>>>()?;
+    let same = functions.windows(2).all(|pair| {
+        pair[0].params.partition_by == pair[1].params.partition_by
+            && pair[0].params.order_by == pair[1].params.order_by
+    });
+    match functions.is_empty() || !same {
+        true => Err(Error::internal("window functions of one node differ in their order")),
+        false => Ok(functions),
+    }
+}
+
+/// Every column of a plan, to which an operator adds what else it reads.
+pub(super) fn over_arguments(input: &LogicalPlan) -> Arguments {
+    Arguments { exprs: input.schema().columns().into_iter().map(Expr::Column).collect() }
+}
+
+/// Adds what a call reads besides its partition and order.
+fn read_arguments(function: &WindowFunction, arguments: &mut Arguments) {
+    let params = &function.params;
+    let args = params.args.iter().chain(params.filter.as_deref());
+    for expr in args.filter(|expr| !matches!(expr, Expr::Literal(..))) {
+        arguments.add(expr);
+    }
+}
+
+/// Finds expressions among the columns of the operator's input.
+struct Reader<'a> {
+    arguments: &'a Arguments,
+    places: &'a [usize],
+    /// The input's columns, named by their numbers.
+    schema: DFSchema,
+    order: &'a [OrderColumn],
+}
+
+impl<'a> Reader<'a> {
+    fn new(arguments: &'a Arguments, places: &'a [usize], over: &'a OverInput) -> Result<Self> {
+        let fields = over.traits.schema.fields().iter().enumerate();
+        let fields: Vec<_> = fields
+            .map(|(index, field)| field.as_ref().clone().with_name(index.to_string()))
+            .collect();
+        let schema = DFSchema::from_unqualified_fields(fields.into(), Default::default())
+            .map_err(|error| Error::internal(sentence(&error)))?;
+        Ok(Self { arguments, places, schema, order: &over.partitioning.order })
+    }
+
+    fn column(&self, expr: &Expr) -> Result<Expr> {
+        if matches!(expr, Expr::Literal(..)) {
+            return Ok(expr.clone());
+        }
+        let plain = expr.clone().unalias();
+        let known = self.arguments.exprs.iter().position(|known| *known == plain);
+        let place = known.map(|known| self.places[known]).ok_or_else(|| {
+            Error::internal(format!("{expr} is not among the columns of its window"))
+        })?;
+        Ok(Expr::Column(Column::new_unqualified(place.to_string())))
+    }
+
+    /// A call over the operator's input, one partition at a time.
+    fn call(&self, function: &WindowFunction) -> Result<WindowFunction> {
+        let params = &function.params;
+        let order = params
+            .order_by
+            .iter()
+            .map(|sort| Ok(SortExpr { expr: self.column(&sort.expr)?, ..sort.clone() }));
+        Ok(WindowFunction {
+            fun: function.fun.clone(),
+            params: WindowFunctionParams {
+                args: params.args.iter().map(|arg| self.column(arg)).collect::<Result<_>>()?,
+                partition_by: Vec::new(),
+                order_by: order.collect::<Result<_>>()?,
+                filter: match &params.filter {
+                    Some(filter) => Some(Box::new(self.column(filter)?)),
+                    None => None,
+                },
+                ..params.clone()
+            },
+        })
+    }
+}
+
+fn call(function: &WindowFunction, reader: &Reader<'_>) -> Result<OverCall> {
+    let params = &function.params;
+    let name = match &function.fun {
+        WindowFunctionDefinition::WindowUDF(udf) => udf.name(),
+        WindowFunctionDefinition::AggregateUDF(_) => "",
+    };
+    let native = match (name, params.args.as_slice()) {
+        ("row_number", _) => Some((OverFunction::RowNumber, Reach::Position)),
+        ("rank", _) => Some((OverFunction::Rank, Reach::Position)),
+        ("dense_rank", _) => {
+            Some((OverFunction::DenseRank, Reach::Groups { before: None, after: Some(0) }))
+        }
+        ("percent_rank", _) => Some((OverFunction::PercentRank, Reach::Partition)),
+        ("cume_dist", _) => Some((OverFunction::CumeDist, Reach::Partition)),
+        ("ntile", [Expr::Literal(buckets, _)]) => {
+            let buckets = whole(buckets)
+                .filter(|buckets| *buckets > 0)
+                .ok_or_else(|| Error::new(code::PLAN, "ntile(n) needs a positive whole number"))?;
+            Some((OverFunction::Ntile(buckets as u64), Reach::Partition))
+        }
+        _ => None,
+    };
+    if let Some((function, reach)) = native {
+        return Ok(OverCall { function, reach });
+    }
+    let reach = match name {
+        "lag" => neighbour(params, false),
+        "lead" => neighbour(params, true),
+        _ => frame(&params.window_frame, reader.order),
+    };
+    let expr = create_window_expr(
+        &Expr::WindowFunction(Box::new(reader.call(function)?)),
+        &reader.schema,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )
+    .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+    Ok(OverCall { function: OverFunction::Evaluate(expr), reach })
+}
+
+/// How far `lag` and `lead` look.
+fn neighbour(params: &WindowFunctionParams, is_lead: bool) -> Reach {
+    let offset = match params.args.get(1) {
+        None => Some(1),
+        Some(Expr::Literal(value, _)) => whole(value),
+        Some(_) => None,
+    };
+    let Some(offset) = offset.filter(|_| params.null_treatment != Some(NullTreatment::IgnoreNulls))
+    else {
+        return Reach::Partition;
+    };
+    let distance = usize::try_from(offset.unsigned_abs()).ok();
+    match is_lead == (offset >= 0) {
+        true => Reach::Rows { before: Some(0), after: distance },
+        false => Reach::Rows { before: distance, after: Some(0) },
+    }
+}
+
+/// How far a frame looks.
+fn frame(frame: &WindowFrame, order: &[OrderColumn]) -> Reach {
+    let before = distance(&frame.start_bound, true);
+    let after = distance(&frame.end_bound, false);
+    let counted = |distance: &Distance| match distance {
+        Distance::All => None,
+        Distance::None => Some(0),
+        Distance::By(value) => whole(value).and_then(|count| usize::try_from(count).ok()),
+    };
+    match frame.units {
+        WindowFrameUnits::Rows => Reach::Rows { before: counted(&before), after: counted(&after) },
+        WindowFrameUnits::Groups => {
+            Reach::Groups { before: counted(&before), after: counted(&after) }
+        }
+        WindowFrameUnits::Range => {
+            let plain = |distance: &Distance| !matches!(distance, Distance::By(_));
+            if plain(&before) && plain(&after) {
+                // Values decide nothing: the row's peers do.
+                return Reach::Groups { before: counted(&before), after: counted(&after) };
+            }
+            let [column] = order else { return Reach::Partition };
+            match (before.value(), after.value()) {
+                (Some(before), Some(after)) => {
+                    Reach::Values { before, after, descending: column.options.descending }
+                }
+                _ => Reach::Partition,
+            }
+        }
+    }
+}
+
+/// The distance of a frame's bound from the row, on its own side; none if it is on the other.
+enum Distance {
+    All,
+    None,
+    By(ScalarValue),
+}
+
+fn distance(bound: &WindowFrameBound, is_start: bool) -> Distance {
+    match bound {
+        WindowFrameBound::Preceding(value) if value.is_null() && is_start => Distance::All,
+        WindowFrameBound::Following(value) if value.is_null() && !is_start => Distance::All,
+        WindowFrameBound::Preceding(value) if is_start => Distance::By(value.clone()),
+        WindowFrameBound::Following(value) if !is_start => Distance::By(value.clone()),
+        _ => Distance::None,
+    }
+}
+
+impl Distance {
+    /// The distance for [`Reach::Values`]; `None` where adding it cannot be undone by subtracting
+    /// it, as with months.
+    fn value(&self) -> Option<Option<ValueDistance>> {
+        match self {
+            Self::All => Some(None),
+            Self::None => Some(Some(ValueDistance::Peers)),
+            Self::By(ScalarValue::IntervalYearMonth(_)) => None,
+            Self::By(ScalarValue::IntervalMonthDayNano(Some(span))) if span.months != 0 => None,
+            Self::By(value) => Some(Some(ValueDistance::By(value.clone()))),
+        }
+    }
+}
+
+/// A whole number of any type.
+pub(super) fn whole(value: &ScalarValue) -> Option<i64> {
+    match value.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(value)) => value,
+        _ => None,
+    }
+}
+
+/// What a change costs, for `EXPLAIN`.
+fn cost(call: &OverCall, is_native: bool) -> &'static str {
+    match (&call.reach, is_native) {
+        (Reach::Partition, _) => "recomputed per partition",
+        (_, true) => "incremental",
+        (reach, _) if reach.is_bounded() => "incremental within its frame",
+        _ => "recomputed per partition, as far as its frame goes",
+    }
+}
+
+/// How rows are partitioned and ordered, for `EXPLAIN`.
+pub(super) fn ordering(params: &WindowFunctionParams) -> String {
+    let partition: Vec<String> =
+        params.partition_by.iter().map(|expr| expr.human_display().to_string()).collect();
+    format!("by ({}) {}", partition.join(", "), order_text(&params.order_by))
+}
+
+/// An order, for `EXPLAIN`.
+pub(super) fn order_text(order: &[SortExpr]) -> String {
+    let order: Vec<String> = order
+        .iter()
+        .map(|sort| {
+            let direction = if sort.asc { "" } else { " DESC" };
+            format!("{}{direction}", sort.expr.human_display())
+        })
+        .collect();
+    match order.is_empty() {
+        true => "in order of arrival or of all columns".to_string(),
+        false => format!("ordered by {}", order.join(", ")),
+    }
+}
