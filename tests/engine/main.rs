@@ -9,6 +9,7 @@
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
+//! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `admission` | subscriptions that hold pushes back |
 //! | `scripts` | the sqllogictest scripts of `tests/sql` |
 //! | `sql_errors` | what is refused, with which words and at which place |
@@ -27,6 +28,7 @@ mod sql_errors;
 mod sql_reference;
 mod tables;
 mod top_n;
+mod views;
 mod windows;
 
 use laminar_tests::{row, support};

@@ -99,10 +99,8 @@ fn clauses_that_are_not_built_are_named_at_their_place() {
         &format!("CREATE STREAM s AS {windows} EMIT CHANGES ALLOW LATENESS INTERVAL '1' SECOND"),
         &["ALLOW LATENESS"],
     );
-    unsupported(&db, &format!("CREATE STREAM s AS {windows} ON ERROR FAIL"), &["ON ERROR FAIL"]);
     unsupported(&db, "CREATE OR REPLACE SOURCE ^s (a INT)", &["OR REPLACE"]);
     unsupported(&db, "CREATE OR REPLACE STREAM ^s AS SELECT sym FROM trades", &["OR REPLACE"]);
-    unsupported(&db, "DROP STREAM ^counts CASCADE", &["CASCADE"]);
     unsupported(&db, "CREATE SINK ^k AS SELECT sym FROM trades", &["CREATE SINK ... AS query"]);
     unsupported(&db, "CREATE SOURCE s (a INT) FROM ^KAFKA (topic = 't')", &["connector KAFKA"]);
     unsupported(&db, "CREATE SINK k FROM counts INTO ^kafka (topic = 't')", &["connector KAFKA"]);
@@ -116,17 +114,11 @@ fn clauses_that_are_not_built_are_named_at_their_place() {
 fn statements_that_are_not_built_are_named() {
     let db = database();
     for (sql, name) in [
-        ("CREATE MATERIALIZED VIEW x AS SELECT sym FROM trades", "CREATE MATERIALIZED VIEW"),
-        (
-            "CREATE LOOKUP TABLE x (a INT PRIMARY KEY) FROM POSTGRES (table = 't')",
-            "CREATE LOOKUP TABLE",
-        ),
+        ("CREATE LOOKUP TABLE x (a INT PRIMARY KEY) FROM POSTGRES (table = 't')", "POSTGRES"),
         ("ALTER SOURCE trades ADD COLUMN x INT", "ALTER SOURCE"),
-        ("SHOW CREATE SOURCE trades", "SHOW CREATE"),
         ("SHOW QUERIES", "SHOW QUERIES"),
         ("SET x = 3", "SET"),
         ("SUBSCRIBE counts", "SUBSCRIBE"),
-        ("TRUNCATE TABLE trades", "TRUNCATE"),
         ("CREATE INDEX i ON trades (sym)", "CREATE INDEX"),
     ] {
         unsupported(&db, sql, &[name]);

@@ -141,12 +141,12 @@ fn random_changes(seed: u64, keyed: bool) {
 
 #[test]
 fn random_changes_by_key() {
-    for_seeds(12, |seed| random_changes(seed, true));
+    for_seeds(6, |seed| random_changes(seed, true));
 }
 
 #[test]
 fn random_changes_without_a_key() {
-    for_seeds(12, |seed| random_changes(seed, false));
+    for_seeds(6, |seed| random_changes(seed, false));
 }
 
 #[test]

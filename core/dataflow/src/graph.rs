@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use laminar_types::{Delta, Epoch, Error, Frontier, Result};
+use laminar_types::{Delta, Epoch, Error, Frontier, Result, code};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
 use crate::state::{TableRows, TableSnapshot};
@@ -70,6 +70,8 @@ struct Node {
     /// Held back until the database starts; then `Some(sequence number of its creation)`.
     held_since: Option<u64>,
     failed: Option<Error>,
+    /// Whether a row that is left out fails the node.
+    fails_on_dead_letter: bool,
 }
 
 /// Where the rows of a node come from.
@@ -195,6 +197,7 @@ impl Graph {
             tap: None,
             held_since: None,
             failed: None,
+            fails_on_dead_letter: false,
         }));
         id
     }
@@ -223,6 +226,11 @@ impl Graph {
     /// Makes [`run`](Self::run) report the deltas of a node under a tag of the caller's.
     pub fn tap(&mut self, id: NodeId, tag: u32) {
         self.node_mut(id).tap = Some(tag);
+    }
+
+    /// Makes a node fail when it would leave out a row on which an expression failed.
+    pub fn fail_on_dead_letter(&mut self, id: NodeId) {
+        self.node_mut(id).fails_on_dead_letter = true;
     }
 
     /// Lets every node run that was held back.
@@ -342,7 +350,13 @@ impl Graph {
             let mut cx = Context { epoch, dead_letters: &mut dead_letters };
             node.step(&mut cx, &mut frontiers)
         }));
-        match result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic))) {
+        let mut result = result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic)));
+        if let (Some(letter), true) = (dead_letters.first(), self.node(id).fails_on_dead_letter) {
+            let message = format!("{} on the row {}", letter.error, letter.row);
+            result = Err(Error::new(code::EXECUTION, message));
+            dead_letters.clear();
+        }
+        match result {
             Ok((delta, frontiers_moved)) => {
                 if frontiers_moved {
                     self.for_consumers(id, |graph, consumer, port| {

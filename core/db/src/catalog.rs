@@ -48,7 +48,7 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<String> {
 /// What stands behind a name, through any sinks.
 pub(crate) fn resolve_sink(core: &Core, name: &str) -> Result<Object> {
     match core.object(name)?.clone() {
-        Object::Sink { from } => resolve_sink(core, &from),
+        Object::Sink { from, .. } => resolve_sink(core, &from),
         other => Ok(other),
     }
 }

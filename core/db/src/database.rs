@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_dataflow::Changes;
 use laminar_sql::parser::{
     self,
-    statement::{ExplainTarget, Statement, StreamQuery},
+    statement::{ExplainTarget, Name, OnError, Statement, StreamQuery},
 };
 use laminar_sql::plan::StreamPlan;
 use laminar_sql::planner::Planner;
@@ -17,7 +17,7 @@ use laminar_types::{Config, Epoch, Error, Result, Weights, code};
 use crate::adhoc::Background;
 use crate::admission::Admission;
 use crate::catalog::{Relations, find, resolve_sink};
-use crate::engine::{Backfill, Core, Object, SourceId, StreamId};
+use crate::engine::{Backfill, Core, NewStream, Object, SourceId, StreamId};
 use crate::query::Query;
 use crate::ring::{Policy, Ring, RingOptions};
 use crate::source::{Rules, UntypedSource};
@@ -128,12 +128,12 @@ impl LaminarDB {
 
     /// Runs one statement of any kind.
     pub fn execute_blocking(&self, sql: &str) -> Result<ExecuteResult> {
-        self.run_statement(parser::parse_one(sql)?, sql)
+        self.run_statement(self.parse(sql)?, sql)
     }
 
     /// Runs a query; refuses statements that answer no rows.
     pub fn query_blocking(&self, sql: &str) -> Result<Query> {
-        let statement = parser::parse_one(sql)?;
+        let statement = self.parse(sql)?;
         match self.run_statement(check_rows(statement)?, sql)? {
             ExecuteResult::Rows(query) => Ok(query),
             _ => Err(Error::internal("a query answered no rows")),
@@ -145,13 +145,22 @@ impl LaminarDB {
         if let Some(name) = self.named(sql)? {
             return self.explain_name(&name);
         }
-        match parser::parse_one(sql)? {
+        match self.parse(sql)? {
             Statement::Explain(explain) => self.explain_statement(explain),
             other => self.explain_target(ExplainTarget::Statement(Box::new(other))),
         }
     }
 
-    /// A new producer of a source.
+    /// Reads one statement; `${NAME}` in the strings of definitions is a variable of the
+    /// configuration or, failing that, of the environment.
+    fn parse(&self, sql: &str) -> Result<Statement> {
+        let variables = &self.shared.config.variables;
+        parser::parse_one_with(sql, &|name| {
+            variables.get(name).cloned().or_else(|| std::env::var(name).ok())
+        })
+    }
+
+    /// A new producer of a source or table.
     pub fn source_untyped(&self, name: &str) -> Result<UntypedSource> {
         let (id, rules) = self.source_id(name)?;
         UntypedSource::open(Arc::clone(&self.shared), id, rules)
@@ -198,7 +207,7 @@ impl LaminarDB {
             Some(name) => {
                 let snapshot = options.snapshot.unwrap_or(false);
                 let stream = self.shared.run(|core| match resolve_sink(core, &name)? {
-                    Object::Stream(id) => {
+                    Object::Stream(id) | Object::View(id) => {
                         let content = if snapshot { Some(core.stream_content(id)?) } else { None };
                         let batches = content.map(|content| content.batches()).transpose()?;
                         let batches = batches.unwrap_or_default();
@@ -244,10 +253,18 @@ impl LaminarDB {
         };
         let backfill = if snapshot { Backfill::All } else { Backfill::Updating };
         let retain_rows = self.shared.config.retain_history;
-        self.with_plan(&query, |core, plan| {
+        self.with_plan(&query, &[], |core, plan| {
             core.sweep();
-            let (id, begin) =
-                core.add_stream("", query.text.clone(), plan, retain_rows, backfill)?;
+            let new = NewStream {
+                name: String::new(),
+                sql: query.text.clone(),
+                statement: query.text.clone(),
+                is_view: false,
+                on_error: query.on_error.unwrap_or(OnError::DeadLetter),
+                retain_rows,
+                backfill,
+            };
+            let (id, begin) = core.add_stream(new, plan)?;
             let rows = begin.into_iter().map(|delta| (delta.batch, delta.weights)).collect();
             Ok(self.attach(core, id, capacity, on_full, snapshot.then_some(rows)))
         })
@@ -283,6 +300,9 @@ impl LaminarDB {
         }
         if on_full == OnFull::Block {
             self.shared.admission.add(core.sources_of(id), writer.share());
+        }
+        if let Some(error) = core.graph.failure(core.stream(id).result()) {
+            writer.fail(error.clone());
         }
         core.subscribe(id, writer);
         subscription
@@ -324,11 +344,12 @@ impl LaminarDB {
     pub(crate) fn with_plan<R: Send>(
         &self,
         query: &StreamQuery,
+        columns: &[Name],
         install: impl Fn(&mut Core, StreamPlan) -> Result<R> + Send + Sync,
     ) -> Result<R> {
         loop {
             let catalog = self.shared.run(|core| Relations::of(core))?;
-            let plan = self.shared.planner.plan_stream(&catalog, query)?;
+            let plan = self.shared.planner.plan_stream(&catalog, query, columns)?;
             let installed = self.shared.run(|core| {
                 (core.catalog_version == catalog.version).then(|| install(core, plan))
             })?;
@@ -362,6 +383,7 @@ fn check_rows(statement: Statement) -> Result<Statement> {
     match statement {
         Statement::Query(_)
         | Statement::Show(_)
+        | Statement::ShowCreate(_)
         | Statement::Describe(_)
         | Statement::Explain(_) => Ok(statement),
         _ => Err(Error::new(

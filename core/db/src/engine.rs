@@ -16,6 +16,7 @@ use laminar_dataflow::graph::Audience;
 use laminar_dataflow::state::TableRows;
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
+use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{InputRef, StreamPlan};
 use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code};
 
@@ -63,9 +64,12 @@ pub(crate) enum Object {
     Table(SourceId),
     LookupTable(SourceId),
     Stream(StreamId),
+    View(StreamId),
     /// A named output of the stream or source of this name.
     Sink {
         from: String,
+        /// The statement that made it.
+        sql: String,
     },
 }
 
@@ -77,6 +81,7 @@ impl Object {
             Self::Table(_) => "TABLE",
             Self::LookupTable(_) => "LOOKUP TABLE",
             Self::Stream(_) => "STREAM",
+            Self::View(_) => "MATERIALIZED VIEW",
             Self::Sink { .. } => "SINK",
         }
     }
@@ -85,7 +90,7 @@ impl Object {
     pub(crate) fn input(&self) -> Option<SourceId> {
         match self {
             Self::Source(id) | Self::Table(id) | Self::LookupTable(id) => Some(*id),
-            Self::Stream(_) | Self::Sink { .. } => None,
+            Self::Stream(_) | Self::View(_) | Self::Sink { .. } => None,
         }
     }
 }
@@ -134,6 +139,21 @@ pub(crate) struct NewSource {
     pub(crate) declared: Option<Declared>,
     pub(crate) retain_rows: usize,
     pub(crate) capacity: u64,
+}
+
+/// What a new stream or view is to be.
+pub(crate) struct NewStream {
+    /// Empty for the anonymous stream behind `subscribe(sql)`.
+    pub(crate) name: String,
+    /// The query.
+    pub(crate) sql: String,
+    /// The whole statement.
+    pub(crate) statement: String,
+    /// Whether its result is kept whole.
+    pub(crate) is_view: bool,
+    pub(crate) on_error: OnError,
+    pub(crate) retain_rows: usize,
+    pub(crate) backfill: Backfill,
 }
 
 impl NewSource {
@@ -207,7 +227,7 @@ impl Core {
         };
         Error::new(
             code::NOT_FOUND,
-            format!("no source, stream or sink is called `{name}`: {known}"),
+            format!("no source, table, stream or sink is called `{name}`: {known}"),
         )
     }
 
@@ -233,8 +253,8 @@ impl Core {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.source(*id).ok()?.node
             }
-            Object::Stream(id) => self.stream(*id).result(),
-            Object::Sink { from } => return self.relation(from),
+            Object::Stream(id) | Object::View(id) => self.stream(*id).result(),
+            Object::Sink { from, .. } => return self.relation(from),
         };
         Some((node, self.graph.traits(node).clone()))
     }
@@ -309,15 +329,16 @@ impl Core {
     /// the result holds after that.
     pub(crate) fn add_stream(
         &mut self,
-        name: &str,
-        sql: String,
-        plan: StreamPlan,
-        retain_rows: usize,
-        backfill: Backfill,
+        new: NewStream,
+        mut plan: StreamPlan,
     ) -> Result<(StreamId, Vec<Delta>)> {
+        let NewStream { name, sql, statement, is_view, on_error, retain_rows, backfill } = new;
         self.epoch += 1;
         let id = StreamId(self.streams.len() as u32);
         let held_since = (!self.started && !name.is_empty()).then_some(self.epoch);
+        if is_view {
+            plan.default_to_changes();
+        }
         let (explain, reads) = (plan.explain(), plan.relations());
         let (emit, traits) = (plan.emit, plan.traits().clone());
         let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.nodes.len());
@@ -342,6 +363,9 @@ impl Core {
             for (port, rows) in begins {
                 self.graph.backfill(node, port, rows);
             }
+            if on_error == OnError::Fail {
+                self.graph.fail_on_dead_letter(node);
+            }
             self.owners.insert(node, id);
             nodes.push(node);
         }
@@ -349,8 +373,10 @@ impl Core {
         let history =
             append_only.then(|| History::new(Arc::clone(&traits.schema), retain_rows, None));
         let stream = Stream {
-            name: name.to_string(),
+            name: name.clone(),
             sql,
+            statement,
+            is_view,
             emit,
             explain,
             nodes,
@@ -364,7 +390,8 @@ impl Core {
         self.graph.tap(stream.result(), id.0);
         self.streams.push(Some(stream));
         if !name.is_empty() {
-            self.add_object(name.to_string(), Object::Stream(id));
+            let object = if is_view { Object::View(id) } else { Object::Stream(id) };
+            self.add_object(name, object);
         }
         let mut output = std::mem::take(&mut self.scratch.output);
         output.clear();
@@ -396,7 +423,7 @@ impl Core {
     /// A consistent read of what a relation holds or retains now.
     pub(crate) fn content(&mut self, name: &str) -> Result<Box<dyn Content>> {
         match self.object(name)?.clone() {
-            Object::Sink { from } => self.content(&from),
+            Object::Sink { from, .. } => self.content(&from),
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 let source = self.source(id)?;
                 if let Some(history) = &source.history {
@@ -406,7 +433,7 @@ impl Core {
                 let content = self.graph.content(node);
                 content.ok_or_else(|| Error::internal(format!("the table `{name}` has no rows")))
             }
-            Object::Stream(id) => self.stream_content(id),
+            Object::Stream(id) | Object::View(id) => self.stream_content(id),
         }
     }
 
@@ -445,10 +472,37 @@ impl Core {
                     self.graph.remove(source.node);
                 }
             }
-            Object::Stream(id) => self.remove_stream(*id),
+            Object::Stream(id) | Object::View(id) => self.remove_stream(*id),
             Object::Sink { .. } => {}
         }
         Ok(object)
+    }
+
+    /// Removes an object and everything that reads it.
+    pub(crate) fn drop_cascade(&mut self, name: &str) -> Result<()> {
+        let reads = |stream: &Stream| stream.reads.iter().any(|read| read == name);
+        let streams = self.streams.iter().enumerate();
+        let streams = streams.filter_map(|(index, stream)| {
+            let stream = stream.as_ref().filter(|stream| reads(stream))?;
+            Some((StreamId(index as u32), stream.name.clone()))
+        });
+        let (anonymous, named): (Vec<_>, Vec<_>) =
+            streams.partition(|(_, name): &(StreamId, String)| name.is_empty());
+        let sinks = self.objects.iter().filter_map(|(sink, object)| match object {
+            Object::Sink { from, .. } if from == name => Some(sink.clone()),
+            _ => None,
+        });
+        let readers: Vec<String> = named.into_iter().map(|(_, name)| name).chain(sinks).collect();
+        for (id, _) in anonymous {
+            self.remove_stream(id);
+        }
+        for reader in readers {
+            // One may have gone with another that it read as well.
+            if self.objects.contains_key(&reader) {
+                self.drop_cascade(&reader)?;
+            }
+        }
+        self.drop_object(name).map(|_| ())
     }
 
     /// The names of what reads an object, in order.
@@ -462,7 +516,7 @@ impl Core {
             })
             .collect();
         readers.extend(self.objects.iter().filter_map(|(sink, object)| match object {
-            Object::Sink { from } if from == name => Some(format!("`{sink}`")),
+            Object::Sink { from, .. } if from == name => Some(format!("`{sink}`")),
             _ => None,
         }));
         readers
@@ -478,8 +532,10 @@ impl Core {
         let mut inputs = Vec::new();
         while let Some(name) = names.pop() {
             match self.objects.get(&name) {
-                Some(Object::Stream(stream)) => names.extend(self.stream(*stream).reads.clone()),
-                Some(Object::Sink { from }) => names.push(from.clone()),
+                Some(Object::Stream(stream) | Object::View(stream)) => {
+                    names.extend(self.stream(*stream).reads.clone());
+                }
+                Some(Object::Sink { from, .. }) => names.push(from.clone()),
                 Some(object) => {
                     inputs.extend(object.input().filter(|input| !inputs.contains(input)));
                 }

@@ -55,15 +55,11 @@ pub(crate) fn plan(lines: &str) -> Result<RecordBatch> {
 pub(crate) fn show(core: &Core, what: Show) -> Result<RecordBatch> {
     match what {
         Show::Sources => sources(core),
-        Show::Streams => streams(core),
+        Show::Streams => streams(core, false),
         Show::Sinks => sinks(core),
         Show::Tables => tables(core, |object| matches!(object, Object::Table(_))),
         Show::LookupTables => tables(core, |object| matches!(object, Object::LookupTable(_))),
-        Show::MaterializedViews => {
-            // None can be created yet, so there are none.
-            let none = || text(Vec::<String>::new());
-            Columns(vec![("name", none()), ("sql", none())]).batch()
-        }
+        Show::MaterializedViews => streams(core, true),
         Show::Queries => Err(Error::unsupported("SHOW QUERIES is not built yet")),
     }
 }
@@ -140,12 +136,13 @@ fn pending_rows(source: &Source) -> u64 {
     source.rules.pending.load(Ordering::Relaxed)
 }
 
-fn streams(core: &Core) -> Result<RecordBatch> {
+/// Named streams, or views.
+fn streams(core: &Core, views: bool) -> Result<RecordBatch> {
     let streams: Vec<(&Stream, Metrics)> = core
         .streams
         .iter()
         .flatten()
-        .filter(|stream| !stream.is_anonymous())
+        .filter(|stream| !stream.is_anonymous() && stream.is_view == views)
         .map(|stream| (stream, metrics(core, stream)))
         .collect();
     let all = || streams.iter();
@@ -178,7 +175,7 @@ fn sinks(core: &Core) -> Result<RecordBatch> {
         .objects
         .iter()
         .filter_map(|(name, object)| match object {
-            Object::Sink { from } => Some((name, from)),
+            Object::Sink { from, .. } => Some((name, from)),
             _ => None,
         })
         .collect();
@@ -242,7 +239,7 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
                 lines.push(("queries see".into(), "every row".into()));
             }
         }
-        Object::Stream(id) => {
+        Object::Stream(id) | Object::View(id) => {
             let stream = core.stream(*id);
             match &stream.history {
                 Some(history) => {
@@ -254,7 +251,7 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
             }
             lines.push(("plan".into(), stream.explain.clone()));
         }
-        Object::Sink { from } => lines.push(("input".into(), from.clone())),
+        Object::Sink { from, .. } => lines.push(("input".into(), from.clone())),
     }
     let (properties, values): (Vec<String>, Vec<String>) = lines.into_iter().unzip();
     Columns(vec![("property", text(properties)), ("value", text(values))]).batch()
@@ -265,6 +262,18 @@ fn tail(dropped: u64) -> String {
         0 => "every row".to_string(),
         _ => "the retained rows only: older ones were dropped (retain_history)".to_string(),
     }
+}
+
+/// The statement that made an object.
+pub(crate) fn show_create(core: &Core, name: &str) -> Result<RecordBatch> {
+    let sql = match core.object(name)? {
+        Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+            core.source(*id)?.sql.clone()
+        }
+        Object::Stream(id) | Object::View(id) => core.stream(*id).statement.clone(),
+        Object::Sink { sql, .. } => sql.clone(),
+    };
+    Columns(vec![("name", text([name])), ("sql", text([sql]))]).batch()
 }
 
 /// The rows of [`DEAD_LETTERS`], as they are now.

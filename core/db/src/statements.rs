@@ -9,7 +9,7 @@ use laminar_types::{Error, Result, TimeUnit, code};
 use crate::adhoc;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{Backfill, InputKind, NewSource, Object};
+use crate::engine::{Backfill, InputKind, NewSource, NewStream, Object};
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
@@ -19,8 +19,9 @@ impl LaminarDB {
     pub(crate) fn run_statement(&self, statement: Statement, sql: &str) -> Result<ExecuteResult> {
         match statement {
             Statement::CreateSource(source) => self.create_source(source, sql),
-            Statement::CreateStream(stream) => self.create_stream(stream),
-            Statement::CreateSink(sink) => self.create_sink(sink),
+            Statement::CreateStream(stream) => self.create_stream(stream, false, sql),
+            Statement::CreateMaterializedView(view) => self.create_stream(view, true, sql),
+            Statement::CreateSink(sink) => self.create_sink(sink, sql),
             Statement::Drop(drop) => self.drop_object(drop),
             Statement::CreateTable(table) => self.create_table(table, sql),
             Statement::CreateLookupTable(table) => self.create_lookup_table(table, sql),
@@ -39,6 +40,7 @@ impl LaminarDB {
                 core.sweep();
                 introspection::show(core, what)
             })?),
+            Statement::ShowCreate(show) => self.show_create(&show),
             Statement::Describe(describe) => self.describe(describe),
             Statement::Explain(explain) => {
                 rows(introspection::plan(&self.explain_statement(explain)?))
@@ -71,7 +73,7 @@ impl LaminarDB {
         let name = source.name.value.clone();
         let new = NewSource {
             name: name.clone(),
-            sql: sql.trim().to_string(),
+            sql: whole_statement(sql),
             kind: InputKind::Source,
             schema,
             declared,
@@ -87,36 +89,45 @@ impl LaminarDB {
         Ok(ddl("CREATE SOURCE", name))
     }
 
-    fn create_stream(&self, mut stream: CreateStream) -> Result<ExecuteResult> {
+    /// `CREATE STREAM`, or `CREATE MATERIALIZED VIEW`: a stream that is kept whole and begins with
+    /// what its inputs retain.
+    fn create_stream(
+        &self,
+        mut stream: CreateStream,
+        is_view: bool,
+        sql: &str,
+    ) -> Result<ExecuteResult> {
         refuse_replace(stream.or_replace, &stream.name)?;
-        if let Some(column) = stream.columns.first() {
-            return Err(Error::unsupported(
-                "a list of column names after a stream's name is not built yet: name the columns \
-                 with AS in the query",
-            )
-            .at(column.position));
-        }
-        let retain_rows = self.retain_rows(&mut stream.query.options)?;
-        refuse_options(&stream.query.options, HISTORY_ONLY)?;
-        if stream.query.on_error == Some(OnError::Fail) {
-            return Err(Error::unsupported("ON ERROR FAIL is not built yet"));
-        }
+        let (retain_rows, backfill) = match is_view {
+            true => (usize::MAX, Backfill::All),
+            false => (self.retain_rows(&mut stream.query.options)?, Backfill::Updating),
+        };
+        let known = if is_view { "a view is kept whole and has none" } else { HISTORY_ONLY };
+        refuse_options(&stream.query.options, known)?;
         let name = stream.name.value.clone();
         let exists =
             self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
         if exists {
-            self.with_plan(&stream.query, |core, plan| {
+            self.with_plan(&stream.query, &stream.columns, |core, plan| {
                 if is_free(core, &stream.name, stream.if_not_exists)? {
-                    let sql = stream.query.text.clone();
-                    core.add_stream(&name, sql, plan, retain_rows, Backfill::Updating)?;
+                    let new = NewStream {
+                        name: name.clone(),
+                        sql: stream.query.text.clone(),
+                        statement: whole_statement(sql),
+                        is_view,
+                        on_error: stream.query.on_error.unwrap_or(OnError::DeadLetter),
+                        retain_rows,
+                        backfill,
+                    };
+                    core.add_stream(new, plan)?;
                 }
                 Ok(())
             })?;
         }
-        Ok(ddl("CREATE STREAM", name))
+        Ok(ddl(if is_view { "CREATE MATERIALIZED VIEW" } else { "CREATE STREAM" }, name))
     }
 
-    fn create_sink(&self, sink: CreateSink) -> Result<ExecuteResult> {
+    fn create_sink(&self, sink: CreateSink, sql: &str) -> Result<ExecuteResult> {
         refuse_replace(sink.or_replace, &sink.name)?;
         if let Some(connector) = &sink.connector {
             return Err(connector_not_built(&connector.name));
@@ -133,7 +144,8 @@ impl LaminarDB {
             let from = find(core, &from.value).map_err(|error| error.at(from.position))?;
             if is_free(core, &sink.name, sink.if_not_exists)? {
                 core.epoch += 1;
-                core.add_object(name.clone(), Object::Sink { from });
+                let sql = whole_statement(sql);
+                core.add_object(name.clone(), Object::Sink { from, sql });
             }
             Ok::<_, Error>(())
         })??;
@@ -141,19 +153,7 @@ impl LaminarDB {
     }
 
     fn drop_object(&self, drop: Drop) -> Result<ExecuteResult> {
-        if drop.cascade {
-            return Err(
-                Error::unsupported("DROP ... CASCADE is not built yet").at(drop.name.position)
-            );
-        }
-        let (wanted, spelled) = match drop.kind {
-            ObjectKind::Source => ("SOURCE", "DROP SOURCE"),
-            ObjectKind::Stream => ("STREAM", "DROP STREAM"),
-            ObjectKind::Sink => ("SINK", "DROP SINK"),
-            ObjectKind::Table => ("TABLE", "DROP TABLE"),
-            ObjectKind::LookupTable => ("LOOKUP TABLE", "DROP LOOKUP TABLE"),
-            ObjectKind::MaterializedView => ("MATERIALIZED VIEW", "DROP MATERIALIZED VIEW"),
-        };
+        let wanted = kind_name(drop.kind);
         let name = drop.name.value.clone();
         self.shared.run(|core| {
             core.sweep();
@@ -169,9 +169,30 @@ impl LaminarDB {
                 )
                 .at(drop.name.position));
             }
-            core.drop_object(&name).map(|_| ()).map_err(|error| error.at(drop.name.position))
+            let dropped = match drop.cascade {
+                true => core.drop_cascade(&name),
+                false => core.drop_object(&name).map(|_| ()),
+            };
+            dropped.map_err(|error| error.at(drop.name.position))
         })??;
-        Ok(ddl(spelled, name))
+        Ok(ddl(&format!("DROP {wanted}"), name))
+    }
+
+    fn show_create(&self, show: &ShowCreate) -> Result<ExecuteResult> {
+        rows(self.shared.run(|core| {
+            let found = find(core, &show.name.value).and_then(|found| {
+                let (kind, wanted) = (core.object(&found)?.kind(), kind_name(show.kind));
+                match kind == wanted {
+                    true => Ok(found),
+                    false => Err(Error::new(
+                        code::NOT_FOUND,
+                        format!("`{found}` is a {kind}: write SHOW CREATE {kind} {found}"),
+                    )),
+                }
+            });
+            let found = found.map_err(|error| error.at(show.name.position))?;
+            introspection::show_create(core, &found)
+        })?)
     }
 
     fn describe(&self, describe: Describe) -> Result<ExecuteResult> {
@@ -208,10 +229,17 @@ impl LaminarDB {
         let catalog = self.shared.run(|core| Relations::of(core))?;
         match statement {
             Statement::CreateStream(stream) => {
-                Ok(self.shared.planner.plan_stream(&catalog, &stream.query)?.explain())
+                let planner = &self.shared.planner;
+                Ok(planner.plan_stream(&catalog, &stream.query, &stream.columns)?.explain())
+            }
+            Statement::CreateMaterializedView(view) => {
+                let planner = &self.shared.planner;
+                let mut plan = planner.plan_stream(&catalog, &view.query, &view.columns)?;
+                plan.default_to_changes();
+                Ok(plan.explain())
             }
             Statement::Query(query) => {
-                let continuous = match self.shared.planner.plan_stream(&catalog, &query) {
+                let continuous = match self.shared.planner.plan_stream(&catalog, &query, &[]) {
                     Ok(plan) => plan.explain(),
                     Err(error) => format!("{error}\n"),
                 };
@@ -233,7 +261,7 @@ impl LaminarDB {
         self.shared.run(|core| {
             let name = find(core, name)?;
             match resolve_sink(core, &name)? {
-                Object::Stream(id) => Ok(core.stream(id).explain.clone()),
+                Object::Stream(id) | Object::View(id) => Ok(core.stream(id).explain.clone()),
                 other => Err(Error::new(
                     code::QUERY_ARGUMENT,
                     format!("`{name}` is a {} and runs no query: see DESCRIBE", other.kind()),
@@ -250,6 +278,23 @@ impl LaminarDB {
         let rows = entry.integer()?;
         usize::try_from(rows).map_err(|_| entry.error("takes a number of rows, 0 or more"))
     }
+}
+
+/// A kind of object as SQL calls it.
+fn kind_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Source => "SOURCE",
+        ObjectKind::Table => "TABLE",
+        ObjectKind::LookupTable => "LOOKUP TABLE",
+        ObjectKind::Stream => "STREAM",
+        ObjectKind::MaterializedView => "MATERIALIZED VIEW",
+        ObjectKind::Sink => "SINK",
+    }
+}
+
+/// The text of a statement without what ends it.
+pub(crate) fn whole_statement(sql: &str) -> String {
+    sql.trim().trim_end_matches(';').trim_end().to_string()
 }
 
 fn rows(batch: Result<RecordBatch>) -> Result<ExecuteResult> {
@@ -355,9 +400,7 @@ pub(crate) fn connector_not_built(name: &Name) -> Error {
 
 fn not_built(statement: &Statement) -> Error {
     let what = match statement {
-        Statement::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
         Statement::AlterSource(_) => "ALTER SOURCE",
-        Statement::ShowCreate(_) => "SHOW CREATE",
         Statement::ShowVariable(_) => "SHOW of a setting",
         Statement::Set(_) => "SET",
         Statement::Subscribe(_) => {

@@ -23,6 +23,10 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     /// The query as written.
     pub(crate) sql: String,
+    /// The statement that made it.
+    pub(crate) statement: String,
+    /// Whether it is a materialized view.
+    pub(crate) is_view: bool,
     pub(crate) emit: EmitForm,
     pub(crate) explain: String,
     /// Its own nodes, in topological order; the last one is its result.

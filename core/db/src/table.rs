@@ -14,6 +14,7 @@ use crate::engine::{InputKind, NewSource};
 use crate::insert::fit_rows;
 use crate::statements::{
     connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, refuse_replace,
+    whole_statement,
 };
 
 impl LaminarDB {
@@ -68,7 +69,7 @@ impl LaminarDB {
             let key = key.collect::<Result<Vec<usize>>>()?;
             Ok(NewSource {
                 name: table.name.value.clone(),
-                sql: sql.trim().to_string(),
+                sql: whole_statement(sql),
                 kind: InputKind::Table { key: (!key.is_empty()).then_some(key), is_lookup },
                 declared: declared_watermark(&schema, table.watermark.as_ref())?,
                 schema,

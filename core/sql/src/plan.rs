@@ -1,6 +1,6 @@
 //! [`StreamPlan`]: what the planner makes of a query.
 
-use laminar_dataflow::{Operator, Traits};
+use laminar_dataflow::{Changes, Operator, Traits};
 
 /// The operators of one continuous query, in topological order; the last one is its result.
 pub struct StreamPlan {
@@ -58,6 +58,13 @@ impl EmitForm {
 }
 
 impl StreamPlan {
+    /// The default of a view: its subscribers learn what became of each row, where rows can cease.
+    pub fn default_to_changes(&mut self) {
+        if !self.emit_given && self.traits().changes != Changes::AppendOnly {
+            self.emit = EmitForm::Changes;
+        }
+    }
+
     /// What is known of the result.
     pub fn traits(&self) -> &Traits {
         &self.result().traits
@@ -114,7 +121,6 @@ impl StreamPlan {
 
 /// One line of what an edge promises.
 pub fn promises(traits: &Traits) -> String {
-    use laminar_dataflow::Changes;
     let mut parts = vec![
         match traits.changes {
             Changes::AppendOnly => "append-only",

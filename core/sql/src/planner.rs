@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::TableReference;
+use datafusion::common::{Column, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -20,7 +20,8 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource,
+    WindowUDF,
 };
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
@@ -37,7 +38,7 @@ use crate::distinct_on;
 use crate::event_order::order_by_event_time;
 use crate::functions::{first_and_last, window_functions};
 use crate::lower;
-use crate::parser::statement::{ColumnDef, StreamQuery};
+use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::plan::StreamPlan;
 use crate::window_query::prepare_windows;
 
@@ -117,9 +118,14 @@ impl Planner {
         Ok(Arc::new(Schema::new(fields)))
     }
 
-    /// Plans a continuous query.
-    pub fn plan_stream(&self, catalog: &dyn Catalog, query: &StreamQuery) -> Result<StreamPlan> {
-        let logical = self.bind(catalog, &query.query)?;
+    /// Plans a continuous query; `columns` are new names for its columns, if there are any.
+    pub fn plan_stream(
+        &self,
+        catalog: &dyn Catalog,
+        query: &StreamQuery,
+        columns: &[Name],
+    ) -> Result<StreamPlan> {
+        let logical = renamed(self.bind(catalog, &query.query)?, columns)?;
         lower::lower(&logical, catalog, query)
     }
 
@@ -215,6 +221,28 @@ fn relation_position(query: &ast::Query, name: &str) -> Option<Position> {
     });
     let start = found.break_value().filter(|start| start.line > 0)?;
     Some(Position { line: start.line, column: start.column })
+}
+
+/// The plan with other names for its columns.
+fn renamed(plan: LogicalPlan, names: &[Name]) -> Result<LogicalPlan> {
+    let Some(first) = names.first() else { return Ok(plan) };
+    let schema = Arc::clone(plan.schema());
+    if schema.fields().len() != names.len() {
+        let message = format!(
+            "{} columns are named, and the query has {}",
+            names.len(),
+            schema.fields().len()
+        );
+        return Err(Error::new(code::PLAN, message).at(first.position));
+    }
+    let exprs = schema
+        .iter()
+        .zip(names)
+        .map(|(column, name)| Expr::Column(Column::from(column)).alias(name.value.clone()));
+    LogicalPlanBuilder::from(plan)
+        .project(exprs)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| Error::new(code::PLAN, sentence(&error)).at(first.position))
 }
 
 /// Marks the error of an unknown relation on its way through DataFusion.

@@ -1,5 +1,6 @@
 //! The configuration of a database and its JSON form.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub push_timeout: Duration,
     /// How calls wait.
     pub wait_strategy: WaitStrategy,
+    /// The values of `${NAME}` in the strings of definitions; others come from the environment.
+    pub variables: BTreeMap<String, String>,
     /// Whether the contents of imported Arrow buffers (UTF-8, offsets) are checked.
     pub validate_input: bool,
 }
@@ -64,6 +67,7 @@ impl Default for Config {
             retain_history: 65_536,
             push_timeout: Duration::from_secs(30),
             wait_strategy: WaitStrategy::default(),
+            variables: BTreeMap::new(),
             validate_input: true,
         }
     }
@@ -80,6 +84,7 @@ impl Config {
     /// | `retain_history` | rows |
     /// | `push_timeout_ms` | milliseconds |
     /// | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
+    /// | `variables` | an object of strings: `${NAME}` in definitions |
     /// | `validate_input` | `"full"` or `"trusted"` |
     ///
     /// Unknown keys and values are errors that name them.
@@ -98,6 +103,7 @@ impl Config {
                 .wait_strategy
                 .as_deref()
                 .map_or(Ok(defaults.wait_strategy), parse_wait_strategy)?,
+            variables: raw.variables.unwrap_or_default(),
             validate_input: match raw.validate_input.as_deref() {
                 None | Some("full") => true,
                 Some("trusted") => false,
@@ -128,6 +134,7 @@ struct RawConfig {
     retain_history: Option<usize>,
     push_timeout_ms: Option<u64>,
     wait_strategy: Option<String>,
+    variables: Option<BTreeMap<String, String>>,
     validate_input: Option<String>,
 }
 

@@ -17,6 +17,7 @@
 //! | `query`, `clauses` | a query and the clauses behind it |
 //! | [`joins`] | `ASOF` joins in all their spellings |
 //! | `show`, `explain`, `subscribe`, `alter` | the other statements |
+//! | `variables` | `${NAME}` in the strings of definitions |
 //! | [`windows`] | the rewrite of window calls, which the planner applies |
 //!
 //! Nothing here knows what exists: names and types are checked by the planner.
@@ -42,6 +43,7 @@ pub mod statement;
 mod subscribe;
 #[cfg(test)]
 mod tests;
+mod variables;
 pub mod windows;
 
 use datafusion::sql::sqlparser::{ast, tokenizer::Token};
@@ -51,6 +53,7 @@ use cursor::{Cursor, Hint, closest};
 use lexer::unquoted;
 pub use options::{OptionEntry, OptionValue, Options};
 pub use statement::*;
+pub use variables::Variables;
 
 /// The words that begin a statement.
 const FIRST_WORDS: [&str; 16] = [
@@ -95,6 +98,21 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
 /// # Errors
 /// As [`parse`], and [`code::SYNTAX`] when there is none or more than one.
 pub fn parse_one(sql: &str) -> Result<Statement> {
+    parse_tokens(sql, |_| Ok(()))
+}
+
+/// The same, with the values of variables in the place of `${NAME}` in the strings of definitions.
+///
+/// # Errors
+/// As [`parse_one`], and [`code::SYNTAX`] for a variable that does not exist.
+pub fn parse_one_with(sql: &str, variables: Variables<'_>) -> Result<Statement> {
+    parse_tokens(sql, |lexemes| variables::substitute(lexemes, variables))
+}
+
+fn parse_tokens(
+    sql: &str,
+    prepare: impl FnOnce(&mut [lexer::Lexeme]) -> Result<()>,
+) -> Result<Statement> {
     let mut statements = lexer::statements(sql)?;
     let start = Position { line: 1, column: 1 };
     let extra = statements.get(1).and_then(|second| second.lexemes.first());
@@ -102,9 +120,10 @@ pub fn parse_one(sql: &str) -> Result<Statement> {
         let message = "expected one statement, found a second one; run them one by one";
         return Err(Error::new(code::SYNTAX, message).at(lexer::position(first.token.span.start)));
     }
-    let Some(tokens) = statements.pop() else {
+    let Some(mut tokens) = statements.pop() else {
         return Err(Error::new(code::SYNTAX, "the text holds no statement").at(start));
     };
+    prepare(&mut tokens.lexemes)?;
     let mut cursor = Cursor::new(sql, tokens);
     let statement = statement(&mut cursor)?;
     cursor.expect_end()?;
