@@ -283,6 +283,7 @@ unsafe extern "C" {
     ///   | `max_queued_bytes` | bytes that wait before `laminar_start` (268435456) |
     ///   | `retain_history` | rows of its past that a source keeps for queries (65536) |
     ///   | `push_timeout_ms` | how long a push waits for room (30000) |
+    ///   | `variables` | an object of strings: the values of `${NAME}` in the strings of definitions |
     ///   | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
     ///   | `validate_input` | `"full"`, or `"trusted"` to skip checks of imported buffers' content |
     /// @param (out) db the database, to be closed with `laminar_close`

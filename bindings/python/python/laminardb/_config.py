@@ -17,6 +17,8 @@ class LaminarConfig:
     """Rows of its past that a source or a stream keeps for queries (65,536)."""
     push_timeout_ms: int | None = None
     """How long an insert waits for room before it raises BACKPRESSURE (30,000)."""
+    variables: dict[str, str] | None = None
+    """The values of `${NAME}` in the strings of definitions; others come from the environment."""
     wait_strategy: str | None = None
     """How calls wait: ``"spin"``, ``"spin_yield"``, ``"spin_yield(N)"`` or ``"park"``."""
     validate_input: str | None = None
