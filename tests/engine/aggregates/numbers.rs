@@ -118,7 +118,7 @@ fn nan_and_infinity_come_and_go() {
     assert_eq!(s(), row![0.0, nothing, nothing, 2.0, 1, nothing]);
     push(&db, &[(2, true, Some(6.0), 3.0)]);
     let finite = row![4.0, 8f64.sqrt(), 1.0, 4.0, 2, 4.0];
-    assert_same("finite", &[s()], &[finite.clone()], 1e-15);
+    assert_same("finite", &[s()], std::slice::from_ref(&finite), 1e-15);
     push(&db, &[(3, true, Some(f64::NAN), 1.0)]);
     assert_eq!(s(), row![f64::NAN, f64::NAN, nothing, f64::NAN, 3, f64::NAN]);
     push(&db, &[(4, true, Some(f64::INFINITY), f64::NAN)]);

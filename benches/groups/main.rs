@@ -1,0 +1,126 @@
+//! What one more row costs, with a thousand groups and with a million: it must be the same.
+//!
+//! ```text
+//! groups [--pushes COUNT] [--most GROUPS]
+//! ```
+//!
+//! For each kind of state that an aggregate keeps, over rows that are only appended and over rows
+//! that are replaced: fills that many groups, then pushes single rows into groups here and there
+//! and polls after each. A line of JSON per figure goes to stdout, a line for people to stderr.
+
+#[path = "../throughput/clock.rs"]
+mod clock;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use clock::Clock;
+use laminar_db::{LaminarDB, Polled, SubscribeOptions, Subscription};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// What is kept, and the calls that keep it.
+const KINDS: [(&str, &str); 5] = [
+    ("values", "count(*), sum(v), max(v)"),
+    ("moments", "stddev(v), corr(v, w)"),
+    ("distinct", "count(DISTINCT v)"),
+    ("order", "median(v), last_value(w ORDER BY v)"),
+    ("rows", "array_agg(v ORDER BY w)"),
+];
+
+/// Rows of a batch that fills groups.
+const FILL_ROWS: usize = 8_192;
+/// Rows that a group has before the single ones come.
+const ROWS_PER_GROUP: usize = 2;
+
+fn main() -> Result<()> {
+    let (mut pushes, mut most) = (20_000, 1_000_000);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--pushes" => pushes = value()?.parse()?,
+            "--most" => most = value()?.parse()?,
+            // Cargo's own.
+            "--bench" => {}
+            _ => return Err(format!("there is no argument {argument}").into()),
+        }
+    }
+    for (kind, calls) in KINDS {
+        for updating in [false, true] {
+            for groups in [1_000, 10_000, 100_000, 1_000_000] {
+                if groups <= most {
+                    measure(kind, calls, updating, groups, pushes)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn measure(kind: &str, calls: &str, updating: bool, groups: usize, pushes: usize) -> Result<()> {
+    let db = LaminarDB::open()?;
+    db.execute_blocking(
+        "CREATE SOURCE t (id BIGINT NOT NULL, k BIGINT NOT NULL, v BIGINT, w BIGINT)",
+    )?;
+    // Each id is one row; over updates a row of a known id replaces it.
+    db.execute_blocking(
+        "CREATE STREAM latest AS SELECT id, last_value(k) AS k, last_value(v) AS v,
+           last_value(w) AS w FROM t GROUP BY id",
+    )?;
+    let input = if updating { "latest" } else { "t" };
+    db.execute_blocking(&format!("CREATE STREAM s AS SELECT k, {calls} FROM {input} GROUP BY k"))?;
+    db.start()?;
+    let source = db.source_untyped("t")?;
+    let rows = groups * ROWS_PER_GROUP;
+    for from in (0..rows).step_by(FILL_ROWS) {
+        let ids = from as i64..(from + FILL_ROWS).min(rows) as i64;
+        source.push_arrow(batch(source.schema(), ids, groups)?)?;
+    }
+    let mut subscription = db.subscribe_with("s", SubscribeOptions::default())?;
+    let mut changes = 0;
+    let mut clock = Clock::start();
+    for push in 0..pushes as i64 {
+        // Steps of a prime number, so that neighbours in time are not neighbours in memory.
+        let id = push * 7_919 % rows as i64;
+        let single = clock.without(|| batch(source.schema(), id..id + 1, groups))?;
+        source.push_arrow(single)?;
+        changes += drain(&mut subscription)?;
+    }
+    let ns_per_push = clock.seconds() * 1e9 / pushes as f64;
+    let input = if updating { "updating" } else { "append-only" };
+    println!(
+        "{{\"benchmark\":\"groups\",\"kind\":\"{kind}\",\"input\":\"{input}\",\"groups\":{groups},\
+         \"ns_per_push\":{ns_per_push:.0},\"changed_rows\":{changes}}}"
+    );
+    eprintln!("{kind:9} {input:12} {groups:>9} groups {ns_per_push:>9.0} ns per row");
+    Ok(())
+}
+
+/// The rows of these ids, which spread over the groups.
+fn batch(schema: SchemaRef, ids: std::ops::Range<i64>, groups: usize) -> Result<RecordBatch> {
+    let column = |of: &dyn Fn(i64) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(ids.clone().map(of)))
+    };
+    let columns = vec![
+        column(&|id| id),
+        column(&|id| id % groups as i64),
+        column(&|id| id * 31 % 1_009),
+        column(&|id| id * 17 % 997),
+    ];
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+fn drain(subscription: &mut Subscription) -> Result<usize> {
+    let mut rows = 0;
+    loop {
+        match subscription.poll(Some(Duration::ZERO))? {
+            Polled::Batch(change) => rows += change.batch.num_rows(),
+            Polled::Empty => return Ok(rows),
+            other => return Err(format!("a poll answered {other:?}").into()),
+        }
+    }
+}
