@@ -7,6 +7,8 @@
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
+//! | `delays` | delay rankings over real flights, against DataFusion |
+//! | `subqueries`, `unnest` | subqueries in expressions, lists into rows, against DataFusion |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
@@ -18,6 +20,7 @@
 
 mod admission;
 mod aggregates;
+mod delays;
 mod error_table;
 mod flights;
 mod joins;
@@ -26,8 +29,10 @@ mod over;
 mod scripts;
 mod sql_errors;
 mod sql_reference;
+mod subqueries;
 mod tables;
 mod top_n;
+mod unnest;
 mod views;
 mod windows;
 

@@ -1,7 +1,7 @@
 //! Window functions, over rows that come and rows that change, against the batch answer.
 
-use crate::support::changing::Changing;
 use crate::row;
+use crate::support::changing::Changing;
 use crate::support::database::{content, execute, refused, started};
 use crate::support::random::{Random, for_seeds};
 

@@ -24,6 +24,13 @@ pub const ROWS: &str = "SELECT id, max(k) AS k, sum(o) AS o, sum(v) AS v, sum(x)
 /// Columns of rows that only come, named as those of `u`; `id` is unique.
 const COMING: &str = "SELECT seq AS id, k, o, v, x FROM t";
 
+/// The query over these rows, which it calls `r`, and `other` where it reads them once more.
+fn over(query: &str, rows: &str) -> String {
+    query
+        .replace("FROM r", &format!("FROM {rows} AS r"))
+        .replace("FROM other", &format!("FROM {rows} AS other"))
+}
+
 pub struct Changing {
     pub db: LaminarDB,
     streams: Vec<Stream>,
@@ -50,12 +57,12 @@ impl Changing {
         for (index, query) in queries.iter().enumerate() {
             for (kind, rows) in [("coming", COMING), ("u", ROWS)] {
                 let name = format!("s{index}_{kind}");
-                let continuous = query.replace("FROM r", &format!("FROM {kind} AS r"));
+                let continuous = over(query, kind);
                 execute(&db, &format!("CREATE STREAM {name} AS {continuous} EMIT CHANGES"));
                 let options =
                     SubscribeOptions { snapshot: Some(true), ..SubscribeOptions::default() };
                 let subscription = db.subscribe_with(&name, options).unwrap();
-                let query = query.replace("FROM r", &format!("FROM ({rows}) AS r"));
+                let query = over(query, &format!("({rows})"));
                 streams.push(Stream { name, query, subscription, replay: Replay::default() });
             }
         }

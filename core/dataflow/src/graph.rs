@@ -350,7 +350,8 @@ impl Graph {
             let mut cx = Context { epoch, dead_letters: &mut dead_letters };
             node.step(&mut cx, &mut frontiers)
         }));
-        let mut result = result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic)));
+        let mut result =
+            result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic)));
         if let (Some(letter), true) = (dead_letters.first(), self.node(id).fails_on_dead_letter) {
             let message = format!("{} on the row {}", letter.error, letter.row);
             result = Err(Error::new(code::EXECUTION, message));

@@ -23,8 +23,11 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource,
     WindowUDF,
 };
+use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::prelude::SessionConfig;
@@ -147,12 +150,19 @@ impl Planner {
         let plan = order_by_event_time(plan, catalog)
             .and_then(distinct_on::as_rank)
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
+        lower::check_subqueries(&plan)?;
+        // Subqueries become joins; a scalar one without a row of the query around it as well.
+        let mut options = ConfigOptions::clone(options);
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         // Without a start time `now()` is not folded into a constant.
-        let context = OptimizerContext::new_with_config_options(Arc::clone(options))
+        let context = OptimizerContext::new_with_config_options(Arc::new(options))
             .without_query_execution_start_time();
         let optimizer = Optimizer::with_rules(vec![
             Arc::new(SimplifyExpressions::new()),
             Arc::new(ReplaceDistinctWithAggregate::new()),
+            Arc::new(DecorrelatePredicateSubquery::new()),
+            Arc::new(ScalarSubqueryToJoin::new()),
+            Arc::new(DecorrelateLateralJoin::new()),
             Arc::new(CrossJoins),
             Arc::new(OptimizeProjections::new()),
         ]);

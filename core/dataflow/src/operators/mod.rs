@@ -13,6 +13,7 @@ mod row_codec;
 mod set_operation;
 mod top_n;
 mod union;
+mod unnest;
 mod window_aggregate;
 
 pub use aggregate::Aggregate;
@@ -27,4 +28,5 @@ pub use row_codec::OrderColumn;
 pub use set_operation::{SetOperation, SetQuantity};
 pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
+pub use unnest::{Unnest, UnnestColumn};
 pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit};

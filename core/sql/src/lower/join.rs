@@ -210,12 +210,6 @@ fn position(expr: &Expr, columns: &DFSchema) -> Option<usize> {
 }
 
 fn kind(join: &LogicalJoin) -> Result<JoinKind> {
-    if join.null_aware {
-        return Err(Error::unsupported(
-            "this version cannot keep NOT IN (SELECT ...) up to date in a continuous query: use \
-             NOT EXISTS, which NULLs do not change",
-        ));
-    }
     Ok(match join.join_type {
         JoinType::Inner => JoinKind::Inner,
         JoinType::Left => JoinKind::Left,

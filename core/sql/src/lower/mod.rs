@@ -15,6 +15,8 @@
 //! | `over` | `OVER` |
 //! | `top_n` | `ORDER BY ... LIMIT`, filters on a rank |
 //! | `union` | `UNION ALL` |
+//! | `unnest` | `UNNEST` |
+//! | `subquery` | subqueries in expressions |
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
@@ -23,8 +25,10 @@ mod join;
 mod over;
 mod refuse;
 mod relation;
+mod subquery;
 mod top_n;
 mod union;
+mod unnest;
 mod window;
 
 use std::sync::Arc;
@@ -41,6 +45,7 @@ use crate::compile::Compiler;
 use crate::parser::statement::{EmitTiming, StreamQuery};
 use crate::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
 use relation::{Lowered, identity};
+pub(crate) use subquery::check as check_subqueries;
 use window::{WindowColumns, Windows, resolve_window_end, with_hidden};
 
 /// Lowers the bound plan of a continuous query.
@@ -145,7 +150,9 @@ impl Lowering<'_> {
             }
             LogicalPlan::Window(window) => self.over(window),
             LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Join(join) if join.null_aware => self.null_aware_anti_join(join),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             other => Err(refuse::plan(other)),

@@ -34,7 +34,6 @@ pub(super) fn plan(plan: &LogicalPlan) -> Error {
             "ORDER BY without LIMIT",
             "a stream's content has no order: order the rows of an ad-hoc SELECT, or add a LIMIT",
         ),
-        LogicalPlan::Unnest(_) => ("UNNEST", "use it in an ad-hoc SELECT"),
         LogicalPlan::Subquery(_) => ("a subquery in an expression", "create a stream for it"),
         LogicalPlan::Values(_) => ("VALUES", "insert the rows into a source"),
         LogicalPlan::EmptyRelation(_) => ("a query without FROM", "read a source or stream"),

@@ -1,0 +1,193 @@
+//! [`Unnest`]: a row for each element of its lists, a column for each field of its structs.
+//! Stateless.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, StructArray, UInt32Array,
+    UInt32Builder,
+};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, SchemaRef};
+use laminar_types::{Delta, Error, Frontier, Result, Weights};
+
+use super::map::TimeMap;
+use crate::operator::{Content, Context, Operator};
+use crate::state::arrow_error;
+
+/// What becomes of a column of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnnestColumn {
+    /// It stays, repeated for each row that its row becomes.
+    Keep,
+    /// Its lists become rows. Several lists of a row go side by side, the shorter ones filled up
+    /// with NULL.
+    List,
+    /// Its fields become columns.
+    Struct,
+}
+
+/// Takes lists and structs apart.
+pub struct Unnest {
+    spec: Spec,
+    times: Vec<TimeMap>,
+    frontiers: Vec<Frontier>,
+    output: Option<Delta>,
+}
+
+#[derive(Clone)]
+struct Spec {
+    columns: Vec<UnnestColumn>,
+    /// Whether a NULL list becomes a row with NULL.
+    preserve_nulls: bool,
+    schema: SchemaRef,
+}
+
+impl Unnest {
+    /// Takes rows apart whose columns are as `columns` says into rows of `schema`; `times` has one
+    /// entry for each event-time column of the output.
+    pub fn new(
+        columns: Vec<UnnestColumn>,
+        preserve_nulls: bool,
+        schema: SchemaRef,
+        times: Vec<TimeMap>,
+    ) -> Self {
+        let spec = Spec { columns, preserve_nulls, schema };
+        Self { spec, times, frontiers: Vec::new(), output: None }
+    }
+}
+
+impl Operator for Unnest {
+    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+        let (batch, rows) = self.spec.apply(&delta.batch)?;
+        let weights = delta.weights.map(|weights| {
+            Weights::from(
+                rows.values().iter().map(|row| weights[*row as usize]).collect::<Vec<_>>(),
+            )
+        });
+        self.output = Some(Delta { batch, weights }).filter(|delta| !delta.is_empty());
+        Ok(())
+    }
+
+    fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        self.frontiers.clear();
+        self.frontiers.extend_from_slice(frontiers);
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        Ok(self.output.take())
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        out.clear();
+        let input = |time: &TimeMap| self.frontiers.get(time.input).copied();
+        out.extend(self.times.iter().map(|time| input(time).unwrap_or(Frontier::MIN)));
+    }
+
+    fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        Some(Box::new(Unnested { input: input?, spec: self.spec.clone() }))
+    }
+
+    fn derives_content(&self) -> bool {
+        true
+    }
+}
+
+struct Unnested {
+    input: Box<dyn Content>,
+    spec: Spec,
+}
+
+impl Content for Unnested {
+    fn batches(&self) -> Result<Vec<RecordBatch>> {
+        let batches = self.input.batches()?;
+        batches.iter().map(|batch| Ok(self.spec.apply(batch)?.0)).collect()
+    }
+}
+
+impl Spec {
+    /// The rows that a batch becomes, and the row that each comes from.
+    fn apply(&self, batch: &RecordBatch) -> Result<(RecordBatch, UInt32Array)> {
+        let lists = self
+            .columns
+            .iter()
+            .zip(batch.columns())
+            .map(|(kind, column)| match kind {
+                UnnestColumn::List => as_list(column).map(Some),
+                _ => Ok(None),
+            })
+            .collect::<Result<Vec<Option<ListArray>>>>()?;
+        let length = |row: usize| {
+            let lists = lists.iter().flatten();
+            // Without a list every row stays one row.
+            lists.map(|list| self.length(list, row)).max().unwrap_or(1)
+        };
+        let lengths: Vec<usize> = (0..batch.num_rows()).map(length).collect();
+        let rows: UInt32Array = lengths
+            .iter()
+            .enumerate()
+            .flat_map(|(row, length)| std::iter::repeat_n(Some(row as u32), *length))
+            .collect();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for ((kind, column), list) in self.columns.iter().zip(batch.columns()).zip(&lists) {
+            match (kind, list) {
+                (UnnestColumn::Struct, _) => {
+                    let whole = take(column, &rows, None).map_err(arrow_error)?;
+                    let fields = whole
+                        .as_struct_opt()
+                        .ok_or_else(|| Error::internal("a struct was planned to be unnested"))?;
+                    columns.extend(struct_fields(fields)?);
+                }
+                (_, Some(list)) => {
+                    let elements = elements(list, &lengths);
+                    columns.push(take(list.values(), &elements, None).map_err(arrow_error)?);
+                }
+                _ => columns.push(take(column, &rows, None).map_err(arrow_error)?),
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(arrow_error)?;
+        Ok((batch, rows))
+    }
+
+    fn length(&self, list: &ListArray, row: usize) -> usize {
+        match list.is_null(row) {
+            true => usize::from(self.preserve_nulls),
+            false => list.value_length(row) as usize,
+        }
+    }
+}
+
+/// A list of any layout as the plain one.
+fn as_list(column: &ArrayRef) -> Result<ListArray> {
+    let item = match column.data_type() {
+        DataType::List(_) => return Ok(column.as_list::<i32>().clone()),
+        DataType::LargeList(item) | DataType::FixedSizeList(item, _) => Arc::clone(item),
+        other => return Err(Error::internal(format!("a {other} was planned to be unnested"))),
+    };
+    let list = cast(column, &DataType::List(item)).map_err(arrow_error)?;
+    Ok(list.as_list::<i32>().clone())
+}
+
+/// Where the elements of all lists stand, each list filled up to its row's length.
+fn elements(list: &ListArray, lengths: &[usize]) -> UInt32Array {
+    let mut elements = UInt32Builder::with_capacity(lengths.iter().sum());
+    for (row, length) in lengths.iter().enumerate() {
+        let count = if list.is_null(row) { 0 } else { list.value_length(row) as usize };
+        let start = list.value_offsets()[row] as u32;
+        (0..count as u32).for_each(|element| elements.append_value(start + element));
+        elements.append_nulls(length - count);
+    }
+    elements.finish()
+}
+
+/// The fields of structs; those of a NULL struct are NULL.
+fn struct_fields(structs: &StructArray) -> Result<Vec<ArrayRef>> {
+    let Some(nulls) = structs.nulls() else { return Ok(structs.columns().to_vec()) };
+    let indices: UInt32Array =
+        (0..structs.len()).map(|row| nulls.is_valid(row).then_some(row as u32)).collect();
+    let fields = structs.columns().iter();
+    fields.map(|field| take(field, &indices, None).map_err(arrow_error)).collect()
+}

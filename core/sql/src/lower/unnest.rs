@@ -1,0 +1,70 @@
+//! `UNNEST`: lists into rows, structs into columns.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::{Expr, LogicalPlan, Unnest as LogicalUnnest};
+use laminar_dataflow::operators::{TimeMap, Unnest, UnnestColumn};
+use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_types::{Error, Result};
+
+use super::{Lowered, Lowering};
+
+impl Lowering<'_> {
+    pub(super) fn unnest(&mut self, unnest: &LogicalUnnest) -> Result<Lowered> {
+        if unnest.list_type_columns.iter().any(|(_, list)| list.depth > 1) {
+            return Err(Error::unsupported(
+                "UNNEST of an UNNEST in one expression is not built yet in continuous queries: \
+                 unnest in a subquery and again above it",
+            ));
+        }
+        let input = self.plain(&unnest.input)?;
+        let holds_content = input.holds_content;
+        let (port, input_traits) = self.operator_input(input)?;
+        let mut columns = vec![UnnestColumn::Keep; unnest.input.schema().fields().len()];
+        for (column, _) in &unnest.list_type_columns {
+            columns[*column] = UnnestColumn::List;
+        }
+        for column in &unnest.struct_type_columns {
+            columns[*column] = UnnestColumn::Struct;
+        }
+        let schema: SchemaRef = Arc::new(unnest.schema.as_arrow().clone());
+        let mut times = Vec::new();
+        let mut maps = Vec::new();
+        for (column, from) in unnest.dependency_indices.iter().enumerate() {
+            let kept = columns[*from] == UnnestColumn::Keep;
+            if let Some(input) = input_traits.time_of(*from).filter(|_| kept) {
+                times.push(EventTime { column, unit: input_traits.times[input].unit });
+                maps.push(TimeMap { input, shift_ns: 0 });
+            }
+        }
+        let traits = Traits {
+            schema: Arc::clone(&schema),
+            changes: match input_traits.changes {
+                Changes::AppendOnly => Changes::AppendOnly,
+                _ => Changes::Retract,
+            },
+            unique_key: None,
+            times,
+            declared_watermark: input_traits.declared_watermark,
+        };
+        let operator = Unnest::new(columns, unnest.options.preserve_nulls(), schema, maps);
+        let names: Vec<String> =
+            unnest.exec_columns.iter().map(|column| column.name().to_string()).collect();
+        let label = format!("Unnest {}", names.join(", "));
+        let node = self.add(Box::new(operator), traits, vec![port], label);
+        Ok(self.lowered(node, unnest.schema.as_ref().clone(), None, holds_content))
+    }
+
+    /// A relation with exactly the columns of its plan.
+    fn plain(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
+        let mut lowered = self.plan(plan)?;
+        if lowered.window.is_some() {
+            let exprs: Vec<_> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+            lowered.window = None;
+            lowered = self.project(lowered, &exprs, plan.schema())?;
+            lowered.labels.pop();
+        }
+        Ok(lowered)
+    }
+}

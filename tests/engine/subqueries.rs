@@ -1,0 +1,106 @@
+//! Subqueries in expressions, over rows that come and rows that change, against the batch answer.
+
+use crate::row;
+use crate::support::changing::Changing;
+use crate::support::database::{content, execute, refused, started};
+use crate::support::random::{Random, for_seeds};
+use crate::support::value::Row;
+
+fn run(queries: &[&str], seeds: u64, pushes: usize, largest: i64) {
+    for_seeds(seeds, |seed| {
+        let mut changing = Changing::new(queries);
+        let mut random = Random::new(seed);
+        for _ in 0..pushes {
+            let rows = if random.chance(50) { 1 } else { random.range(1, largest) };
+            changing.push(&mut random, rows as usize);
+            changing.check();
+        }
+    });
+}
+
+#[test]
+fn scalar_subqueries() {
+    run(
+        &[
+            "SELECT id, v FROM r WHERE v > (SELECT avg(v) FROM other)",
+            "SELECT id, v - (SELECT min(v) FROM other) AS above FROM r",
+            "SELECT id, v, (SELECT max(other.v) FROM other WHERE other.k = r.k) AS best FROM r",
+            "SELECT id FROM r WHERE v >= (SELECT max(other.v) FROM other WHERE other.k = r.k)",
+            "SELECT id, (SELECT count(*) FROM other WHERE other.o = r.o AND other.v > 0) AS n FROM r",
+            "SELECT k, count(*) AS n FROM r GROUP BY k
+             HAVING count(*) >= (SELECT count(*) / 4 FROM other)",
+        ],
+        3,
+        10,
+        15,
+    );
+}
+
+#[test]
+fn membership_and_existence() {
+    run(
+        &[
+            "SELECT id, v FROM r WHERE v IN (SELECT o * 5 FROM other)",
+            "SELECT id FROM r WHERE EXISTS (SELECT 1 FROM other WHERE other.k = r.k AND other.v < r.v)",
+            "SELECT id FROM r WHERE NOT EXISTS
+                (SELECT 1 FROM other WHERE other.k = r.k AND other.v > r.v)",
+            "SELECT id FROM r WHERE v > 20 OR EXISTS (SELECT 1 FROM other WHERE other.o = r.v)",
+            "SELECT id FROM r WHERE k IN (SELECT k FROM other WHERE v > 40) AND o > 0",
+            "SELECT id FROM r WHERE o > 3 OR k IN (SELECT k FROM other WHERE v > 30)",
+            "SELECT count(*) AS n FROM r WHERE o IN (SELECT o FROM other GROUP BY o HAVING count(*) > 2)",
+        ],
+        3,
+        10,
+        15,
+    );
+}
+
+#[test]
+fn not_in_and_nulls() {
+    run(
+        &[
+            "SELECT id FROM r WHERE v NOT IN (SELECT o FROM other WHERE v > 25)",
+            "SELECT id FROM r WHERE o NOT IN (SELECT o FROM other WHERE o IS NOT NULL AND v < -20)",
+            "SELECT id FROM r WHERE id NOT IN (SELECT id FROM other WHERE v > 0)",
+            "SELECT id, k FROM r WHERE v > 0 AND k NOT IN (SELECT k FROM other WHERE v > 45)",
+        ],
+        4,
+        12,
+        15,
+    );
+}
+
+#[test]
+fn one_null_in_the_subquery_leaves_nothing() {
+    let db = started(&[
+        "CREATE SOURCE t (x BIGINT)",
+        "CREATE SOURCE s (y BIGINT, live BIGINT)",
+        "CREATE STREAM ys AS SELECT y FROM s GROUP BY y HAVING sum(live) > 0",
+        "CREATE STREAM out AS SELECT x FROM t WHERE x NOT IN (SELECT y FROM ys)",
+    ]);
+    execute(&db, "INSERT INTO t VALUES (1), (2), (NULL)");
+    // With nothing to be in, even a NULL is not in it.
+    assert_eq!(content(&db, "out"), vec![row![None::<i64>], row![1], row![2]]);
+    execute(&db, "INSERT INTO s VALUES (2, 1)");
+    assert_eq!(content(&db, "out"), vec![row![1]]);
+    execute(&db, "INSERT INTO s VALUES (NULL, 1)");
+    assert_eq!(content(&db, "out"), Vec::<Row>::new());
+    execute(&db, "INSERT INTO s VALUES (NULL, -1)");
+    assert_eq!(content(&db, "out"), vec![row![1]]);
+    execute(&db, "INSERT INTO s VALUES (2, -1)");
+    assert_eq!(content(&db, "out"), vec![row![None::<i64>], row![1], row![2]]);
+}
+
+#[test]
+fn what_could_be_wrong_is_refused() {
+    let db = started(&["CREATE SOURCE t (k VARCHAR, v BIGINT)"]);
+    for (query, word) in [
+        ("SELECT k FROM t WHERE v > 1 OR v NOT IN (SELECT v FROM t)", "AND"),
+        ("SELECT k FROM t WHERE (v IN (SELECT v FROM t)) IS NULL", "AND"),
+        ("SELECT k FROM t WHERE v = (SELECT v FROM t)", "one row"),
+        ("SELECT k, v IN (SELECT v FROM t) AS x FROM t", "subquery"),
+    ] {
+        let error = refused(&db, &format!("CREATE STREAM s AS {query}"));
+        assert!(error.message().contains(word), "{query}: {error}");
+    }
+}
