@@ -79,7 +79,7 @@ enum Body {
     /// From outside, and they are not kept here.
     Source,
     /// From outside, and they are kept.
-    Table(TableRows),
+    Table(Box<TableRows>),
     /// From other nodes.
     Operator(Box<dyn Operator>),
 }
@@ -130,7 +130,7 @@ impl Graph {
     /// [`table_mut`](Self::table_mut) and [pushes](Self::push) each change.
     pub fn add_table(&mut self, traits: Traits, rows: TableRows) -> NodeId {
         let frontiers = vec![Frontier::MIN; traits.times.len()];
-        self.add(Body::Table(rows), traits, Vec::new(), frontiers)
+        self.add(Body::Table(Box::new(rows)), traits, Vec::new(), frontiers)
     }
 
     /// The rows of a node that is a table.

@@ -17,13 +17,14 @@ use arrow::error::ArrowError;
 use datafusion::sql::sqlparser::ast;
 use laminar_dataflow::Content;
 use laminar_sql::parser::{self, statement::Statement};
-use laminar_types::{Error, Position, Result, code};
+use laminar_types::{Epoch, Error, Position, Result, code};
 
 use crate::adhoc::{self, Snapshot};
 use crate::catalog::{find, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
 use crate::engine::{Core, Object, SourceId};
 use crate::insert::{Insert, fit_column, normal};
+use crate::producers::frontiers;
 use crate::source::Rules;
 
 /// How often a statement is evaluated without the token before it takes it.
@@ -302,6 +303,43 @@ impl Change {
         let added = RecordBatch::try_new(Arc::clone(&rules.schema), added.columns().to_vec())
             .map_err(internal)?;
         Ok(Effect { removed, added })
+    }
+}
+
+impl Core {
+    /// Puts rows of a table in the place of others, and runs the epoch that this makes.
+    pub(crate) fn change_table(
+        &mut self,
+        id: SourceId,
+        removed: &RecordBatch,
+        added: &RecordBatch,
+    ) -> Result<Epoch> {
+        let held = self.is_held(id)?;
+        let producer = self.own_producer(id)?;
+        let node = self.source(id)?.node;
+        let Some(table) = self.graph.table_mut(node) else {
+            return Err(Error::internal("rows of something that is no table were changed"));
+        };
+        let change = match added.num_rows() {
+            0 => table.remove(removed)?,
+            _ => table.replace(removed, added)?,
+        };
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        let source = self.source_mut(id)?;
+        // A table keeps every row, so how late they are does not matter: one piece will do.
+        source.producers.cut(producer, added, &mut scratch.pieces)?;
+        let watermark = source.producers.watermark();
+        source.total_rows += added.num_rows() as u64;
+        source.changed = epoch;
+        let units = self.graph.traits(node).times.iter().map(|time| time.unit);
+        frontiers(watermark, units, &mut scratch.frontiers);
+        let stepped = self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        stepped.map(|()| self.epoch)
     }
 }
 

@@ -41,20 +41,20 @@ pub(crate) struct Core {
     pub(crate) sources: Vec<Option<Source>>,
     pub(crate) streams: Vec<Option<Stream>>,
     pub(crate) dead_letters: VecDeque<(String, DeadLetter)>,
-    queue: VecDeque<Queued>,
+    pub(crate) queue: VecDeque<Queued>,
     pub(crate) queued_bytes: usize,
     max_queued_bytes: usize,
     /// The stream that owns each node.
-    owners: HashMap<NodeId, StreamId>,
-    scratch: Scratch,
+    pub(crate) owners: HashMap<NodeId, StreamId>,
+    pub(crate) scratch: Scratch,
 }
 
 /// Vectors that live from epoch to epoch.
 #[derive(Default)]
-struct Scratch {
-    output: StepOutput,
-    pieces: Vec<Piece>,
-    frontiers: Vec<Frontier>,
+pub(crate) struct Scratch {
+    pub(crate) output: StepOutput,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) frontiers: Vec<Frontier>,
 }
 
 /// What a name stands for.
@@ -97,11 +97,11 @@ impl Object {
 
 /// Identifies a source or table among all that ever were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct SourceId(u32);
+pub(crate) struct SourceId(pub(crate) u32);
 
 /// Identifies a stream among all that ever were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct StreamId(u32);
+pub(crate) struct StreamId(pub(crate) u32);
 
 /// An input: a source, which only grows, or a table, which is kept whole.
 pub(crate) struct Source {
@@ -122,12 +122,12 @@ pub(crate) struct Source {
 }
 
 /// What happened before the start, for the streams that are held back.
-struct Queued {
+pub(crate) struct Queued {
     sequence: Epoch,
-    source: SourceId,
+    pub(crate) source: SourceId,
     change: Option<Delta>,
     frontiers: Vec<Frontier>,
-    bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What a new source or table is to be.
@@ -235,7 +235,7 @@ impl Core {
         self.sources[id.0 as usize].as_ref().ok_or_else(dropped_source)
     }
 
-    fn source_mut(&mut self, id: SourceId) -> Result<&mut Source> {
+    pub(crate) fn source_mut(&mut self, id: SourceId) -> Result<&mut Source> {
         self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)
     }
 
@@ -453,75 +453,6 @@ impl Core {
         })
     }
 
-    /// Removes an object that nobody reads.
-    pub(crate) fn drop_object(&mut self, name: &str) -> Result<Object> {
-        let readers = self.readers(name);
-        if !readers.is_empty() {
-            return Err(Error::new(
-                code::HAS_DEPENDANTS,
-                format!("`{name}` is read by {}: drop that first", readers.join(", ")),
-            ));
-        }
-        self.epoch += 1;
-        let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
-        self.catalog_version += 1;
-        match &object {
-            Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
-                self.forget_queued(*id);
-                if let Some(source) = self.sources[id.0 as usize].take() {
-                    self.graph.remove(source.node);
-                }
-            }
-            Object::Stream(id) | Object::View(id) => self.remove_stream(*id),
-            Object::Sink { .. } => {}
-        }
-        Ok(object)
-    }
-
-    /// Removes an object and everything that reads it.
-    pub(crate) fn drop_cascade(&mut self, name: &str) -> Result<()> {
-        let reads = |stream: &Stream| stream.reads.iter().any(|read| read == name);
-        let streams = self.streams.iter().enumerate();
-        let streams = streams.filter_map(|(index, stream)| {
-            let stream = stream.as_ref().filter(|stream| reads(stream))?;
-            Some((StreamId(index as u32), stream.name.clone()))
-        });
-        let (anonymous, named): (Vec<_>, Vec<_>) =
-            streams.partition(|(_, name): &(StreamId, String)| name.is_empty());
-        let sinks = self.objects.iter().filter_map(|(sink, object)| match object {
-            Object::Sink { from, .. } if from == name => Some(sink.clone()),
-            _ => None,
-        });
-        let readers: Vec<String> = named.into_iter().map(|(_, name)| name).chain(sinks).collect();
-        for (id, _) in anonymous {
-            self.remove_stream(id);
-        }
-        for reader in readers {
-            // One may have gone with another that it read as well.
-            if self.objects.contains_key(&reader) {
-                self.drop_cascade(&reader)?;
-            }
-        }
-        self.drop_object(name).map(|_| ())
-    }
-
-    /// The names of what reads an object, in order.
-    pub(crate) fn readers(&self, name: &str) -> Vec<String> {
-        let streams = self.streams.iter().flatten();
-        let mut readers: Vec<String> = streams
-            .filter(|stream| stream.reads.iter().any(|read| read == name))
-            .map(|stream| match stream.is_anonymous() {
-                true => format!("the subscription to `{}`", stream.sql),
-                false => format!("`{}`", stream.name),
-            })
-            .collect();
-        readers.extend(self.objects.iter().filter_map(|(sink, object)| match object {
-            Object::Sink { from, .. } if from == name => Some(format!("`{sink}`")),
-            _ => None,
-        }));
-        readers
-    }
-
     /// The sources whose rows can reach a stream.
     pub(crate) fn sources_of(&self, id: StreamId) -> Vec<SourceId> {
         self.inputs_behind(self.stream(id).reads.clone())
@@ -543,25 +474,6 @@ impl Core {
             }
         }
         inputs
-    }
-
-    fn remove_stream(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams[id.0 as usize].take() {
-            for node in stream.nodes.iter().rev() {
-                self.graph.remove(*node);
-                self.owners.remove(node);
-            }
-        }
-    }
-
-    fn forget_queued(&mut self, source: SourceId) {
-        let mut freed = 0;
-        self.queue.retain(|queued| {
-            let keep = queued.source != source;
-            freed += if keep { 0 } else { queued.bytes };
-            keep
-        });
-        self.queued_bytes -= freed;
     }
 
     /// Forgets subscriptions that ended, and the anonymous streams behind them.
@@ -671,7 +583,7 @@ impl Core {
     }
 
     /// One step of an epoch: a change of an input, then the frontiers after it.
-    fn step(
+    pub(crate) fn step(
         &mut self,
         id: SourceId,
         node: NodeId,
@@ -692,41 +604,6 @@ impl Core {
             self.enqueue(id, change.transpose()?, frontiers);
         }
         Ok(())
-    }
-
-    /// Puts rows of a table in the place of others, and runs the epoch that this makes.
-    pub(crate) fn change_table(
-        &mut self,
-        id: SourceId,
-        removed: &RecordBatch,
-        added: &RecordBatch,
-    ) -> Result<Epoch> {
-        let held = self.is_held(id)?;
-        let producer = self.own_producer(id)?;
-        let node = self.source(id)?.node;
-        let Some(table) = self.graph.table_mut(node) else {
-            return Err(Error::internal("rows of something that is no table were changed"));
-        };
-        let change = match added.num_rows() {
-            0 => table.remove(removed)?,
-            _ => table.replace(removed, added)?,
-        };
-        self.epoch += 1;
-        let epoch = self.epoch;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.output.clear();
-        let source = self.source_mut(id)?;
-        // A table keeps every row, so how late they are does not matter: one piece will do.
-        source.producers.cut(producer, added, &mut scratch.pieces)?;
-        let watermark = source.producers.watermark();
-        source.total_rows += added.num_rows() as u64;
-        source.changed = epoch;
-        let units = self.graph.traits(node).times.iter().map(|time| time.unit);
-        frontiers(watermark, units, &mut scratch.frontiers);
-        let stepped = self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output);
-        self.publish(&mut scratch.output);
-        self.scratch = scratch;
-        stepped.map(|()| self.epoch)
     }
 
     /// Takes in a producer's promise, and runs the epoch that it makes.
@@ -798,7 +675,7 @@ impl Core {
     }
 
     /// Hands what an epoch gave to the streams whose results it changed.
-    fn publish(&mut self, output: &mut StepOutput) {
+    pub(crate) fn publish(&mut self, output: &mut StepOutput) {
         if !output.dead_letters.is_empty() || !output.failures.is_empty() {
             self.take_losses(output);
         }

@@ -5,6 +5,7 @@
 //! | `database`, `statements` | [`LaminarDB`], the handle, and the statements it runs |
 //! | `catalog` | what names stand for |
 //! | `engine` | what the token guards: catalogue, graph, epochs |
+//! | `drop` | what reads an object, and how objects go |
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
 //! | `stream` | a continuous query that runs |
 //! | `subscription`, `ring` | [`Subscription`] and its bounded queue |
@@ -25,6 +26,7 @@ mod admission;
 mod catalog;
 mod change;
 mod database;
+mod drop;
 mod engine;
 mod history;
 mod insert;

@@ -457,3 +457,7 @@ fn decode<'a>(
 fn not_there() -> Error {
     Error::internal("a row that is to cease is not in its table")
 }
+
+#[cfg(test)]
+#[path = "table_rows_tests.rs"]
+mod tests;

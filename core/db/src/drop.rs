@@ -1,0 +1,99 @@
+//! Dropping: what reads an object, and how objects go.
+//!
+//! What others read is dropped only with them. Dropping a stream drops its subscribers' rings,
+//! which ends their subscriptions.
+
+use laminar_types::{Error, Result, code};
+
+use crate::engine::{Core, Object, SourceId, StreamId};
+use crate::stream::Stream;
+
+impl Core {
+    /// Removes an object that nobody reads.
+    pub(crate) fn drop_object(&mut self, name: &str) -> Result<Object> {
+        let readers = self.readers(name);
+        if !readers.is_empty() {
+            return Err(Error::new(
+                code::HAS_DEPENDANTS,
+                format!("`{name}` is read by {}: drop that first", readers.join(", ")),
+            ));
+        }
+        self.epoch += 1;
+        let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
+        self.catalog_version += 1;
+        match &object {
+            Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+                self.forget_queued(*id);
+                if let Some(source) = self.sources[id.0 as usize].take() {
+                    self.graph.remove(source.node);
+                }
+            }
+            Object::Stream(id) | Object::View(id) => self.remove_stream(*id),
+            Object::Sink { .. } => {}
+        }
+        Ok(object)
+    }
+
+    /// Removes an object and everything that reads it.
+    pub(crate) fn drop_cascade(&mut self, name: &str) -> Result<()> {
+        let reads = |stream: &Stream| stream.reads.iter().any(|read| read == name);
+        let streams = self.streams.iter().enumerate();
+        let streams = streams.filter_map(|(index, stream)| {
+            let stream = stream.as_ref().filter(|stream| reads(stream))?;
+            Some((StreamId(index as u32), stream.name.clone()))
+        });
+        let (anonymous, named): (Vec<_>, Vec<_>) =
+            streams.partition(|(_, name): &(StreamId, String)| name.is_empty());
+        let sinks = self.objects.iter().filter_map(|(sink, object)| match object {
+            Object::Sink { from, .. } if from == name => Some(sink.clone()),
+            _ => None,
+        });
+        let readers: Vec<String> = named.into_iter().map(|(_, name)| name).chain(sinks).collect();
+        for (id, _) in anonymous {
+            self.remove_stream(id);
+        }
+        for reader in readers {
+            // One may have gone with another that it read as well.
+            if self.objects.contains_key(&reader) {
+                self.drop_cascade(&reader)?;
+            }
+        }
+        self.drop_object(name).map(|_| ())
+    }
+
+    /// The names of what reads an object, in order.
+    pub(crate) fn readers(&self, name: &str) -> Vec<String> {
+        let streams = self.streams.iter().flatten();
+        let mut readers: Vec<String> = streams
+            .filter(|stream| stream.reads.iter().any(|read| read == name))
+            .map(|stream| match stream.is_anonymous() {
+                true => format!("the subscription to `{}`", stream.sql),
+                false => format!("`{}`", stream.name),
+            })
+            .collect();
+        readers.extend(self.objects.iter().filter_map(|(sink, object)| match object {
+            Object::Sink { from, .. } if from == name => Some(format!("`{sink}`")),
+            _ => None,
+        }));
+        readers
+    }
+
+    pub(crate) fn remove_stream(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams[id.0 as usize].take() {
+            for node in stream.nodes.iter().rev() {
+                self.graph.remove(*node);
+                self.owners.remove(node);
+            }
+        }
+    }
+
+    fn forget_queued(&mut self, source: SourceId) {
+        let mut freed = 0;
+        self.queue.retain(|queued| {
+            let keep = queued.source != source;
+            freed += if keep { 0 } else { queued.bytes };
+            keep
+        });
+        self.queued_bytes -= freed;
+    }
+}
