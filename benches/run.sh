@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks, over the staged release library and with the release profile.
 #
-#   benches/run.sh [latency|footprint|throughput]... [-- ARGUMENTS]     (default: all three)
+#   benches/run.sh [latency|footprint|throughput|groups]... [-- ARGUMENTS]     (default: the first three)
 #
 # ARGUMENTS go to the programs, so name one when giving some. Figures for people go to the
 # terminal; lines of JSON go to laminar-bench/results.jsonl in Cargo's target directory, the first
@@ -21,7 +21,7 @@ programs=()
 arguments=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-    latency | footprint | throughput) programs+=("$1") ;;
+    latency | footprint | throughput | groups) programs+=("$1") ;;
     --)
         shift
         arguments=("$@")
@@ -67,8 +67,8 @@ machine >"$results"
 for program in "${programs[@]}"; do
     echo "== $program" >&2
     case $program in
-    throughput)
-        (cd "$root" && cargo bench --locked -p laminar-benches --bench throughput -- \
+    throughput | groups)
+        (cd "$root" && cargo bench --locked -p laminar-benches --bench "$program" -- \
             "${arguments[@]}") >>"$results"
         ;;
     *)

@@ -12,6 +12,7 @@
 mod clock;
 
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ fn measure(kind: &str, calls: &str, updating: bool, groups: usize, pushes: usize
     let rows = groups * ROWS_PER_GROUP;
     for from in (0..rows).step_by(FILL_ROWS) {
         let ids = from as i64..(from + FILL_ROWS).min(rows) as i64;
-        source.push_arrow(batch(source.schema(), ids, groups)?)?;
+        source.push_arrow(batch(source.schema(), ids, groups, 0)?)?;
     }
     let mut subscription = db.subscribe_with("s", SubscribeOptions::default())?;
     let mut changes = 0;
@@ -86,7 +87,7 @@ fn measure(kind: &str, calls: &str, updating: bool, groups: usize, pushes: usize
     for push in 0..pushes as i64 {
         // Steps of a prime number, so that neighbours in time are not neighbours in memory.
         let id = push * 7_919 % rows as i64;
-        let single = clock.without(|| batch(source.schema(), id..id + 1, groups))?;
+        let single = clock.without(|| batch(source.schema(), id..id + 1, groups, push))?;
         source.push_arrow(single)?;
         changes += drain(&mut subscription)?;
     }
@@ -100,16 +101,16 @@ fn measure(kind: &str, calls: &str, updating: bool, groups: usize, pushes: usize
     Ok(())
 }
 
-/// The rows of these ids, which spread over the groups.
-fn batch(schema: SchemaRef, ids: std::ops::Range<i64>, groups: usize) -> Result<RecordBatch> {
+/// The rows of these ids, which spread over the groups; rows of another `turn` have other values.
+fn batch(schema: SchemaRef, ids: Range<i64>, groups: usize, turn: i64) -> Result<RecordBatch> {
     let column = |of: &dyn Fn(i64) -> i64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(ids.clone().map(of)))
     };
     let columns = vec![
         column(&|id| id),
         column(&|id| id % groups as i64),
-        column(&|id| id * 31 % 1_009),
-        column(&|id| id * 17 % 997),
+        column(&|id| (id * 31 + turn) % 1_009),
+        column(&|id| (id * 17 + turn) % 997),
     ];
     Ok(RecordBatch::try_new(schema, columns)?)
 }

@@ -1,6 +1,6 @@
 //! Every function over every type it takes, with and without clauses, over appends and updates.
 
-use super::relation::{COLUMNS, compare_both};
+use super::relation::{COLUMNS, compare_all};
 use super::{NUMBERS, ORDERED};
 use crate::support::random::for_seeds;
 
@@ -25,7 +25,7 @@ fn moments() {
         ));
     }
     queries.push("SELECT stddev(w) AS a, corr(w, f64) AS b, regr_sxx(w, f64) AS c FROM u".into());
-    for_seeds(2, |seed| compare_both(seed, &queries, 160));
+    for_seeds(2, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn booleans_and_bits() {
         // With GROUP BY DataFusion forgets the DISTINCT.
         queries.push(format!("SELECT bit_xor(DISTINCT {x}) AS a FROM u"));
     }
-    for_seeds(2, |seed| compare_both(seed, &queries, 160));
+    for_seeds(2, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn distinct_values() {
         queries.push(format!("SELECT k, avg(DISTINCT {x}) AS a FROM u GROUP BY k"));
     }
     queries.push("SELECT count(DISTINCT k) AS a, sum(DISTINCT k2) AS b FROM u".to_string());
-    for_seeds(2, |seed| compare_both(seed, &queries, 160));
+    for_seeds(2, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn order_statistics() {
         ));
     }
     queries.push("SELECT median(w) AS a, percentile_cont(w, 0.25) AS b FROM u".to_string());
-    for_seeds(2, |seed| compare_both(seed, &queries, 160));
+    for_seeds(2, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn values_in_an_order() {
            last_value(s ORDER BY id) AS c FROM u"
             .to_string(),
     );
-    for_seeds(2, |seed| compare_both(seed, &queries, 120));
+    for_seeds(2, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn extremes_of_every_type() {
            (SELECT k, k2, array_agg(i8 ORDER BY id) AS a FROM u GROUP BY k, k2) AS x GROUP BY k"
             .to_string(),
     );
-    for_seeds(2, |seed| compare_both(seed, &queries, 160));
+    for_seeds(2, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]
@@ -166,5 +166,5 @@ fn expressions_and_aggregates_over_aggregates() {
         "SELECT f64, count(DISTINCT k) AS a, first_value(s ORDER BY id) AS b FROM u GROUP BY f64",
     ];
     let queries: Vec<String> = queries.iter().map(ToString::to_string).collect();
-    for_seeds(3, |seed| compare_both(seed, &queries, 160));
+    for_seeds(3, |seed| compare_all(seed, &queries, 90));
 }

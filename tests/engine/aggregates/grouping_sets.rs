@@ -1,6 +1,6 @@
 //! `GROUPING SETS`, `ROLLUP`, `CUBE` and `grouping()`, also by windows.
 
-use super::relation::compare_both;
+use super::relation::compare_all;
 use crate::row;
 use crate::support::database::{affected, content, started};
 use crate::support::random::for_seeds;
@@ -25,7 +25,7 @@ fn sets_of_keys() {
          GROUP BY g",
     ];
     let queries: Vec<String> = queries.iter().map(ToString::to_string).collect();
-    for_seeds(3, |seed| compare_both(seed, &queries, 150));
+    for_seeds(3, |seed| compare_all(seed, &queries, 90));
 }
 
 #[test]

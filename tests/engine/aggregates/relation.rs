@@ -1,15 +1,15 @@
 //! A relation `u` of every type, appended to or updated, and queries over it compared with the
 //! batch answer over its content.
 //!
-//! Rows come through a source `log`. Over appends `u` is every row. Over updates it is the last
-//! row of each `id`, unless that row says that it is gone: rows are replaced, vanish and come back.
+//! Rows come as those of a log. Over appends `u` is every row. Otherwise it is the last row of
+//! each `id`, unless that row says that it is gone: rows are replaced, vanish and come back. It is
+//! then a stream over the log, or a table that is changed by pushes and DELETE.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use laminar_db::LaminarDB;
 
 use crate::support::database::{batches, execute, listed, started};
@@ -48,6 +48,7 @@ pub const COLUMNS: [(&str, &str); 20] = [
 pub enum Changes {
     Appends,
     Updates,
+    Table,
 }
 
 /// The numbers of rows in a push that tests go through.
@@ -74,6 +75,9 @@ pub fn database(changes: Changes) -> LaminarDB {
                 "CREATE STREAM u AS SELECT id, {} FROM log GROUP BY id HAVING last_value(live)",
                 pick(&|name| format!("last_value({name}) AS {name}"))
             ),
+            Changes::Table => {
+                format!("CREATE TABLE u (id BIGINT PRIMARY KEY, {})", columns.join(", "))
+            }
         },
     );
     db
@@ -90,7 +94,7 @@ pub fn log_rows(
     let schema = db.source_untyped("log").unwrap().schema();
     let ids = (from..from + count).map(|id| match changes {
         Changes::Appends => id as i64,
-        Changes::Updates => random.range(0, 40),
+        Changes::Updates | Changes::Table => random.range(0, 40),
     });
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(ids.collect::<Vec<_>>()));
     let live: Vec<bool> =
@@ -107,21 +111,45 @@ pub fn log_rows(
 
 /// The content of `u` after these rows of `log`.
 pub fn content_of(log: &RecordBatch, changes: Changes) -> RecordBatch {
-    let ids = cast(log.column(0), &DataType::Int64).unwrap();
-    let ids: &Int64Array = arrow::array::AsArray::as_primitive(ids.as_ref());
-    let live: &BooleanArray = arrow::array::AsArray::as_boolean(log.column(1).as_ref());
+    let ids: &Int64Array = log.column(0).as_primitive();
+    let live = log.column(1).as_boolean();
     let mut last: BTreeMap<i64, u32> = BTreeMap::new();
     for row in 0..log.num_rows() {
         last.insert(ids.value(row), row as u32);
     }
     let mut kept: Vec<u32> = match changes {
         Changes::Appends => (0..log.num_rows() as u32).collect(),
-        Changes::Updates => last.into_values().filter(|row| live.value(*row as usize)).collect(),
+        Changes::Updates | Changes::Table => {
+            last.into_values().filter(|row| live.value(*row as usize)).collect()
+        }
     };
     kept.sort_unstable();
     let content = take_record_batch(log, &UInt32Array::from(kept)).unwrap();
     let columns: Vec<usize> = (0..content.num_columns()).filter(|column| *column != 1).collect();
     content.project(&columns).unwrap()
+}
+
+/// Brings rows of the log into `u`.
+fn push(db: &LaminarDB, changes: Changes, log: &RecordBatch) {
+    if changes != Changes::Table {
+        db.source_untyped("log").unwrap().push_arrow(log.clone()).unwrap();
+        return;
+    }
+    let ids: &Int64Array = log.column(0).as_primitive();
+    let live = log.column(1).as_boolean();
+    let gone: Vec<String> = (0..log.num_rows())
+        .filter(|row| !live.value(*row))
+        .map(|row| ids.value(row).to_string())
+        .collect();
+    if !gone.is_empty() {
+        execute(db, &format!("DELETE FROM u WHERE id IN ({})", gone.join(", ")));
+    }
+    // A row that goes again in the same log does not come.
+    let content = content_of(log, changes);
+    let table = db.source_untyped("u").unwrap();
+    table
+        .push_arrow(RecordBatch::try_new(table.schema(), content.columns().to_vec()).unwrap())
+        .unwrap();
 }
 
 /// Creates a stream per query over `u` and compares each with the batch answer after every push.
@@ -131,7 +159,6 @@ pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize
     for (index, query) in queries.iter().enumerate() {
         execute(&db, &format!("CREATE STREAM s{index} AS {query}"));
     }
-    let source = db.source_untyped("log").unwrap();
     let all = log_rows(&mut random, &db, changes, 0, row_count);
     let oracle = Oracle::new();
     let mut offset = 0;
@@ -141,7 +168,7 @@ pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize
         // Some single rows, some handfuls, then the rest.
         let size = if size == 1_000 && offset < row_count / 2 { 7 } else { size };
         let size = size.min(row_count - offset);
-        source.push_arrow(all.slice(offset, size)).unwrap();
+        push(&db, changes, &all.slice(offset, size));
         (offset, pushes) = (offset + size, pushes + 1);
         let content = content_of(&all.slice(0, offset), changes);
         oracle.table("u", content.schema(), vec![content]);
@@ -161,8 +188,11 @@ pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize
     }
 }
 
-/// [`compare`] over appends and over updates.
-pub fn compare_both(seed: u64, queries: &[String], row_count: usize) {
+/// [`compare`] over appends, over updates of a stream and, for half of the seeds, of a table.
+pub fn compare_all(seed: u64, queries: &[String], row_count: usize) {
     compare(seed, Changes::Appends, queries, row_count);
     compare(seed, Changes::Updates, queries, row_count);
+    if seed % 2 == 1 {
+        compare(seed, Changes::Table, queries, row_count);
+    }
 }

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, UInt32Type};
 use laminar_types::Result;
 
 use super::{Accumulator, Input, same};
-use crate::state::{Bits, GroupIndex, Paged, arrow_error};
+use crate::state::{GroupIndex, Paged, SlotSet, arrow_error};
 
 /// An aggregate that takes each combination of arguments once.
 pub(super) struct Distinct {
@@ -26,7 +26,9 @@ pub(super) struct Distinct {
     /// How many combinations each slot has.
     sizes: Paged<u32>,
     inner: Box<dyn Accumulator>,
+    /// The entry of each row of the batch in work, and which entries it has met.
     entries: Vec<u32>,
+    met: SlotSet,
 }
 
 /// Which rows stand for combinations that come to be there (1) or cease (-1).
@@ -51,6 +53,7 @@ impl Distinct {
             sizes: Paged::new(0),
             inner,
             entries: Vec::new(),
+            met: SlotSet::default(),
         })
     }
 
@@ -72,12 +75,11 @@ impl Distinct {
         let mut entries = std::mem::take(&mut self.entries);
         self.index.intern(&key, rows.len(), &mut entries)?;
         self.counts.resize(self.index.slots());
-        let mut touched = Bits::default();
         let mut before = Vec::new();
         let mut counts = self.counts.writer();
         for (&entry, &(row, slot, weight)) in entries.iter().zip(&rows) {
             let count = counts.at(entry as usize);
-            if touched.insert(entry) {
+            if self.met.insert(entry) {
                 before.push((entry, row, slot, *count));
             }
             *count += weight;
@@ -85,6 +87,7 @@ impl Distinct {
         self.entries = entries;
         let mut crossings = Crossings::default();
         for (entry, row, slot, before) in before {
+            self.met.remove(entry);
             let after = *self.counts.at(entry as usize);
             if (before > 0) != (after > 0) {
                 crossings.rows.push(row);
@@ -227,6 +230,7 @@ impl Accumulator for Distinct {
             sizes: Paged::new(0),
             inner: self.inner.fresh(),
             entries: Vec::new(),
+            met: SlotSet::default(),
         })
     }
 
@@ -234,6 +238,7 @@ impl Accumulator for Distinct {
         self.index.state_bytes()
             + self.counts.state_bytes()
             + self.sizes.state_bytes()
+            + self.met.state_bytes()
             + self.inner.state_bytes()
     }
 
