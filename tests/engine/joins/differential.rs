@@ -95,6 +95,9 @@ fn joins_of_joins_are_the_batch_answer() {
              (x.k = y.k AND x.v = 1) OR (x.v > 2 AND x.k = y.k)",
             "SELECT x.v AS v, y.s AS s FROM ca AS x CROSS JOIN cb AS y",
             "SELECT count(*) AS n FROM a CROSS JOIN cb",
+            "SELECT count(*) AS n FROM a CROSS JOIN b",
+            "SELECT count(*) AS n FROM a LEFT SEMI JOIN b ON true",
+            "SELECT a.k, a.v FROM a CROSS JOIN (SELECT 1 AS one FROM b) AS r",
             "SELECT l.k, count(r.v) AS n, sum(r.v) AS total FROM a AS l LEFT JOIN b AS r
              ON l.k = r.k GROUP BY l.k HAVING count(r.v) <> 2",
             "SELECT t.n, ca.k FROM (SELECT count(*) AS n FROM b) AS t FULL JOIN ca ON ca.v = t.n",

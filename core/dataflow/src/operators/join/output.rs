@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{concat_batches, interleave_record_batch};
+use arrow::array::{
+    ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
+use arrow::compute::{concat_batches, interleave_record_batch, take};
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Result, Weights};
 
@@ -162,8 +164,7 @@ impl Output {
             return Ok(None);
         }
         if self.append_only {
-            let batch = joined(&self.schema, &pieces)?;
-            return Ok(Some(Delta::insert(batch)));
+            return repeated(&self.schema, &pieces).map(|batch| Some(Delta::insert(batch)));
         }
         if mixed {
             let pieces: Vec<(RecordBatch, Option<Weights>)> =
@@ -181,6 +182,24 @@ fn joined(schema: &SchemaRef, pieces: &[(RecordBatch, Vec<i64>)]) -> Result<Reco
         [(batch, _)] => Ok(batch.clone()),
         pieces => concat_batches(schema, pieces.iter().map(|(batch, _)| batch)).map_err(internal),
     }
+}
+
+/// The pieces as one batch, each row as often as its weight says: more than once where a side
+/// keeps no columns and therefore counts its rows.
+fn repeated(schema: &SchemaRef, pieces: &[(RecordBatch, Vec<i64>)]) -> Result<RecordBatch> {
+    let weights = || pieces.iter().flat_map(|(_, weights)| weights.iter().copied());
+    debug_assert!(weights().all(|weight| weight > 0), "an append-only join takes nothing back");
+    let batch = joined(schema, pieces)?;
+    if weights().all(|weight| weight == 1) {
+        return Ok(batch);
+    }
+    let rows = weights().enumerate();
+    let rows = rows.flat_map(|(row, weight)| std::iter::repeat_n(row as u32, weight as usize));
+    let rows = UInt32Array::from(rows.collect::<Vec<u32>>());
+    let columns = batch.columns().iter().map(|column| take(column, &rows, None));
+    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(internal)?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(internal)
 }
 
 /// The pieces as one delta, retractions first, otherwise in their order.
