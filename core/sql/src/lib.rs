@@ -24,6 +24,7 @@ mod event_order;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod functions;
+mod lateral_unnest;
 mod lower;
 pub mod parser;
 pub mod plan;

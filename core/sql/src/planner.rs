@@ -40,6 +40,7 @@ use crate::cross_joins::CrossJoins;
 use crate::distinct_on;
 use crate::event_order::order_by_event_time;
 use crate::functions::{first_and_last, window_functions};
+use crate::lateral_unnest;
 use crate::lower;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::plan::StreamPlan;
@@ -136,6 +137,7 @@ impl Planner {
     fn bind(&self, catalog: &dyn Catalog, query: &ast::Query) -> Result<LogicalPlan> {
         let mut query = query.clone();
         prepare_windows(&mut query)?;
+        lateral_unnest::spell(&mut query);
         let provider = Provider::new(&self.state, catalog);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());
         let plan = binder
@@ -149,6 +151,7 @@ impl Planner {
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         let plan = order_by_event_time(plan, catalog)
             .and_then(distinct_on::as_rank)
+            .and_then(lateral_unnest::as_steps)
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         lower::check_subqueries(&plan)?;
         // Subqueries become joins; a scalar one without a row of the query around it as well.
