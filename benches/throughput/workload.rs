@@ -61,6 +61,8 @@ pub(crate) fn all() -> Vec<Workload> {
         hop("hop_60s_10s", 10),
         join_updates(),
         join_appends(),
+        top_appends(),
+        top_updates(),
     ]
 }
 
@@ -158,5 +160,36 @@ fn join_appends() -> Workload {
         stream: query.to_string(),
         reference: query.to_string(),
         output: Output::Changes,
+    }
+}
+
+/// The first ten values of each of a million keys.
+fn top_appends() -> Workload {
+    let query = "SELECT key, value, ts FROM (SELECT key, value, ts, row_number() OVER \
+                 (PARTITION BY key ORDER BY value DESC, ts) AS place FROM events) AS ranked \
+                 WHERE place <= 10";
+    Workload {
+        name: "top10_appends".to_string(),
+        input: Input { keys: 1_000_000, rate: RATE },
+        sizes: HEADLINE,
+        stream: format!("{query} EMIT CHANGES"),
+        reference: query.to_string(),
+        output: Output::Content,
+    }
+}
+
+/// The first ten of each sixteen totals: an event takes a total back and puts another in its place.
+fn top_updates() -> Workload {
+    let query = "SELECT board, key, total FROM (SELECT key / 16 AS board, key, total, row_number() \
+                 OVER (PARTITION BY key / 16 ORDER BY total DESC, key) AS place FROM \
+                 (SELECT key, sum(value) AS total FROM events GROUP BY key) AS totals) AS ranked \
+                 WHERE place <= 10";
+    Workload {
+        name: "top10_updates".to_string(),
+        input: Input { keys: 1_000_000, rate: RATE },
+        sizes: HEADLINE,
+        stream: format!("{query} EMIT CHANGES"),
+        reference: query.to_string(),
+        output: Output::Content,
     }
 }
