@@ -12,6 +12,7 @@ use std::sync::Arc;
 use laminar_types::{Delta, Epoch, Error, Frontier, Result, code};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
+use crate::operators::timed_rows::join;
 use crate::state::{TableRows, TableSnapshot};
 
 /// Identifies a node for the life of its graph; never used again after removal.
@@ -53,6 +54,8 @@ pub struct Graph {
     frontiers: Vec<Frontier>,
     /// Scratch: the dead letters of the node that is visited.
     dead_letters: Vec<DeadLetter>,
+    /// Scratch: the late rows of the node that is visited.
+    late: Vec<Delta>,
 }
 
 struct Node {
@@ -67,6 +70,10 @@ struct Node {
     /// The frontiers of the output.
     frontiers: Vec<Frontier>,
     tap: Option<u32>,
+    /// The node that hands on the rows that are late for this one.
+    late_output: Option<NodeId>,
+    /// Whether nothing is expected from here for now.
+    idle: bool,
     /// Held back until the database starts; then `Some(sequence number of its creation)`.
     held_since: Option<u64>,
     failed: Option<Error>,
@@ -170,11 +177,23 @@ impl Graph {
         }
         let frontiers = vec![Frontier::MIN; traits.times.len()];
         let id = self.add(Body::Operator(operator), traits, ports, frontiers);
+        let mut timed = inputs.iter().map(|input| self.node(*input));
+        let idle =
+            !inputs.is_empty() && timed.all(|input| input.traits.times.is_empty() || input.idle);
+        self.node_mut(id).idle = idle;
         for (port, node) in inputs.into_iter().enumerate() {
             self.node_mut(node).consumers.push((id, port));
         }
         self.node_mut(id).held_since = held_since;
         self.ready.insert(id);
+        id
+    }
+
+    /// Adds the second output of an operator: the rows that come too late for it.
+    pub fn add_late_output(&mut self, of: NodeId, traits: Traits) -> NodeId {
+        let frontiers = vec![Frontier::MIN; traits.times.len()];
+        let id = self.add(Body::Source, traits, Vec::new(), frontiers);
+        self.node_mut(of).late_output = Some(id);
         id
     }
 
@@ -195,6 +214,8 @@ impl Graph {
             moved: Vec::new(),
             frontiers,
             tap: None,
+            late_output: None,
+            idle: false,
             held_since: None,
             failed: None,
             fails_on_dead_letter: false,
@@ -334,6 +355,51 @@ impl Graph {
         });
     }
 
+    /// Says whether anything is expected from a source for now. An operator with several inputs
+    /// leaves the idle ones out of the minimum that is its frontier, unless all are idle: then
+    /// its frontier stays.
+    ///
+    /// To an operator an idle input looks as if it kept up with the others: no operator needs to
+    /// know of it, and when the input comes back, what it sends is late against the frontier that
+    /// the operator has reached.
+    pub fn set_idle(&mut self, id: NodeId, idle: bool) {
+        if self.node(id).idle == idle {
+            return;
+        }
+        self.node_mut(id).idle = idle;
+        self.for_consumers(id, |graph, consumer, _| {
+            let mut timed = graph.node(consumer).inputs.iter().map(|input| graph.node(input.node));
+            let all_idle = timed.all(|input| input.traits.times.is_empty() || input.idle);
+            graph.settle_idle(consumer);
+            graph.set_idle(consumer, all_idle);
+        });
+    }
+
+    /// Lets the idle inputs of an operator keep up with the others.
+    fn settle_idle(&mut self, consumer: NodeId) {
+        let inputs = &self.node(consumer).inputs;
+        if inputs.len() < 2 || inputs.iter().all(|input| !self.node(input.node).idle) {
+            return;
+        }
+        let active = inputs.iter().filter(|input| {
+            let input = self.node(input.node);
+            !input.idle && !input.traits.times.is_empty()
+        });
+        // What was never told is the beginning of time.
+        let least = |input: &Input| input.frontiers.iter().min().copied();
+        let Some(reached) = active.map(|input| least(input).unwrap_or(Frontier::MIN)).min() else {
+            return;
+        };
+        for port in 0..self.node(consumer).inputs.len() {
+            let input = self.node(self.node(consumer).inputs[port].node);
+            if input.idle && !input.traits.times.is_empty() {
+                let raised: Vec<Frontier> =
+                    input.frontiers.iter().map(|frontier| (*frontier).max(reached)).collect();
+                self.deliver_raised(consumer, port, &raised);
+            }
+        }
+    }
+
     /// Runs one step: visits, in topological order, every node that got something.
     pub fn run(&mut self, epoch: Epoch, out: &mut StepOutput) {
         while let Some(id) = self.ready.pop_first() {
@@ -344,10 +410,12 @@ impl Graph {
     fn visit(&mut self, id: NodeId, epoch: Epoch, out: &mut StepOutput) {
         let mut dead_letters = std::mem::take(&mut self.dead_letters);
         let mut frontiers = std::mem::take(&mut self.frontiers);
+        let mut late = std::mem::take(&mut self.late);
         let node = self.node_mut(id);
+        let late_output = node.late_output;
         // An operator may be left half done only when it fails, and then it never runs again.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut cx = Context { epoch, dead_letters: &mut dead_letters };
+            let mut cx = Context { epoch, dead_letters: &mut dead_letters, late: &mut late };
             node.step(&mut cx, &mut frontiers)
         }));
         let mut result =
@@ -367,9 +435,19 @@ impl Graph {
                 if let Some(delta) = delta.filter(|delta| !delta.is_empty()) {
                     self.hand_on(id, delta, out);
                 }
+                if let Some(output) = late_output.filter(|_| !late.is_empty()) {
+                    let schema = self.node(output).traits.schema.clone();
+                    match join(&schema, std::mem::take(&mut late)) {
+                        Ok(Some(rows)) => self.hand_on(output, rows, out),
+                        Ok(None) => {}
+                        Err(error) => self.fail(id, &error, out),
+                    }
+                }
             }
             Err(error) => self.fail(id, &error, out),
         }
+        late.clear();
+        self.late = late;
         out.dead_letters.extend(dead_letters.drain(..).map(|letter| (id, letter)));
         self.dead_letters = dead_letters;
         self.frontiers = frontiers;
@@ -403,8 +481,12 @@ impl Graph {
         node.failed = Some(error.clone());
         node.pending.clear();
         node.moved.clear();
+        let node_late_output = node.late_output;
         self.ready.remove(id);
         out.failures.push((id, error.clone()));
+        if let Some(output) = node_late_output {
+            self.fail(output, error, out);
+        }
         self.for_consumers(id, |graph, consumer, _| graph.fail(consumer, error, out));
     }
 
@@ -417,12 +499,27 @@ impl Graph {
     }
 
     fn deliver_frontiers(&mut self, consumer: NodeId, port: usize, frontiers: &[Frontier]) {
+        self.deliver_raised(consumer, port, frontiers);
+        self.settle_idle(consumer);
+    }
+
+    /// Tells a port its frontiers; one that was told more while its input was idle keeps that.
+    fn deliver_raised(&mut self, consumer: NodeId, port: usize, frontiers: &[Frontier]) {
         let node = self.node_mut(consumer);
-        let input = &mut node.inputs[port];
-        if node.failed.is_none() && input.frontiers != frontiers {
-            input.frontiers.clear();
-            input.frontiers.extend_from_slice(frontiers);
-            node.moved.push(port);
+        if node.failed.is_some() {
+            return;
+        }
+        let told = &mut node.inputs[port].frontiers;
+        let mut moved = told.is_empty() && !frontiers.is_empty();
+        told.resize(frontiers.len(), Frontier::MIN);
+        for (told, frontier) in told.iter_mut().zip(frontiers) {
+            moved |= *frontier > *told;
+            *told = (*told).max(*frontier);
+        }
+        if moved {
+            if !node.moved.contains(&port) {
+                node.moved.push(port);
+            }
             self.ready.insert(consumer);
         }
     }

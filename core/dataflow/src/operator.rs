@@ -83,6 +83,8 @@ pub struct Context<'a> {
     pub epoch: Epoch,
     /// Rows on which an expression failed.
     pub dead_letters: &'a mut Vec<DeadLetter>,
+    /// Rows that came too late, for [`Graph::add_late_output`](crate::Graph::add_late_output).
+    pub late: &'a mut Vec<Delta>,
 }
 
 impl Context<'_> {

@@ -29,7 +29,7 @@ fn usage(kind: WindowKind) -> &'static str {
         WindowKind::Tumble => "tumble(ts, size [, offset])",
         WindowKind::Hop => "hop(ts, size, slide [, offset])",
         WindowKind::Session => "session(ts, gap)",
-        WindowKind::Cumulate => "cumulate(ts, step, max_size)",
+        WindowKind::Cumulate => "cumulate(ts, step, max_size [, offset])",
     }
 }
 
@@ -38,7 +38,7 @@ fn argument_counts(kind: WindowKind) -> std::ops::RangeInclusive<usize> {
         WindowKind::Tumble => 2..=3,
         WindowKind::Hop => 3..=4,
         WindowKind::Session => 2..=2,
-        WindowKind::Cumulate => 3..=3,
+        WindowKind::Cumulate => 3..=4,
     }
 }
 

@@ -8,7 +8,7 @@ use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan};
 use laminar_dataflow::operators::{
-    AggregateCall, WindowAggregate, WindowColumns as WindowSlots, WindowEmit,
+    AggregateCall, WindowAggregate, WindowColumns as WindowSlots, WindowEmit, WindowOptions,
 };
 use laminar_dataflow::window::WindowSpec;
 use laminar_dataflow::{Changes, EventTime, Traits};
@@ -128,8 +128,7 @@ impl Lowering<'_> {
             WindowSlots { time: ts_column, frontier, keys, start: index },
             calls,
             output,
-            append_only,
-            emit,
+            WindowOptions { emit, append_only, lateness_ns: 0, late_columns: None },
         )?;
         let keys_label: Vec<String> =
             aggregate.group_expr.iter().map(|expr| expr.human_display().to_string()).collect();
@@ -170,6 +169,10 @@ fn window_spec(kind: WindowKind, args: &[Expr], unit: TimeUnit) -> Result<Window
         (WindowKind::Tumble, [size, offset]) => WindowSpec::new(unit, *size, *size, *offset),
         (WindowKind::Hop, [a, b]) => WindowSpec::new(unit, *a.max(b), *a.min(b), 0),
         (WindowKind::Hop, [a, b, offset]) => WindowSpec::new(unit, *a.max(b), *a.min(b), *offset),
+        (WindowKind::Cumulate, [step, size]) => WindowSpec::cumulating(unit, *step, *size, 0),
+        (WindowKind::Cumulate, [step, size, offset]) => {
+            WindowSpec::cumulating(unit, *step, *size, *offset)
+        }
         _ => Err(Error::unsupported(format!(
             "{}(...) windows are not built yet: use tumble(...) or hop(...)",
             kind.name()

@@ -1,0 +1,87 @@
+//! Rows with their event times, as the operators over event time read them.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+};
+use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
+use laminar_types::{Delta, Error, Result, Weights};
+
+use crate::expr::row_text;
+use crate::operator::Context;
+
+/// The rows of a delta whose event time, the column `time`, is known, and these times in units of
+/// the column. Rows without a time are dead letters.
+pub(super) fn with_times(
+    delta: Delta,
+    time: usize,
+    cx: &mut Context<'_>,
+) -> Result<(Delta, Int64Array)> {
+    let internal = |error| Error::internal(format!("an event time cannot be read: {error}"));
+    let times = delta.batch.column(time);
+    if times.null_count() == 0 {
+        let times = cast(times, &DataType::Int64).map_err(internal)?;
+        return Ok((delta, times.as_primitive::<Int64Type>().clone()));
+    }
+    let name = delta.batch.schema_ref().field(time).name();
+    let mut known = Vec::with_capacity(times.len());
+    for row in 0..times.len() {
+        if times.is_null(row) {
+            let error = format!("the event time `{name}` is NULL");
+            cx.dead_letter(row_text(&delta.batch, row), error);
+        } else {
+            known.push(row as u32);
+        }
+    }
+    let delta = select(&delta, &known)?;
+    let times = cast(delta.batch.column(time), &DataType::Int64);
+    Ok((delta, times.map_err(internal)?.as_primitive::<Int64Type>().clone()))
+}
+
+/// Some rows of a delta.
+pub(super) fn select(delta: &Delta, rows: &[u32]) -> Result<Delta> {
+    let indices = UInt32Array::from(rows.to_vec());
+    let batch = take_record_batch(&delta.batch, &indices)
+        .map_err(|error| Error::internal(format!("rows cannot be taken: {error}")))?;
+    let weights = delta.weights.as_ref().map(|weights| {
+        Weights::from(rows.iter().map(|row| weights[*row as usize]).collect::<Vec<i64>>())
+    });
+    Ok(Delta { batch, weights })
+}
+
+/// The first columns of a delta.
+pub(super) fn first_columns(delta: &Delta, columns: usize) -> Result<Delta> {
+    let fields = delta.batch.schema_ref().fields()[..columns].to_vec();
+    let options = RecordBatchOptions::new().with_row_count(Some(delta.num_rows()));
+    let batch = RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields)),
+        delta.batch.columns()[..columns].to_vec(),
+        &options,
+    )
+    .map_err(|error| Error::internal(format!("late rows do not line up: {error}")))?;
+    Ok(Delta { batch, weights: delta.weights.clone() })
+}
+
+/// Several deltas of one schema as one.
+pub(crate) fn join(schema: &SchemaRef, mut pieces: Vec<Delta>) -> Result<Option<Delta>> {
+    if pieces.len() < 2 {
+        return Ok(pieces.pop());
+    }
+    let batch = concat_batches(schema, pieces.iter().map(|delta| &delta.batch))
+        .map_err(|error| Error::internal(format!("the pieces of a change differ: {error}")))?;
+    let weighted = pieces.iter().any(|delta| delta.weights.is_some());
+    let weights = weighted.then(|| {
+        let rows =
+            pieces.iter().flat_map(|delta| (0..delta.num_rows()).map(|row| delta.weight(row)));
+        Weights::from(rows.collect::<Vec<i64>>())
+    });
+    Ok(Some(Delta { batch, weights }))
+}
+
+/// One time for each of some rows, as a column of an event-time type.
+pub(super) fn time_column(times: Int64Array, data_type: &DataType) -> Result<ArrayRef> {
+    cast(&times, data_type)
+        .map_err(|error| Error::internal(format!("a window has no time: {error}")))
+}

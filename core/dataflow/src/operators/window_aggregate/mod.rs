@@ -1,0 +1,259 @@
+//! [`WindowAggregate`]: `GROUP BY` with tumbling, hopping or cumulating windows.
+//!
+//! A window is known by its end, which no other window of the same shape has. It is closed when
+//! its end is at or before the frontier less the lateness allowed; a row is late when every window
+//! it belongs to is closed, and is counted and left out.
+
+mod panes;
+mod updates;
+
+use std::collections::BTreeMap;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Frontier, Result};
+
+use super::aggregate::batch;
+use super::aggregate_call::{AggregateCall, Grouping};
+use super::timed_rows::{first_columns, select, time_column, with_times};
+use crate::aggregate::AggregateTable;
+use crate::operator::{Context, Metrics, Operator};
+use crate::window::WindowSpec;
+use panes::Panes;
+use updates::OpenWindows;
+
+/// When the rows of a window leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowEmit {
+    /// Once, when the window closes.
+    Final,
+    /// At every step that changes them, until the window closes.
+    Updates,
+}
+
+/// Where things stand in the columns of the input and of the output.
+#[derive(Debug, Clone)]
+pub struct WindowColumns {
+    /// The event time in the input.
+    pub time: usize,
+    /// The position of the event time among the input's event-time columns.
+    pub frontier: usize,
+    /// The keys in the input, without the window.
+    pub keys: Vec<usize>,
+    /// The position of the window's start in the output; the keys stand around it, then come the
+    /// aggregates, then the window's end.
+    pub start: usize,
+}
+
+/// How windows treat their rows.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowOptions {
+    /// When their rows leave.
+    pub emit: WindowEmit,
+    /// Whether no row of the input ever ceases.
+    pub append_only: bool,
+    /// How long a window stays open past its end, in nanoseconds.
+    pub lateness_ns: i64,
+    /// How many columns of the input, the first ones, late rows are handed on with; `None` only
+    /// counts them.
+    pub late_columns: Option<usize>,
+}
+
+/// Groups rows by keys and by the windows they belong to.
+pub struct WindowAggregate {
+    windows: Windows,
+    options: WindowOptions,
+    state: State,
+    /// The frontier of the event time, less the lateness allowed.
+    frontier: Frontier,
+    /// Windows that end at or before this are closed.
+    limit: i64,
+    /// The windows that ended at or before this have been given.
+    given: i64,
+    late_rows: u64,
+}
+
+enum State {
+    Final(Panes),
+    Updates(OpenWindows),
+}
+
+/// What the windows of a query are and how their rows are made.
+struct Windows {
+    spec: WindowSpec,
+    columns: WindowColumns,
+    grouping: Grouping,
+    input: SchemaRef,
+    schema: SchemaRef,
+}
+
+impl WindowAggregate {
+    /// Groups rows of `input`; `schema` is as [`WindowColumns`] says.
+    pub fn new(
+        input: &SchemaRef,
+        spec: WindowSpec,
+        columns: WindowColumns,
+        calls: Vec<AggregateCall>,
+        schema: SchemaRef,
+        options: WindowOptions,
+    ) -> Result<Self> {
+        let grouping = Grouping::of_window(columns.keys.clone(), calls, options.append_only);
+        let windows = Windows { spec, columns, grouping, input: input.clone(), schema };
+        // What cannot be grouped is refused at once.
+        windows.table()?;
+        let state = match options.emit {
+            WindowEmit::Final => State::Final(Panes::new()),
+            WindowEmit::Updates => State::Updates(OpenWindows::new()),
+        };
+        Ok(Self {
+            windows,
+            options,
+            state,
+            frontier: Frontier::MIN,
+            limit: i64::MIN,
+            given: i64::MIN,
+            late_rows: 0,
+        })
+    }
+
+    /// Adds rows that are all of one pane.
+    fn add(&mut self, pane: i64, rows: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let spec = &self.windows.spec;
+        if !spec.covers(pane) {
+            return Ok(());
+        }
+        if spec.last_end(pane) <= self.limit {
+            self.late_rows += rows.num_rows() as u64;
+            if let Some(columns) = self.options.late_columns {
+                cx.late.push(first_columns(&rows, columns)?);
+            }
+            return Ok(());
+        }
+        match &mut self.state {
+            State::Final(panes) => panes.add(&self.windows, pane, &rows, cx),
+            State::Updates(open) => open.add(&self.windows, pane, &rows, self.limit, cx),
+        }
+    }
+}
+
+impl Windows {
+    fn table(&self) -> Result<AggregateTable> {
+        self.grouping.table(&self.input)
+    }
+
+    /// The rows of the table of the window that ends at a time.
+    fn rows(&self, table: &AggregateTable, end: i64) -> Result<RecordBatch> {
+        let slots: Vec<u32> = table.live_slots().collect();
+        let columns = table.emit(&slots)?;
+        batch(&self.schema, self.with_bounds(columns, end, slots.len())?)
+    }
+
+    /// The columns of the output: the window's bounds among those of its table.
+    fn with_bounds(
+        &self,
+        mut columns: Vec<ArrayRef>,
+        end: i64,
+        rows: usize,
+    ) -> Result<Vec<ArrayRef>> {
+        if self.columns.keys.is_empty() {
+            // The key that stands for "no key".
+            columns.remove(0);
+        }
+        let time_type = self.schema.field(self.columns.start).data_type();
+        let bound = |time: i64| time_column(Int64Array::from_value(time, rows), time_type);
+        columns.insert(self.columns.start, bound(self.spec.start(end))?);
+        columns.push(bound(end)?);
+        Ok(columns)
+    }
+}
+
+impl Operator for WindowAggregate {
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let (delta, times) = with_times(delta, self.windows.columns.time, cx)?;
+        let delta = self.windows.grouping.arrive(delta)?;
+        let runs = runs(&self.windows.spec, times.values());
+        if runs.len() * SHORT_RUN <= delta.num_rows() || runs.len() == 1 {
+            for run in runs {
+                self.add(run.pane, delta.slice(run.offset, run.rows), cx)?;
+            }
+            return Ok(());
+        }
+        // Panes alternate: bring the rows of each together, in the order of arrival.
+        let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for run in runs {
+            let rows = run.offset as u32..(run.offset + run.rows) as u32;
+            by_pane.entry(run.pane).or_default().extend(rows);
+        }
+        for (pane, rows) in by_pane {
+            self.add(pane, select(&delta, &rows)?, cx)?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        let lateness_ns = i128::from(self.options.lateness_ns);
+        self.frontier = frontiers[self.windows.columns.frontier].shift(-lateness_ns);
+        self.limit = self.frontier.in_unit(self.windows.spec.unit()).max(self.limit);
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        let (windows, schema) = (&self.windows, &self.windows.schema);
+        match &mut self.state {
+            State::Final(panes) if self.given < self.limit => {
+                self.given = self.limit;
+                panes.close(windows, schema, self.limit)
+            }
+            State::Final(_) => Ok(None),
+            State::Updates(open) => open.changes(windows, schema, self.limit),
+        }
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        out.clear();
+        if self.options.emit == WindowEmit::Final {
+            // The least start that can still come, and for the ends the frontier itself.
+            let spec = &self.windows.spec;
+            let start = match self.limit {
+                i64::MIN => Frontier::MIN,
+                i64::MAX => Frontier::MAX,
+                limit => Frontier::before(spec.start(spec.first_end(limit)), spec.unit()),
+            };
+            out.extend([start, self.frontier]);
+        }
+    }
+
+    fn metrics(&self) -> Metrics {
+        let state_bytes = match &self.state {
+            State::Final(panes) => panes.state_bytes(),
+            State::Updates(open) => open.state_bytes(),
+        };
+        Metrics { late_rows: self.late_rows, state_bytes }
+    }
+}
+
+/// Runs of this many rows on average are worth a slice each.
+const SHORT_RUN: usize = 16;
+
+/// Neighbouring rows of one pane.
+struct Run {
+    pane: i64,
+    offset: usize,
+    rows: usize,
+}
+
+fn runs(spec: &WindowSpec, times: &[i64]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let (mut pane, mut next_pane) = (0, i64::MIN);
+    for (row, time) in times.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if (pane..next_pane).contains(time) => run.rows += 1,
+            _ => {
+                pane = spec.pane_of(*time);
+                next_pane = spec.pane_end(pane);
+                runs.push(Run { pane, offset: row, rows: 1 });
+            }
+        }
+    }
+    runs
+}

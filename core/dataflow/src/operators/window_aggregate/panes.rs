@@ -1,0 +1,124 @@
+//! [`Panes`]: the state of windows that are given once, when they close.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Result};
+
+use super::Windows;
+use crate::aggregate::AggregateTable;
+use crate::expr::row_text;
+use crate::operator::Context;
+use crate::operators::timed_rows::join;
+
+/// One table per pane: an event is added to one, however many windows overlap, and a window is
+/// the merge of its panes. A pane is dropped with the last window that needs it.
+pub(super) struct Panes {
+    /// By pane start.
+    panes: BTreeMap<i64, AggregateTable>,
+    /// Tables without groups, to be used again.
+    spare: Vec<AggregateTable>,
+    /// Every window that ends before this has been given.
+    next_end: i64,
+}
+
+impl Panes {
+    pub(super) fn new() -> Self {
+        Self { panes: BTreeMap::new(), spare: Vec::new(), next_end: i64::MIN }
+    }
+
+    /// Adds rows of one pane.
+    pub(super) fn add(
+        &mut self,
+        windows: &Windows,
+        pane: i64,
+        rows: &Delta,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        if !self.panes.contains_key(&pane) {
+            let table = self.table(windows)?;
+            self.panes.insert(pane, table);
+        }
+        let Some(table) = self.panes.get_mut(&pane) else { return Ok(()) };
+        let mut add = |rows: &Delta| {
+            let keys = windows.grouping.keys(&rows.batch);
+            let arguments = windows.grouping.arguments(&rows.batch);
+            let weights = rows.weights.as_deref();
+            table.update(&keys, &arguments.args(), weights, rows.num_rows())
+        };
+        if add(rows).is_err() {
+            for row in 0..rows.num_rows() {
+                if let Err(error) = add(&rows.slice(row, 1)) {
+                    let batch = windows.grouping.original(&rows.batch);
+                    cx.dead_letter(row_text(&batch, row), error.message().to_string());
+                }
+            }
+        }
+        table.settle();
+        Ok(())
+    }
+
+    /// The rows of every window that ends at or before `limit` and was not given yet, in the order
+    /// of their ends.
+    pub(super) fn close(
+        &mut self,
+        windows: &Windows,
+        schema: &SchemaRef,
+        limit: i64,
+    ) -> Result<Option<Delta>> {
+        let spec = &windows.spec;
+        let mut closed = Vec::new();
+        while let Some((pane, _)) = self.panes.first_key_value() {
+            let end = spec.first_end(*pane).max(self.next_end);
+            if end > limit {
+                break;
+            }
+            if spec.is_tumbling() {
+                let Some((_, table)) = self.panes.pop_first() else { break };
+                closed.push(windows.rows(&table, end)?);
+                self.give_back(table);
+            } else {
+                let mut merged = self.table(windows)?;
+                for (_, table) in self.panes.range(spec.start(end)..end) {
+                    merged.merge_from(table)?;
+                }
+                closed.push(windows.rows(&merged, end)?);
+                self.give_back(merged);
+                self.drop_panes(windows, end);
+            }
+            self.next_end = spec.next_end(end);
+        }
+        self.next_end = self.next_end.max(spec.first_end(limit));
+        self.drop_panes(windows, limit);
+        closed.retain(|rows| rows.num_rows() > 0);
+        join(schema, closed.into_iter().map(Delta::insert).collect())
+    }
+
+    /// Forgets the panes all of whose windows end at or before a time.
+    fn drop_panes(&mut self, windows: &Windows, limit: i64) {
+        while let Some(entry) = self.panes.first_entry()
+            && windows.spec.last_end(*entry.key()) <= limit
+        {
+            let table = entry.remove();
+            self.give_back(table);
+        }
+    }
+
+    fn table(&mut self, windows: &Windows) -> Result<AggregateTable> {
+        match self.spare.pop() {
+            Some(table) => Ok(table),
+            None => windows.table(),
+        }
+    }
+
+    fn give_back(&mut self, mut table: AggregateTable) {
+        if self.spare.len() < 2 {
+            table.clear();
+            self.spare.push(table);
+        }
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        self.panes.values().chain(&self.spare).map(AggregateTable::state_bytes).sum()
+    }
+}

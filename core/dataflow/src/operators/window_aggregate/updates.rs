@@ -1,0 +1,96 @@
+//! [`OpenWindows`]: the state of windows that are given at every step that changes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Result};
+
+use super::Windows;
+use crate::expr::row_text;
+use crate::operator::Context;
+use crate::operators::aggregate::delta as changed_delta;
+use crate::operators::group_changes::{Changed, GroupChanges};
+use crate::operators::timed_rows::join;
+
+/// One table per open window, dropped when the window closes.
+pub(super) struct OpenWindows {
+    /// By window end.
+    windows: BTreeMap<i64, GroupChanges>,
+    /// The windows touched in this step.
+    touched: BTreeSet<i64>,
+}
+
+impl OpenWindows {
+    pub(super) fn new() -> Self {
+        Self { windows: BTreeMap::new(), touched: BTreeSet::new() }
+    }
+
+    /// Adds rows of one pane to its windows that end after `limit`.
+    pub(super) fn add(
+        &mut self,
+        windows: &Windows,
+        pane: i64,
+        rows: &Delta,
+        limit: i64,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        let last = windows.spec.last_end(pane);
+        let mut end = windows.spec.first_end(pane).max(windows.spec.first_end(limit));
+        loop {
+            self.add_to_window(windows, end, rows, cx)?;
+            if end >= last {
+                return Ok(());
+            }
+            end = windows.spec.next_end(end);
+        }
+    }
+
+    fn add_to_window(
+        &mut self,
+        windows: &Windows,
+        end: i64,
+        rows: &Delta,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        if !self.windows.contains_key(&end) {
+            let changes = GroupChanges::new(windows.table()?, windows.grouping.key_columns());
+            self.windows.insert(end, changes);
+        }
+        let Some(window) = self.windows.get_mut(&end) else { return Ok(()) };
+        self.touched.insert(end);
+        for (row, error) in window.add(&windows.grouping, rows)? {
+            let batch = windows.grouping.original(&rows.batch);
+                    cx.dead_letter(row_text(&batch, row), error.message().to_string());
+        }
+        Ok(())
+    }
+
+    /// The net changes of the windows that the step touched. Forgets those that end at or before
+    /// `limit`: what they gave stands.
+    pub(super) fn changes(
+        &mut self,
+        windows: &Windows,
+        schema: &SchemaRef,
+        limit: i64,
+    ) -> Result<Option<Delta>> {
+        let mut pieces = Vec::new();
+        for end in std::mem::take(&mut self.touched) {
+            let Some(window) = self.windows.get_mut(&end) else { continue };
+            if let Some(changed) = window.changes()? {
+                let old = windows.with_bounds(changed.old, end, changed.old_rows)?;
+                let new = windows.with_bounds(changed.new, end, changed.new_rows)?;
+                pieces.push(changed_delta(schema, Changed { old, new, ..changed })?);
+            }
+        }
+        while let Some(entry) = self.windows.first_entry()
+            && *entry.key() <= limit
+        {
+            entry.remove();
+        }
+        join(schema, pieces)
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        self.windows.values().map(GroupChanges::state_bytes).sum()
+    }
+}
