@@ -6,6 +6,7 @@
 
 mod differential;
 mod model;
+mod sessions;
 
 use std::sync::Arc;
 

@@ -11,7 +11,15 @@ use crate::stream::Stream;
 impl Core {
     /// Removes an object that nobody reads.
     pub(crate) fn drop_object(&mut self, name: &str) -> Result<Object> {
-        let readers = self.readers(name);
+        if let Some(Object::LateRows { of, .. }) = self.objects.get(name) {
+            return Err(Error::new(
+                code::HAS_DEPENDANTS,
+                format!("`{name}` gives the late rows of `{of}`: drop that"),
+            ));
+        }
+        let late = self.late_sinks(name);
+        let mut readers = self.readers(name);
+        readers.extend(late.iter().flat_map(|(sink, _)| self.readers(sink)));
         if !readers.is_empty() {
             return Err(Error::new(
                 code::HAS_DEPENDANTS,
@@ -21,6 +29,10 @@ impl Core {
         self.epoch += 1;
         let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
         self.catalog_version += 1;
+        for (sink, rows) in late {
+            self.objects.remove(&sink);
+            self.remove_stream(rows);
+        }
         match &object {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.forget_queued(*id);
@@ -29,14 +41,20 @@ impl Core {
                 }
             }
             Object::Stream(id) | Object::View(id) => self.remove_stream(*id),
-            Object::Sink { .. } => {}
+            Object::Sink { .. } | Object::LateRows { .. } => {}
         }
         Ok(object)
     }
 
     /// Removes an object and everything that reads it.
     pub(crate) fn drop_cascade(&mut self, name: &str) -> Result<()> {
-        let reads = |stream: &Stream| stream.reads.iter().any(|read| read == name);
+        // What reads the late rows of a stream reads the stream.
+        let mut names: Vec<String> =
+            self.late_sinks(name).into_iter().map(|(sink, _)| sink).collect();
+        names.push(name.to_string());
+        let reads = |stream: &Stream| {
+            stream.late_of.is_none() && stream.reads.iter().any(|read| names.contains(read))
+        };
         let streams = self.streams.iter().enumerate();
         let streams = streams.filter_map(|(index, stream)| {
             let stream = stream.as_ref().filter(|stream| reads(stream))?;
@@ -45,7 +63,7 @@ impl Core {
         let (anonymous, named): (Vec<_>, Vec<_>) =
             streams.partition(|(_, name): &(StreamId, String)| name.is_empty());
         let sinks = self.objects.iter().filter_map(|(sink, object)| match object {
-            Object::Sink { from, .. } if from == name => Some(sink.clone()),
+            Object::Sink { from, .. } if names.contains(from) => Some(sink.clone()),
             _ => None,
         });
         let readers: Vec<String> = named.into_iter().map(|(_, name)| name).chain(sinks).collect();
@@ -65,6 +83,7 @@ impl Core {
     pub(crate) fn readers(&self, name: &str) -> Vec<String> {
         let streams = self.streams.iter().flatten();
         let mut readers: Vec<String> = streams
+            .filter(|stream| stream.late_of.is_none())
             .filter(|stream| stream.reads.iter().any(|read| read == name))
             .map(|stream| match stream.is_anonymous() {
                 true => format!("the subscription to `{}`", stream.sql),

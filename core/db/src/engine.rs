@@ -17,7 +17,7 @@ use laminar_dataflow::state::TableRows;
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
-use laminar_sql::plan::{InputRef, StreamPlan};
+use laminar_sql::plan::{EmitForm, InputRef, StreamPlan};
 use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code};
 
 use crate::history::History;
@@ -71,6 +71,11 @@ pub(crate) enum Object {
         /// The statement that made it.
         sql: String,
     },
+    /// The rows that are late for the windows of a stream.
+    LateRows {
+        rows: StreamId,
+        of: String,
+    },
 }
 
 impl Object {
@@ -82,7 +87,7 @@ impl Object {
             Self::LookupTable(_) => "LOOKUP TABLE",
             Self::Stream(_) => "STREAM",
             Self::View(_) => "MATERIALIZED VIEW",
-            Self::Sink { .. } => "SINK",
+            Self::Sink { .. } | Self::LateRows { .. } => "SINK",
         }
     }
 
@@ -90,7 +95,7 @@ impl Object {
     pub(crate) fn input(&self) -> Option<SourceId> {
         match self {
             Self::Source(id) | Self::Table(id) | Self::LookupTable(id) => Some(*id),
-            Self::Stream(_) | Self::View(_) | Self::Sink { .. } => None,
+            Self::Stream(_) | Self::View(_) | Self::Sink { .. } | Self::LateRows { .. } => None,
         }
     }
 }
@@ -253,7 +258,7 @@ impl Core {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.source(*id).ok()?.node
             }
-            Object::Stream(id) | Object::View(id) => self.stream(*id).result(),
+            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => self.stream(*id).result(),
             Object::Sink { from, .. } => return self.relation(from),
         };
         Some((node, self.graph.traits(node).clone()))
@@ -341,6 +346,11 @@ impl Core {
         }
         let (explain, reads) = (plan.explain(), plan.relations());
         let (emit, traits) = (plan.emit, plan.traits().clone());
+        let late = plan.late;
+        if let Some(late) = late.as_ref().filter(|_| name.is_empty()) {
+            let message = "LATE DATA TO needs a stream with a name: CREATE STREAM ... AS it";
+            return Err(Error::new(code::PLAN, message).at(late.sink.position));
+        }
         let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.nodes.len());
         for node in plan.nodes {
             let mut inputs = Vec::with_capacity(node.inputs.len());
@@ -372,8 +382,11 @@ impl Core {
         let append_only = traits.changes == Changes::AppendOnly;
         let history =
             append_only.then(|| History::new(Arc::clone(&traits.schema), retain_rows, None));
+        let late =
+            late.map(|late| (self.graph.add_late_output(nodes[late.node], late.traits), late.sink));
         let stream = Stream {
             name: name.clone(),
+            late_of: None,
             sql,
             statement,
             is_view,
@@ -391,7 +404,10 @@ impl Core {
         self.streams.push(Some(stream));
         if !name.is_empty() {
             let object = if is_view { Object::View(id) } else { Object::Stream(id) };
-            self.add_object(name, object);
+            self.add_object(name.clone(), object);
+        }
+        if let Some((node, sink)) = late {
+            self.add_late_rows(node, sink.value, &name, retain_rows);
         }
         let mut output = std::mem::take(&mut self.scratch.output);
         output.clear();
@@ -401,6 +417,41 @@ impl Core {
         self.publish(&mut output);
         self.scratch.output = output;
         Ok((id, begin))
+    }
+
+    /// Makes the late rows of a stream a sink.
+    fn add_late_rows(&mut self, node: NodeId, sink: String, of: &str, retain_rows: usize) {
+        let id = StreamId(self.streams.len() as u32);
+        let traits = self.graph.traits(node).clone();
+        self.owners.insert(node, id);
+        self.graph.tap(node, id.0);
+        self.streams.push(Some(Stream {
+            name: sink.clone(),
+            late_of: Some(of.to_string()),
+            sql: String::new(),
+            statement: String::new(),
+            is_view: false,
+            on_error: OnError::DeadLetter,
+            emit: EmitForm::Update,
+            explain: format!("The late rows of {of}\n"),
+            nodes: vec![node],
+            history: Some(History::new(Arc::clone(&traits.schema), retain_rows, None)),
+            traits,
+            reads: vec![of.to_string()],
+            subscribers: Vec::new(),
+            total_rows: 0,
+            dead_letters: 0,
+        }));
+        self.add_object(sink, Object::LateRows { rows: id, of: of.to_string() });
+    }
+
+    /// The sinks of the late rows of a stream.
+    fn late_sinks(&self, of: &str) -> Vec<(String, StreamId)> {
+        let late = self.objects.iter().filter_map(|(name, object)| match object {
+            Object::LateRows { rows, of: stream } if stream == of => Some((name.clone(), *rows)),
+            _ => None,
+        });
+        late.collect()
     }
 
     /// Gives a name to something new.
@@ -433,7 +484,7 @@ impl Core {
                 let content = self.graph.content(node);
                 content.ok_or_else(|| Error::internal(format!("the table `{name}` has no rows")))
             }
-            Object::Stream(id) | Object::View(id) => self.stream_content(id),
+            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => self.stream_content(id),
         }
     }
 
@@ -463,7 +514,7 @@ impl Core {
         let mut inputs = Vec::new();
         while let Some(name) = names.pop() {
             match self.objects.get(&name) {
-                Some(Object::Stream(stream) | Object::View(stream)) => {
+                Some(Object::Stream(stream) | Object::View(stream) | Object::LateRows { rows: stream, .. }) => {
                     names.extend(self.stream(*stream).reads.clone());
                 }
                 Some(Object::Sink { from, .. }) => names.push(from.clone()),

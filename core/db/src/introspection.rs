@@ -142,7 +142,8 @@ fn streams(core: &Core, views: bool) -> Result<RecordBatch> {
         .streams
         .iter()
         .flatten()
-        .filter(|stream| !stream.is_anonymous() && stream.is_view == views)
+        .filter(|stream| !stream.is_anonymous() && stream.late_of.is_none())
+        .filter(|stream| stream.is_view == views)
         .map(|stream| (stream, metrics(core, stream)))
         .collect();
     let all = || streams.iter();
@@ -175,7 +176,7 @@ fn sinks(core: &Core) -> Result<RecordBatch> {
         .objects
         .iter()
         .filter_map(|(name, object)| match object {
-            Object::Sink { from, .. } => Some((name, from)),
+            Object::Sink { from, .. } | Object::LateRows { of: from, .. } => Some((name, from)),
             _ => None,
         })
         .collect();
@@ -252,6 +253,7 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
             lines.push(("plan".into(), stream.explain.clone()));
         }
         Object::Sink { from, .. } => lines.push(("input".into(), from.clone())),
+        Object::LateRows { of, .. } => lines.push(("late rows of".into(), of.clone())),
     }
     let (properties, values): (Vec<String>, Vec<String>) = lines.into_iter().unzip();
     Columns(vec![("property", text(properties)), ("value", text(values))]).batch()

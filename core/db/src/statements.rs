@@ -110,6 +110,13 @@ impl LaminarDB {
         if exists {
             self.with_plan(&stream.query, &stream.columns, |core, plan| {
                 if is_free(core, &stream.name, stream.if_not_exists)? {
+                    if let Some(late) = &plan.late {
+                        is_free(core, &late.sink, false)?;
+                        if late.sink.value == name {
+                            let message = "LATE DATA TO and the stream have one name";
+                            return Err(Error::new(code::EXISTS, message).at(late.sink.position));
+                        }
+                    }
                     let new = NewStream {
                         name: name.clone(),
                         sql: stream.query.text.clone(),

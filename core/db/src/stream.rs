@@ -21,6 +21,8 @@ pub(crate) const WEIGHT_COLUMN: &str = "_weight";
 pub(crate) struct Stream {
     /// Empty for the anonymous stream behind `subscribe(sql)`.
     pub(crate) name: String,
+    /// The stream whose late rows these are, which owns the node.
+    pub(crate) late_of: Option<String>,
     /// The query as written.
     pub(crate) sql: String,
     /// The statement that made it.

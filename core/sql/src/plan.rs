@@ -2,6 +2,8 @@
 
 use laminar_dataflow::{Changes, Operator, Traits};
 
+use crate::parser::statement::Name;
+
 /// The operators of one continuous query, in topological order; the last one is its result.
 pub struct StreamPlan {
     /// The nodes; each reads relations or nodes before it.
@@ -12,6 +14,18 @@ pub struct StreamPlan {
     pub emit_given: bool,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// `LATE DATA TO`.
+    pub late: Option<LateOutput>,
+}
+
+/// The second output of a node: the rows that are late for its windows.
+pub struct LateOutput {
+    /// The sink that gives them.
+    pub sink: Name,
+    /// The node.
+    pub node: usize,
+    /// What they promise.
+    pub traits: Traits,
 }
 
 /// One operator to be.

@@ -29,7 +29,7 @@ use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion::optimizer::{Optimizer, OptimizerContext};
+use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
@@ -129,12 +129,15 @@ impl Planner {
         query: &StreamQuery,
         columns: &[Name],
     ) -> Result<StreamPlan> {
-        let logical = renamed(self.bind(catalog, &query.query)?, columns)?;
+        // Late rows are handed on with all of their columns.
+        let prune = query.late_data_to.is_none();
+        let logical = renamed(self.bind(catalog, &query.query, prune)?, columns)?;
         lower::lower(&logical, catalog, query)
     }
 
-    /// The optimised logical plan of a query over the catalogue's relations.
-    fn bind(&self, catalog: &dyn Catalog, query: &ast::Query) -> Result<LogicalPlan> {
+    /// The optimised logical plan of a query over the catalogue's relations, with the columns that
+    /// nothing reads or without.
+    fn bind(&self, catalog: &dyn Catalog, query: &ast::Query, prune: bool) -> Result<LogicalPlan> {
         let mut query = query.clone();
         prepare_windows(&mut query)?;
         lateral_unnest::spell(&mut query);
@@ -160,16 +163,18 @@ impl Planner {
         // Without a start time `now()` is not folded into a constant.
         let context = OptimizerContext::new_with_config_options(Arc::new(options))
             .without_query_execution_start_time();
-        let optimizer = Optimizer::with_rules(vec![
+        let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
             Arc::new(SimplifyExpressions::new()),
             Arc::new(ReplaceDistinctWithAggregate::new()),
             Arc::new(DecorrelatePredicateSubquery::new()),
             Arc::new(ScalarSubqueryToJoin::new()),
             Arc::new(DecorrelateLateralJoin::new()),
             Arc::new(CrossJoins),
-            Arc::new(OptimizeProjections::new()),
-        ]);
-        optimizer
+        ];
+        if prune {
+            rules.push(Arc::new(OptimizeProjections::new()));
+        }
+        Optimizer::with_rules(rules)
             .optimize(plan, &context, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))
     }

@@ -7,9 +7,10 @@
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
-use laminar_types::Result;
+use laminar_types::{Error, Result};
 
 use super::{Accumulator, Input};
+use crate::state::group_index::NO_SLOT;
 use crate::state::{GroupIndex, GroupKeys, Paged};
 
 /// The arguments and the filter of one aggregate call over a batch.
@@ -235,6 +236,44 @@ impl AggregateTable {
             columns.push(accumulator.evaluate(slots)?);
         }
         Ok(columns)
+    }
+
+    /// The slot of each key's group.
+    ///
+    /// # Errors
+    /// When a key has no group.
+    pub fn find(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+        let mut slots = Vec::new();
+        self.index.lookup(keys, rows, &mut slots)?;
+        match slots.contains(&NO_SLOT) {
+            true => Err(Error::internal("a group that should be there is not")),
+            false => Ok(slots),
+        }
+    }
+
+    /// The aggregates of unions of groups, one column per call: of union `unions[i]`, which is
+    /// below `count`, the group of the live slot `slots[i]` is a part.
+    ///
+    /// # Errors
+    /// As [`Accumulator::merge`] and [`Accumulator::evaluate`].
+    pub fn emit_merged(
+        &self,
+        slots: &[u32],
+        unions: &[u32],
+        count: usize,
+    ) -> Result<Vec<ArrayRef>> {
+        if slots.len() == count {
+            // Each union is one group.
+            return self.accumulators.iter().map(|calls| calls.evaluate(slots)).collect();
+        }
+        let all: Vec<u32> = (0..count as u32).collect();
+        let merged = self.accumulators.iter().map(|accumulator| {
+            let mut merged = accumulator.fresh();
+            merged.resize(count);
+            merged.merge(unions, accumulator.as_ref(), slots)?;
+            merged.evaluate(&all)
+        });
+        merged.collect()
     }
 
     /// The slots of the groups in the result, ascending.

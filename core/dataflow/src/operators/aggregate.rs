@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Error, Result, Weights};
+use laminar_types::{Delta, Error, Frontier, Result, Weights};
 
 use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::{Changed, GroupChanges};
@@ -20,6 +20,9 @@ pub struct Aggregate {
     grouping: Grouping,
     groups: GroupChanges,
     schema: SchemaRef,
+    /// For each event-time column of the output, a key, its position among those of the input.
+    times: Vec<usize>,
+    frontiers: Vec<Frontier>,
 }
 
 impl Aggregate {
@@ -34,7 +37,14 @@ impl Aggregate {
         let key_count = keys.len();
         let grouping = Grouping::new(keys, calls, append_only);
         let groups = GroupChanges::new(grouping.table(input)?, key_count);
-        Ok(Self { grouping, groups, schema })
+        Ok(Self { grouping, groups, schema, times: Vec::new(), frontiers: Vec::new() })
+    }
+
+    /// The same, with keys that are event times: for each such column of the output its position
+    /// among the event-time columns of the input.
+    pub fn with_times(self, times: Vec<usize>) -> Self {
+        let frontiers = vec![Frontier::MIN; times.len()];
+        Self { times, frontiers, ..self }
     }
 }
 
@@ -46,6 +56,18 @@ impl Operator for Aggregate {
             cx.dead_letter(row_text(&batch, row), error.message().to_string());
         }
         Ok(())
+    }
+
+    fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        for (position, input) in self.times.iter().enumerate() {
+            self.frontiers[position] = frontiers[*input];
+        }
+        Ok(())
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        out.clear();
+        out.extend_from_slice(&self.frontiers);
     }
 
     fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {

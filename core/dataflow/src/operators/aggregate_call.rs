@@ -106,17 +106,25 @@ impl Grouping {
 
     /// An empty table for rows of this schema.
     pub(super) fn table(&self, schema: &SchemaRef) -> Result<AggregateTable> {
-        let data_type = |column: &usize| schema.field(*column).data_type().clone();
-        let mut keys: Vec<DataType> = self.keys.iter().map(data_type).collect();
+        AggregateTable::new(&self.key_types(schema), self.accumulators(schema)?, self.append_only)
+    }
+
+    /// The types of the key columns of its tables.
+    pub(super) fn key_types(&self, schema: &SchemaRef) -> Vec<DataType> {
+        let mut keys: Vec<DataType> =
+            self.keys.iter().map(|column| schema.field(*column).data_type().clone()).collect();
         if self.constant_key {
             keys.push(DataType::Int8);
         }
-        let accumulators = self
-            .calls
+        keys
+    }
+
+    /// The accumulators of the calls, without state.
+    pub(super) fn accumulators(&self, schema: &SchemaRef) -> Result<Vec<Box<dyn Accumulator>>> {
+        self.calls
             .iter()
             .map(|call| create_call(&call.spec(schema), self.append_only))
-            .collect::<Result<Vec<Box<dyn Accumulator>>>>()?;
-        AggregateTable::new(&keys, accumulators, self.append_only)
+            .collect()
     }
 
     /// The rows with the number of each behind their columns, in the order of arrival, if a call

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::common::DFSchema;
+use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable};
 use laminar_dataflow::operators::{Aggregate, AggregateCall};
-use laminar_dataflow::{Changes, Traits};
+use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
 
 use super::grouping_sets::GroupingSets;
@@ -52,7 +52,20 @@ impl Lowering<'_> {
             let mut column = |expr: &Expr| arguments.add(expr);
             calls.push(aggregates::call(expr, &input.columns, append_only, &mut column)?);
         }
-        let (mut prepared, columns) = self.prepare(input, &arguments.exprs)?;
+        // Rows that may have to be handed on as late keep their columns.
+        let late_columns = match window.is_some() && self.takes_late_rows(&input.input) {
+            true => Some(input.columns.fields().len()),
+            false => None,
+        };
+        let (mut prepared, columns) = match late_columns {
+            Some(_) if sets.is_some() => {
+                return Err(Error::unsupported(
+                    "LATE DATA TO with GROUPING SETS, ROLLUP or CUBE is not built yet",
+                ));
+            }
+            Some(_) => self.prepare_beside(input, &arguments.exprs)?,
+            None => self.prepare(input, &arguments.exprs)?,
+        };
         let mut keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
         let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.over(&columns)).collect();
         if let Some(sets) = &sets {
@@ -89,6 +102,7 @@ impl Lowering<'_> {
                 keys,
                 calls,
                 (index, kind, args, columns[time]),
+                late_columns,
                 &labels,
             ),
         }
@@ -106,6 +120,12 @@ impl Lowering<'_> {
         label: String,
     ) -> Result<Lowered> {
         let append_only = input_traits.changes == Changes::AppendOnly;
+        // A key that is an event time stays one: a group has the time of its rows.
+        let timed = keys.iter().enumerate().filter_map(|(column, key)| {
+            let position = input_traits.time_of(*key)?;
+            Some((EventTime { column, unit: input_traits.times[position].unit }, position))
+        });
+        let (times, positions): (Vec<EventTime>, Vec<usize>) = timed.unzip();
         let traits = Traits {
             schema: Arc::clone(&output),
             // Groups vanish only when rows do; a global aggregate always has its one row.
@@ -115,10 +135,11 @@ impl Lowering<'_> {
                 Changes::Retract
             },
             unique_key: Some((0..keys.len()).collect()),
-            times: Vec::new(),
+            times,
             declared_watermark: input_traits.declared_watermark,
         };
-        let operator = Aggregate::new(&input_traits.schema, keys, calls, output, append_only)?;
+        let operator = Aggregate::new(&input_traits.schema, keys, calls, output, append_only)?
+            .with_times(positions);
         let node = self.add(Box::new(operator), traits, vec![input], label);
         Ok(self.lowered(node, aggregate.schema.as_ref().clone(), None, true))
     }
@@ -155,6 +176,43 @@ impl Lowering<'_> {
             prepared.labels.pop();
         }
         Ok((prepared, (0..exprs.len()).collect()))
+    }
+}
+
+impl Lowering<'_> {
+    /// As [`prepare`](Self::prepare), behind all columns of the input.
+    fn prepare_beside(&self, input: Lowered, exprs: &[Expr]) -> Result<(Lowered, Vec<usize>)> {
+        let own = input.columns.fields().len();
+        let mut all: Vec<Expr> = (0..own)
+            .map(|index| Expr::Column(Column::from(input.columns.qualified_field(index))))
+            .collect();
+        let mut fields: Vec<_> = input
+            .columns
+            .iter()
+            .map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)))
+            .collect();
+        let mut columns = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            let column = match expr {
+                Expr::Column(column) => input.columns.maybe_index_of_column(column),
+                _ => None,
+            };
+            columns.push(column.unwrap_or(all.len()));
+            if column.is_none() {
+                let (_, field) = expr
+                    .to_field(&input.columns)
+                    .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+                let name = format!("_{}", all.len());
+                fields.push((None, Arc::new(field.as_ref().clone().with_name(name))));
+                all.push(expr.clone());
+            }
+        }
+        if all.len() == own && input.stages.is_empty() {
+            return Ok((input, columns));
+        }
+        let schema = DFSchema::new_with_metadata(fields, Default::default())
+            .map_err(|error| Error::internal(sentence(&error)))?;
+        Ok((self.project(input, &all, &Arc::new(schema))?, columns))
     }
 }
 

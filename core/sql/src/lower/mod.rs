@@ -42,8 +42,8 @@ use laminar_types::{Error, Result, code};
 
 use crate::catalog::Catalog;
 use crate::compile::Compiler;
-use crate::parser::statement::{EmitTiming, StreamQuery};
-use crate::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
+use crate::parser::statement::{EmitTiming, Name, StreamQuery};
+use crate::plan::{EmitForm, InputRef, LateOutput, PlanNode, StreamPlan};
 use relation::{Lowered, identity};
 pub(crate) use subquery::check as check_subqueries;
 use window::{WindowColumns, Windows, resolve_window_end, with_hidden};
@@ -69,7 +69,21 @@ pub(crate) fn lower(
         )
         .at(emit.position));
     }
-    let mut lowering = Lowering { catalog, final_windows, nodes: Vec::new(), notes: Vec::new() };
+    if !windows.any
+        && let Some(what) = refuse::lateness_clause(query)
+    {
+        return Err(what);
+    }
+    let mut lowering = Lowering {
+        catalog,
+        final_windows,
+        lateness_ns: query.allow_lateness_ns.unwrap_or(0),
+        late_sink: query.late_data_to.clone(),
+        late: None,
+        window_nodes: Vec::new(),
+        nodes: Vec::new(),
+        notes: Vec::new(),
+    };
     let result = lowering.plan(plan)?;
     let result = lowering.finish(result, plan.schema())?;
     let changes = lowering.nodes[result].traits.changes;
@@ -102,6 +116,7 @@ pub(crate) fn lower(
         emit,
         emit_given: query.emit.is_some(),
         notes: lowering.notes,
+        late: lowering.late,
     })
 }
 
@@ -109,6 +124,13 @@ struct Lowering<'a> {
     catalog: &'a dyn Catalog,
     /// Whether windows give their rows once, when final.
     final_windows: bool,
+    /// `ALLOW LATENESS`.
+    lateness_ns: i64,
+    /// `LATE DATA TO`.
+    late_sink: Option<Name>,
+    late: Option<LateOutput>,
+    /// The nodes that are windows.
+    window_nodes: Vec<usize>,
     nodes: Vec<PlanNode>,
     notes: Vec<String>,
 }

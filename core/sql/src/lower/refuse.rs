@@ -1,7 +1,7 @@
 //! What cannot be kept up to date, each refused by its name.
 
 use datafusion::logical_expr::LogicalPlan;
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, code};
 
 use crate::parser::statement::{EmitTiming, StreamQuery};
 
@@ -14,18 +14,19 @@ pub(super) fn clauses(query: &StreamQuery) -> Result<()> {
         )
         .at(emit.position));
     }
-    if query.allow_lateness_ns.is_some_and(|lateness| lateness > 0) {
-        return Err(Error::unsupported(
-            "ALLOW LATENESS on a query is not built yet: give the source a larger watermark delay",
-        ));
-    }
-    if let Some(sink) = &query.late_data_to {
-        return Err(Error::unsupported(
-            "LATE DATA TO is not built yet: late rows are counted in SHOW STREAMS",
-        )
-        .at(sink.position));
-    }
     Ok(())
+}
+
+/// The clause about late rows of a query, which has no window to be late for.
+pub(super) fn lateness_clause(query: &StreamQuery) -> Option<Error> {
+    let refuse = |clause: &str| {
+        let message = format!("{clause} needs a window: without windows no row is ever late");
+        Error::new(code::PLAN, message)
+    };
+    match &query.late_data_to {
+        Some(sink) => Some(refuse("LATE DATA TO").at(sink.position)),
+        None => query.allow_lateness_ns.map(|_| refuse("ALLOW LATENESS")),
+    }
 }
 
 pub(super) fn plan(plan: &LogicalPlan) -> Error {

@@ -8,17 +8,18 @@ use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan};
 use laminar_dataflow::operators::{
-    AggregateCall, WindowAggregate, WindowColumns as WindowSlots, WindowEmit, WindowOptions,
+    AggregateCall, SessionAggregate, WindowAggregate, WindowColumns as WindowSlots, WindowEmit,
+    WindowOptions,
 };
-use laminar_dataflow::window::WindowSpec;
-use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_dataflow::window::{WindowSpec, session_gap};
+use laminar_dataflow::{Changes, EventTime, Operator, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
 use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
 use crate::functions::{length_ns, window_call};
 use crate::parser::windows::{WINDOW_END, WindowKind};
-use crate::plan::InputRef;
+use crate::plan::{InputRef, LateOutput};
 use crate::planner::sentence;
 
 /// The name of the column that holds a window's end between its operator and the projection above.
@@ -72,6 +73,7 @@ impl Lowering<'_> {
         keys: Vec<usize>,
         calls: Vec<AggregateCall>,
         (index, kind, args, ts_column): (usize, WindowKind, &[Expr], usize),
+        late_columns: Option<usize>,
         labels: &[String],
     ) -> Result<Lowered> {
         let field = input_traits.schema.field(ts_column);
@@ -96,7 +98,7 @@ impl Lowering<'_> {
                 ),
             )
         })?;
-        let spec = window_spec(kind, args, unit)?;
+        let lengths = window_lengths(kind, args)?;
         let mut fields: Vec<_> = aggregate.schema.as_arrow().fields().iter().cloned().collect();
         let end = fields.len();
         let end_field = fields[index].as_ref().clone().with_name(WINDOW_END_COLUMN);
@@ -105,8 +107,9 @@ impl Lowering<'_> {
         let append_only = input_traits.changes == Changes::AppendOnly;
         let changes = match (self.final_windows, append_only) {
             (true, _) => Changes::AppendOnly,
-            (false, true) => Changes::Upsert,
-            (false, false) => Changes::Retract,
+            // Sessions merge: the start of one can cease.
+            (false, true) if kind != WindowKind::Session => Changes::Upsert,
+            (false, _) => Changes::Retract,
         };
         let traits = Traits {
             schema: Arc::clone(&output),
@@ -122,27 +125,44 @@ impl Lowering<'_> {
             declared_watermark: input_traits.declared_watermark,
         };
         let emit = if self.final_windows { WindowEmit::Final } else { WindowEmit::Updates };
-        let operator = WindowAggregate::new(
-            &input_traits.schema,
-            spec,
-            WindowSlots { time: ts_column, frontier, keys, start: index },
-            calls,
-            output,
-            WindowOptions { emit, append_only, lateness_ns: 0, late_columns: None },
-        )?;
+        // What is final below is never late here.
+        let lateness_ns = match self.reads_windows(&input) {
+            true => 0,
+            false => self.lateness_ns,
+        };
+        let options = WindowOptions { emit, append_only, lateness_ns, late_columns };
+        let slots = WindowSlots { time: ts_column, frontier, keys, start: index };
+        let rows = &input_traits.schema;
+        let (operator, how): (Box<dyn Operator>, &str) = match kind {
+            WindowKind::Session => {
+                let gap = session_gap(unit, lengths[0])?;
+                let operator =
+                    SessionAggregate::new(rows, unit, gap, slots, calls, output, options)?;
+                (Box::new(operator), "rows by key and time, dropped at a session's close")
+            }
+            _ => {
+                let spec = window_spec(kind, &lengths, unit)?;
+                let operator = WindowAggregate::new(rows, spec, slots, calls, output, options)?;
+                let how = match (emit, spec.is_tumbling()) {
+                    (WindowEmit::Final, true) => "one table per window, dropped at its close",
+                    (WindowEmit::Final, false) => "one table per pane, merged at a window's close",
+                    (WindowEmit::Updates, _) => "one table per window, dropped at its close",
+                };
+                (Box::new(operator), how)
+            }
+        };
         let keys_label: Vec<String> =
             aggregate.group_expr.iter().map(|expr| expr.human_display().to_string()).collect();
         let label = format!(
-            "Window aggregate by ({}), {}: {}",
+            "Window aggregate by ({}), {how}: {}",
             keys_label.join(", "),
-            match (emit, spec.is_tumbling()) {
-                (WindowEmit::Final, true) => "one table per window, dropped at its close",
-                (WindowEmit::Final, false) => "one table per pane, merged at a window's close",
-                (WindowEmit::Updates, _) => "one table per window, dropped at its close",
-            },
             labels.join(", ")
         );
-        let node = self.add(Box::new(operator), traits, vec![input], label);
+        let node = self.add(operator, traits, vec![input], label);
+        self.window_nodes.push(node);
+        if let Some(columns) = late_columns {
+            self.late_output(node, input_traits, columns)?;
+        }
         let columns = aggregate.schema.as_ref().clone();
         let window = WindowColumns { start: index, end };
         let mut lowered = self.lowered(node, columns, Some(window), false);
@@ -151,32 +171,65 @@ impl Lowering<'_> {
     }
 }
 
-fn window_spec(kind: WindowKind, args: &[Expr], unit: TimeUnit) -> Result<WindowSpec> {
-    let lengths = args[1..]
-        .iter()
-        .map(|arg| match arg {
-            Expr::Literal(value, _) => {
-                length_ns(value).map_err(|error| Error::new(code::PLAN, sentence(&error)))
-            }
-            other => Err(Error::new(
-                code::PLAN,
-                format!("the lengths of {}(...) must be constants, not {other}", kind.name()),
-            )),
-        })
-        .collect::<Result<Vec<i64>>>()?;
-    match (kind, lengths.as_slice()) {
-        (WindowKind::Tumble, [size]) => WindowSpec::new(unit, *size, *size, 0),
-        (WindowKind::Tumble, [size, offset]) => WindowSpec::new(unit, *size, *size, *offset),
-        (WindowKind::Hop, [a, b]) => WindowSpec::new(unit, *a.max(b), *a.min(b), 0),
-        (WindowKind::Hop, [a, b, offset]) => WindowSpec::new(unit, *a.max(b), *a.min(b), *offset),
-        (WindowKind::Cumulate, [step, size]) => WindowSpec::cumulating(unit, *step, *size, 0),
-        (WindowKind::Cumulate, [step, size, offset]) => {
-            WindowSpec::cumulating(unit, *step, *size, *offset)
+impl Lowering<'_> {
+    /// Whether the rows of a window over this input are handed on when they are late.
+    pub(super) fn takes_late_rows(&self, input: &InputRef) -> bool {
+        self.late_sink.is_some() && !self.reads_windows(input)
+    }
+
+    /// Whether an input is made of windows of the same query.
+    fn reads_windows(&self, input: &InputRef) -> bool {
+        let InputRef::Node(node) = input else { return false };
+        self.window_nodes.contains(node)
+            || self.nodes[*node].inputs.iter().any(|input| self.reads_windows(input))
+    }
+
+    /// Makes a window give the rows that are late for it, with the first columns of its input.
+    fn late_output(&mut self, node: usize, input: &Traits, columns: usize) -> Result<()> {
+        let Some(sink) = self.late_sink.clone() else { return Ok(()) };
+        let refuse = |what: &str| Err(Error::unsupported(what).at(sink.position));
+        if self.late.is_some() {
+            return refuse(
+                "LATE DATA TO with several windows side by side is not built yet: create a \
+                 stream for each",
+            );
         }
-        _ => Err(Error::unsupported(format!(
-            "{}(...) windows are not built yet: use tumble(...) or hop(...)",
-            kind.name()
-        ))),
+        if input.changes != Changes::AppendOnly {
+            return refuse(
+                "LATE DATA TO over rows that change is not built yet: late rows are counted in \
+                 SHOW STREAMS",
+            );
+        }
+        let fields = input.schema.fields()[..columns].to_vec();
+        let traits = Traits::append_only(Arc::new(Schema::new(fields)));
+        self.late = Some(LateOutput { sink, node, traits });
+        Ok(())
+    }
+}
+
+/// The lengths in a window call, in nanoseconds.
+fn window_lengths(kind: WindowKind, args: &[Expr]) -> Result<Vec<i64>> {
+    let length = |arg: &Expr| match arg {
+        Expr::Literal(value, _) => {
+            length_ns(value).map_err(|error| Error::new(code::PLAN, sentence(&error)))
+        }
+        other => Err(Error::new(
+            code::PLAN,
+            format!("the lengths of {}(...) must be constants, not {other}", kind.name()),
+        )),
+    };
+    args[1..].iter().map(length).collect()
+}
+
+fn window_spec(kind: WindowKind, lengths_ns: &[i64], unit: TimeUnit) -> Result<WindowSpec> {
+    let offset = |at: usize| lengths_ns.get(at).copied().unwrap_or(0);
+    match (kind, lengths_ns) {
+        (WindowKind::Tumble, [size, ..]) => WindowSpec::new(unit, *size, *size, offset(1)),
+        (WindowKind::Hop, [a, b, ..]) => WindowSpec::new(unit, *a.max(b), *a.min(b), offset(2)),
+        (WindowKind::Cumulate, [step, size, ..]) => {
+            WindowSpec::cumulating(unit, *step, *size, offset(2))
+        }
+        _ => Err(Error::internal(format!("{}(...) without its lengths", kind.name()))),
     }
 }
 
