@@ -444,6 +444,12 @@ public:
         slot.check(laminar_watermark(capi(), ts_ms, slot));
     }
 
+    /** Says that this producer sends nothing any more. */
+    void end_of_input() {
+        detail::Slot slot;
+        slot.check(laminar_end_of_input(capi(), slot));
+    }
+
     Schema schema() const {
         detail::Slot slot;
         Schema schema;

@@ -370,6 +370,30 @@ pub unsafe extern "C" fn laminar_watermark(
     unsafe { guard::call(error, work) }
 }
 
+/// Says that this producer sends nothing any more; a later push through it is refused. When every
+/// producer of the source has said so or was freed, the source's watermark is at the end of time:
+/// all windows close, and results that wait for nothing else are final. Returns when everything
+/// that this completes was delivered.
+///
+/// @param source the producer; exclusive. It is still to be freed
+/// @param[out] error optional
+/// @return `LAMINAR_OK`, `LAMINAR_AGAIN`, `LAMINAR_BUSY`, or an error
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_end_of_input(
+    source: *mut Source,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller keeps the conventions of the header.
+        let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
+        let _pushing = producer.enter()?;
+        producer.source.end_of_input()?;
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
 /// The pushes of one batch.
 ///
 /// # Safety

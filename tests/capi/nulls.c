@@ -110,6 +110,7 @@ static void sources(void) {
     CHECK(laminar_source_schema(NULL, NULL, NULL) >= 100);
     REFUSED(laminar_watermark(NULL, 0, ERR));
     CHECK(laminar_watermark(NULL, 0, NULL) >= 100);
+    REFUSED(laminar_end_of_input(NULL, ERR));
     laminar_source_free(NULL);
 }
 

@@ -7,6 +7,7 @@
 mod differential;
 mod model;
 mod sessions;
+mod time;
 
 use std::sync::Arc;
 

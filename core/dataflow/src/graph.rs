@@ -375,6 +375,11 @@ impl Graph {
         });
     }
 
+    /// Whether nothing is expected from a node for now.
+    pub fn is_idle(&self, id: NodeId) -> bool {
+        self.node(id).idle
+    }
+
     /// Lets the idle inputs of an operator keep up with the others.
     fn settle_idle(&mut self, consumer: NodeId) {
         let inputs = &self.node(consumer).inputs;

@@ -121,13 +121,6 @@ impl Alarm {
         }
     }
 
-    /// Forgets the time it was set to, before it is set anew.
-    pub(crate) fn clear(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.next_ms = i64::MAX;
-        self.next_ms.store(i64::MAX, Ordering::Release);
-    }
-
     /// Never goes off again; who waits stops waiting.
     pub(crate) fn stop(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_stopped = true;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -17,6 +18,7 @@ use laminar_types::{Config, Epoch, Error, Result, Weights, code};
 use crate::adhoc::Background;
 use crate::admission::Admission;
 use crate::catalog::{Relations, find, resolve_sink};
+use crate::clock::{Alarm, Clock};
 use crate::engine::{Backfill, Core, NewStream, Object, SourceId, StreamId};
 use crate::query::Query;
 use crate::ring::{Policy, Ring, RingOptions};
@@ -37,14 +39,48 @@ pub(crate) struct Shared {
     pub(crate) background: Background,
     pub(crate) config: Config,
     pub(crate) admission: Admission,
+    pub(crate) clock: Arc<Clock>,
+    alarm: Arc<Alarm>,
     closed: AtomicBool,
+    /// Itself, for the thread that waits for the alarm.
+    me: Weak<Shared>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.alarm.stop();
+    }
 }
 
 impl Shared {
     /// Runs a job under the token, in its turn.
     pub(crate) fn run<R: Send>(&self, job: impl FnOnce(&mut Core) -> R + Send) -> Result<R> {
         self.refuse_closed()?;
-        self.token.run(job)
+        let result = self.token.run(job);
+        if self.alarm.needs_thread() {
+            self.watch_alarm();
+        }
+        result
+    }
+
+    /// Starts the one thread that the database has for itself: it runs what is due when the alarm
+    /// goes off, and ends with the database. A clock that is moved by hand needs none.
+    fn watch_alarm(&self) {
+        if self.clock.is_by_hand() {
+            return;
+        }
+        let (clock, alarm) = (Arc::clone(&self.clock), Arc::clone(&self.alarm));
+        let me = Weak::clone(&self.me);
+        let watch = move || {
+            while alarm.wait(&clock) {
+                let Some(shared) = me.upgrade() else { return };
+                if shared.run(Core::tick).is_err() {
+                    return;
+                }
+            }
+        };
+        // Without a thread, time goes on at the next call instead: nothing is lost.
+        let _ = std::thread::Builder::new().name("laminar-timer".to_string()).spawn(watch);
     }
 
     /// Runs a job under the token unless that means to wait.
@@ -89,6 +125,24 @@ impl LaminarDB {
 
     /// Opens a database.
     pub fn open_with_config(config: Config) -> Result<Self> {
+        Self::open_with_clock(config, Clock::system())
+    }
+
+    /// Opens a database whose clock stands at a time, in milliseconds since 1970, until
+    /// [`advance_clock`](Self::advance_clock) moves it: for tests of what time does.
+    #[doc(hidden)]
+    pub fn open_with_clock_at(config: Config, now_ms: i64) -> Result<Self> {
+        Self::open_with_clock(config, Clock::by_hand(now_ms))
+    }
+
+    /// Moves a clock that stands, and runs what is due then.
+    #[doc(hidden)]
+    pub fn advance_clock(&self, by: Duration) -> Result<()> {
+        self.shared.clock.advance(by);
+        self.shared.run(Core::tick)
+    }
+
+    fn open_with_clock(config: Config, clock: Clock) -> Result<Self> {
         config.validate()?;
         if let Some(path) = &config.path {
             return Err(Error::unsupported(format!(
@@ -96,16 +150,20 @@ impl LaminarDB {
                 path.display()
             )));
         }
-        let core = Core::new(&config);
-        let shared = Shared {
+        let (clock, alarm) = (Arc::new(clock), Arc::new(Alarm::default()));
+        let core = Core::new(&config, Arc::clone(&clock), Arc::clone(&alarm));
+        let shared = Arc::new_cyclic(|me| Shared {
             token: Token::new(core, config.wait_strategy),
             planner: Planner::new(),
             background: Background::default(),
             config,
             admission: Admission::default(),
+            clock,
+            alarm,
             closed: AtomicBool::new(false),
-        };
-        Ok(Self { shared: Arc::new(shared) })
+            me: Weak::clone(me),
+        });
+        Ok(Self { shared })
     }
 
     /// The configuration it was opened with.
@@ -371,6 +429,8 @@ fn snapshot_provider(shared: Weak<Shared>, id: StreamId) -> SnapshotProvider {
                 ring.close();
                 return Ok(());
             }
+            // What waits to be told is in the content.
+            core.flush(id);
             let rows = core.stream_content(id)?.batches()?.into_iter().map(|batch| (batch, None));
             ring.publish_snapshot(core.epoch, rows);
             Ok(())

@@ -10,22 +10,26 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use laminar_dataflow::graph::Audience;
 use laminar_dataflow::state::TableRows;
-use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
+use laminar_dataflow::{
+    Changes, Content, DeadLetter, EventTime, Graph, NodeId, StepOutput, Traits,
+};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, StreamPlan};
 use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code};
 
+use crate::clock::{Alarm, Clock};
 use crate::history::History;
+use crate::keyed_times::KeyedTimes;
 use crate::page;
 use crate::producers::{Declared, Piece, ProducerId, Producers, frontiers};
 use crate::ring::RingWriter;
 use crate::source::Rules;
-use crate::stream::Stream;
+use crate::stream::{Every, Stream};
 
 /// Dead letters that are kept, the newest ones.
 const MOST_DEAD_LETTERS: usize = 1_000;
@@ -47,6 +51,8 @@ pub(crate) struct Core {
     /// The stream that owns each node.
     pub(crate) owners: HashMap<NodeId, StreamId>,
     pub(crate) scratch: Scratch,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) alarm: Arc<Alarm>,
 }
 
 /// Vectors that live from epoch to epoch.
@@ -122,9 +128,35 @@ pub(crate) struct Source {
     pub(crate) total_rows: u64,
     /// The epoch of its last change.
     pub(crate) changed: Epoch,
+    pub(crate) timing: Timing,
+    /// The last stamp of its `proctime()` column, in milliseconds.
+    stamp_ms: i64,
+    /// Since when it is watched for idleness, in milliseconds.
+    since_ms: i64,
+    is_idle: bool,
     /// What its handles know of it.
     pub(crate) rules: Arc<Rules>,
 }
+
+/// How a source stands to time, besides its declared watermark.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timing {
+    /// A producer that is silent for so long is left out.
+    pub(crate) idle_timeout_ms: Option<i64>,
+    /// How far ahead of the clock an event time may be.
+    pub(crate) max_future_ms: Option<i64>,
+    /// The column that the clock fills.
+    pub(crate) proctime: Option<usize>,
+    /// The column whose values have watermarks of their own.
+    pub(crate) watermark_key: Option<usize>,
+    /// The sources that are to stay together.
+    pub(crate) group: Option<String>,
+    /// How far this one may be ahead of the others.
+    pub(crate) max_drift_ms: Option<i64>,
+}
+
+/// How often time goes on for sources with a `proctime()` column.
+const PROCTIME_TICK_MS: i64 = 100;
 
 /// What happened before the start, for the streams that are held back.
 pub(crate) struct Queued {
@@ -142,6 +174,7 @@ pub(crate) struct NewSource {
     pub(crate) kind: InputKind,
     pub(crate) schema: SchemaRef,
     pub(crate) declared: Option<Declared>,
+    pub(crate) timing: Timing,
     pub(crate) retain_rows: usize,
     pub(crate) capacity: u64,
 }
@@ -162,20 +195,50 @@ pub(crate) struct NewStream {
 }
 
 impl NewSource {
-    /// What its handles are to know of it.
-    pub(crate) fn rules(&self) -> Rules {
+    /// What its handles are to know of it. Producers give all columns but the one that the clock
+    /// fills.
+    pub(crate) fn rules(&self, clock: &Arc<Clock>) -> Result<Rules> {
         let key = match &self.kind {
             InputKind::Table { key: Some(key), .. } => key.clone(),
             _ => Vec::new(),
         };
-        Rules {
+        let given: Vec<usize> = (0..self.schema.fields().len())
+            .filter(|column| Some(*column) != self.timing.proctime)
+            .collect();
+        let schema = match self.timing.proctime {
+            None => Arc::clone(&self.schema),
+            Some(_) => Arc::new(self.schema.project(&given).map_err(|error| {
+                Error::internal(format!("the columns that producers give: {error}"))
+            })?),
+        };
+        let declared = self.declared.map(|declared| declared.column);
+        Ok(Rules {
             name: self.name.clone(),
-            schema: Arc::clone(&self.schema),
-            event_time: self.declared.map(|declared| declared.column),
+            schema,
+            event_time: declared
+                .and_then(|declared| given.iter().position(|column| *column == declared)),
+            max_future_ms: self.timing.max_future_ms,
+            clock: Arc::clone(clock),
             key,
             pending: AtomicU64::new(0),
             capacity: self.capacity,
-        }
+        })
+    }
+
+    /// Its event times: the declared one and that of the clock; without either, those that
+    /// producers' promises are about. A table without any is complete at every time.
+    fn times(&self) -> Vec<EventTime> {
+        let named = [self.declared.map(|declared| declared.column), self.timing.proctime];
+        let is_named = named.iter().any(Option::is_some);
+        let is_table = self.kind != InputKind::Source;
+        let timed = self.schema.fields().iter().enumerate().filter_map(|(column, field)| {
+            Some(EventTime { column, unit: TimeUnit::of(field.data_type())? })
+        });
+        let of = |time: &EventTime| match is_named {
+            true => named.contains(&Some(time.column)),
+            false => !is_table,
+        };
+        timed.filter(of).collect()
     }
 }
 
@@ -200,8 +263,10 @@ pub(crate) enum Backfill {
 }
 
 impl Core {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, clock: Arc<Clock>, alarm: Arc<Alarm>) -> Self {
         Self {
+            clock,
+            alarm,
             epoch: 0,
             catalog_version: 0,
             started: false,
@@ -258,7 +323,9 @@ impl Core {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.source(*id).ok()?.node
             }
-            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => self.stream(*id).result(),
+            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => {
+                self.stream(*id).result()
+            }
             Object::Sink { from, .. } => return self.relation(from),
         };
         Some((node, self.graph.traits(node).clone()))
@@ -272,27 +339,15 @@ impl Core {
                 Some(TableRows::new(Arc::clone(&new.schema), key.clone())?)
             }
         };
-        self.epoch += 1;
-        let times = match &new.declared {
-            Some(declared) => {
-                vec![laminar_dataflow::EventTime { column: declared.column, unit: declared.unit }]
-            }
-            // Without a watermark a table is complete at every time.
-            None if rows.is_some() => Vec::new(),
-            None => new
-                .schema
-                .fields()
-                .iter()
-                .enumerate()
-                .filter_map(|(column, field)| {
-                    let unit = TimeUnit::of(field.data_type())?;
-                    Some(laminar_dataflow::EventTime { column, unit })
-                })
-                .collect(),
+        let keyed = match new.timing.watermark_key {
+            Some(key) => Some(KeyedTimes::new(key, new.schema.field(key).data_type())?),
+            None => None,
         };
+        let rules = Arc::new(new.rules(&self.clock)?);
+        self.epoch += 1;
         let mut traits = Traits::append_only(Arc::clone(&new.schema));
-        traits.times = times;
-        traits.declared_watermark = new.declared.is_some();
+        traits.times = new.times();
+        traits.declared_watermark = new.declared.is_some() || new.timing.proctime.is_some();
         let key = match &new.kind {
             InputKind::Table { key, .. } => key.clone(),
             InputKind::Source => None,
@@ -307,7 +362,13 @@ impl Core {
             Some(rows) => self.graph.add_table(traits, rows),
             None => self.graph.add_source(traits),
         };
-        let rules = Arc::new(new.rules());
+        let now_ms = self.clock.now_ms();
+        if let Some(timeout_ms) = new.timing.idle_timeout_ms {
+            self.alarm.set(now_ms.saturating_add(timeout_ms));
+        }
+        if new.timing.proctime.is_some() {
+            self.alarm.set(now_ms.saturating_add(PROCTIME_TICK_MS));
+        }
         let id = SourceId(self.sources.len() as u32);
         self.sources.push(Some(Source {
             name: new.name.clone(),
@@ -317,9 +378,13 @@ impl Core {
             changed: self.epoch,
             rules,
             schema: new.schema,
-            producers: Producers::new(new.declared),
+            producers: Producers::new(new.declared).keyed(keyed),
             own_producer: None,
             total_rows: 0,
+            timing: new.timing,
+            stamp_ms: i64::MIN,
+            since_ms: now_ms,
+            is_idle: false,
         }));
         let object = match new.kind {
             InputKind::Source => Object::Source(id),
@@ -346,6 +411,7 @@ impl Core {
         }
         let (explain, reads) = (plan.explain(), plan.relations());
         let (emit, traits) = (plan.emit, plan.traits().clone());
+        let every = plan.every_ns.map(Every::new);
         let late = plan.late;
         if let Some(late) = late.as_ref().filter(|_| name.is_empty()) {
             let message = "LATE DATA TO needs a stream with a name: CREATE STREAM ... AS it";
@@ -391,6 +457,7 @@ impl Core {
             statement,
             is_view,
             emit,
+            every,
             explain,
             nodes,
             traits,
@@ -431,8 +498,8 @@ impl Core {
             sql: String::new(),
             statement: String::new(),
             is_view: false,
-            on_error: OnError::DeadLetter,
             emit: EmitForm::Update,
+            every: None,
             explain: format!("The late rows of {of}\n"),
             nodes: vec![node],
             history: Some(History::new(Arc::clone(&traits.schema), retain_rows, None)),
@@ -484,7 +551,9 @@ impl Core {
                 let content = self.graph.content(node);
                 content.ok_or_else(|| Error::internal(format!("the table `{name}` has no rows")))
             }
-            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => self.stream_content(id),
+            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => {
+                self.stream_content(id)
+            }
         }
     }
 
@@ -514,7 +583,11 @@ impl Core {
         let mut inputs = Vec::new();
         while let Some(name) = names.pop() {
             match self.objects.get(&name) {
-                Some(Object::Stream(stream) | Object::View(stream) | Object::LateRows { rows: stream, .. }) => {
+                Some(
+                    Object::Stream(stream)
+                    | Object::View(stream)
+                    | Object::LateRows { rows: stream, .. },
+                ) => {
                     names.extend(self.stream(*stream).reads.clone());
                 }
                 Some(Object::Sink { from, .. }) => names.push(from.clone()),
@@ -543,6 +616,7 @@ impl Core {
 
     /// Attaches a subscription to a stream.
     pub(crate) fn subscribe(&mut self, id: StreamId, ring: RingWriter) {
+        self.flush(id);
         if let Some(stream) = self.stream_if_exists(id) {
             stream.sweep();
             stream.subscribers.push(ring);
@@ -555,7 +629,10 @@ impl Core {
         source: SourceId,
         closed: Arc<AtomicBool>,
     ) -> Result<ProducerId> {
-        Ok(self.source_mut(source)?.producers.add(closed, true))
+        let now_ms = self.clock.now_ms();
+        let id = self.source_mut(source)?.producers.add(closed, true);
+        self.source_mut(source)?.producers.see(id, now_ms);
+        Ok(id)
     }
 
     /// The producer that the database's own inserts go through.
@@ -571,11 +648,22 @@ impl Core {
         producer: ProducerId,
         batches: &[RecordBatch],
     ) -> Result<Epoch> {
+        let source = self.source(id)?;
+        if source.producers.has_ended(producer) {
+            return Err(Error::new(
+                code::INGESTION_ARGUMENT,
+                format!("this producer of `{}` has said that its input ended", source.name),
+            ));
+        }
         let held = self.is_held(id)?;
         self.epoch += 1;
+        self.hear_of(id, producer);
+        let stamped = self.stamped(id, batches)?;
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
-        let result = batches
+        let result = stamped
+            .as_deref()
+            .unwrap_or(batches)
             .iter()
             .try_for_each(|batch| self.push_batch(id, producer, batch, held, &mut scratch));
         self.publish(&mut scratch.output);
@@ -626,8 +714,7 @@ impl Core {
                 Some(table) => table.insert(&rows)?,
                 None => Some(Delta::insert(rows)),
             };
-            let units = self.graph.traits(node).times.iter().map(|time| time.unit);
-            frontiers(piece.watermark, units, &mut scratch.frontiers);
+            self.source_frontiers(id, piece.watermark, &mut scratch.frontiers);
             self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output)?;
         }
         Ok(())
@@ -666,21 +753,170 @@ impl Core {
     ) -> Result<Epoch> {
         self.source_mut(id)?.producers.promise(producer, watermark);
         self.epoch += 1;
-        let source = self.source(id)?;
-        let node = source.node;
-        let held = !self.started && self.graph.has_held_consumers(node);
+        self.hear_of(id, producer);
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
-        let units = self.graph.traits(node).times.iter().map(|time| time.unit);
-        frontiers(self.source(id)?.producers.watermark(), units, &mut scratch.frontiers);
+        self.advance_source(id, &mut scratch);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        Ok(self.epoch)
+    }
+
+    /// Moves the frontiers of a source to where its producers and the clock have brought them.
+    fn advance_source(&mut self, id: SourceId, scratch: &mut Scratch) {
+        let Ok(source) = self.source(id) else { return };
+        let (node, watermark) = (source.node, source.producers.watermark());
+        let held = !self.started && self.graph.has_held_consumers(node);
+        self.source_frontiers(id, watermark, &mut scratch.frontiers);
         if held {
             self.enqueue(id, None, &scratch.frontiers);
         }
         self.graph.advance(node, &scratch.frontiers, Audience::Running);
         self.graph.run(self.epoch, &mut scratch.output);
-        self.publish(&mut scratch.output);
+    }
+
+    /// The frontiers that a watermark, and the clock, mean for the event times of a source.
+    fn source_frontiers(
+        &self,
+        id: SourceId,
+        watermark: Option<Watermark>,
+        out: &mut Vec<Frontier>,
+    ) {
+        let Ok(source) = self.source(id) else { return };
+        let times = &self.graph.traits(source.node).times;
+        frontiers(watermark, times.iter().map(|time| time.unit), out);
+        for (time, frontier) in times.iter().zip(out) {
+            if source.timing.proctime == Some(time.column) {
+                *frontier = match source.stamp_ms {
+                    i64::MIN => Frontier::MIN,
+                    // Rounded down to the unit, as the stamps are.
+                    ms => Frontier::before(stamp_in(ms, time.unit), time.unit),
+                };
+            }
+        }
+    }
+
+    /// Notes that a producer is alive, where silence means something.
+    fn hear_of(&mut self, id: SourceId, producer: ProducerId) {
+        let now_ms = match self.source(id) {
+            Ok(source) if source.timing.idle_timeout_ms.is_some() => self.clock.now_ms(),
+            _ => return,
+        };
+        let Ok(source) = self.source_mut(id) else { return };
+        source.producers.see(producer, now_ms);
+        let timeout_ms = source.timing.idle_timeout_ms.unwrap_or(i64::MAX);
+        let was_idle = std::mem::take(&mut source.is_idle);
+        let node = source.node;
+        if was_idle {
+            self.graph.set_idle(node, false);
+        }
+        self.alarm.set(now_ms.saturating_add(timeout_ms));
+    }
+
+    /// The batches with the column that the clock fills, for a source that has one. The stamp is a
+    /// part of the input from here on.
+    fn stamped(
+        &mut self,
+        id: SourceId,
+        batches: &[RecordBatch],
+    ) -> Result<Option<Vec<RecordBatch>>> {
+        let Some(column) = self.source(id)?.timing.proctime else { return Ok(None) };
+        let now_ms = self.clock.now_ms();
+        let source = self.source_mut(id)?;
+        source.stamp_ms = source.stamp_ms.max(now_ms);
+        let data_type = source.schema.field(column).data_type();
+        let unit = TimeUnit::of(data_type).unwrap_or(TimeUnit::Millisecond);
+        let stamp = stamp_in(source.stamp_ms, unit);
+        let stamped = batches.iter().map(|batch| {
+            let stamps = Int64Array::from_value(stamp, batch.num_rows());
+            let mut columns = batch.columns().to_vec();
+            columns.insert(column, arrow::compute::cast(&stamps, data_type)?);
+            RecordBatch::try_new(Arc::clone(&source.schema), columns)
+        });
+        let stamped: std::result::Result<Vec<_>, _> = stamped.collect();
+        stamped.map(Some).map_err(|error| Error::internal(format!("a stamp does not fit: {error}")))
+    }
+
+    /// What there is to do because time has passed: silent producers are left out, `proctime()`
+    /// goes on, `EMIT EVERY` tells what it gathered. Sets the alarm for the next time.
+    pub(crate) fn tick(&mut self) {
+        let now_ms = self.clock.now_ms();
+        let mut next_ms = i64::MAX;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for index in 0..self.sources.len() {
+            let id = SourceId(index as u32);
+            let Ok(source) = self.source_mut(id) else { continue };
+            let node = source.node;
+            let watermark = source.producers.watermark();
+            let mut moved = false;
+            let mut idle = source.is_idle;
+            if source.timing.proctime.is_some() {
+                moved |= now_ms > source.stamp_ms;
+                source.stamp_ms = source.stamp_ms.max(now_ms);
+                next_ms = next_ms.min(now_ms.saturating_add(PROCTIME_TICK_MS));
+            }
+            // Before the start nobody is silent: what waits is replayed in its order.
+            if let Some(timeout_ms) = source.timing.idle_timeout_ms.filter(|_| self.started) {
+                let Ok(source) = self.source_mut(id) else { continue };
+                let since_ms = now_ms.saturating_sub(timeout_ms);
+                let earliest = source.producers.mark_idle(since_ms);
+                idle = source.producers.all_idle() && source.since_ms <= since_ms;
+                source.is_idle = idle;
+                moved |= source.producers.watermark() != watermark;
+                let since_ms = match idle {
+                    true => None,
+                    false => Some(earliest.unwrap_or(source.since_ms)),
+                };
+                if let Some(since_ms) = since_ms.or(earliest) {
+                    next_ms = next_ms.min(since_ms.saturating_add(timeout_ms));
+                }
+            }
+            scratch.output.clear();
+            if moved {
+                self.epoch += 1;
+                self.advance_source(id, &mut scratch);
+            }
+            if idle != self.graph.is_idle(node) {
+                self.epoch += u64::from(!moved);
+                self.graph.set_idle(node, idle);
+                self.graph.run(self.epoch, &mut scratch.output);
+            }
+            self.publish(&mut scratch.output);
+        }
         self.scratch = scratch;
-        Ok(self.epoch)
+        for index in 0..self.streams.len() {
+            let due = self.streams[index].as_ref().and_then(|stream| stream.every.as_ref()?.due_ms);
+            match due {
+                Some(due_ms) if due_ms <= now_ms => self.flush(StreamId(index as u32)),
+                Some(due_ms) => next_ms = next_ms.min(due_ms),
+                None => {}
+            }
+        }
+        self.alarm.set(next_ms);
+    }
+
+    /// Tells what a stream with `EMIT EVERY` has gathered.
+    pub(crate) fn flush(&mut self, id: StreamId) {
+        let epoch = self.epoch;
+        let Some(stream) = self.stream_if_exists(id) else { return };
+        if let Err(error) = stream.flush(epoch) {
+            stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+        }
+    }
+
+    /// How far a source is ahead of the slowest of its alignment group, in milliseconds; `None`
+    /// when it is in no group or one of the group has no watermark yet.
+    pub(crate) fn drift_ms(&self, id: SourceId) -> Option<i64> {
+        let source = self.source(id).ok()?;
+        let group = source.timing.group.as_ref()?;
+        let own_ms = source.producers.watermark()?.millis()?;
+        let members = self.sources.iter().flatten();
+        let of_group = members.filter(|other| other.timing.group.as_ref() == Some(group));
+        let watermarks = of_group
+            .filter(|other| !other.is_idle)
+            .map(|other| other.producers.watermark().and_then(Watermark::millis));
+        let least = watermarks.min().flatten()?;
+        Some(own_ms.saturating_sub(least))
     }
 
     fn enqueue(&mut self, source: SourceId, change: Option<Delta>, frontiers: &[Frontier]) {
@@ -722,6 +958,14 @@ impl Core {
         self.queued_bytes = 0;
         self.graph.release();
         self.started = true;
+        let now_ms = self.clock.now_ms();
+        for source in self.sources.iter_mut().flatten() {
+            source.producers.see_all(now_ms);
+            source.since_ms = now_ms;
+            if let Some(timeout_ms) = source.timing.idle_timeout_ms {
+                self.alarm.set(now_ms.saturating_add(timeout_ms));
+            }
+        }
         self.scratch.output = output;
     }
 
@@ -742,8 +986,11 @@ impl Core {
                 more.push(next);
             }
             let Some(stream) = self.streams[tag as usize].as_mut() else { continue };
-            if let Err(error) = stream.publish(self.epoch, first, more) {
+            if let Err(error) = stream.publish(self.epoch, first, more, &self.clock) {
                 stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+            }
+            if let Some(due_ms) = stream.every.as_ref().and_then(|every| every.due_ms) {
+                self.alarm.set(due_ms);
             }
             some_ended |= stream.subscribers.iter().any(|ring| ring.is_closed());
         }
@@ -787,6 +1034,8 @@ impl Core {
 
     /// Ends every subscription.
     pub(crate) fn close(&mut self) {
+        self.alarm.stop();
+        (0..self.streams.len()).for_each(|index| self.flush(StreamId(index as u32)));
         for stream in self.streams.iter_mut().flatten() {
             stream.subscribers.clear();
         }
@@ -810,6 +1059,12 @@ impl Content for Batches {
     fn batches(&self) -> Result<Vec<RecordBatch>> {
         Ok(self.0.clone())
     }
+}
+
+/// A time of the clock in a unit, rounded down.
+fn stamp_in(ms: i64, unit: TimeUnit) -> i64 {
+    let ns = i128::from(ms) * 1_000_000;
+    i64::try_from(ns.div_euclid(i128::from(unit.nanos()))).unwrap_or(i64::MAX)
 }
 
 fn dropped_source() -> Error {

@@ -157,7 +157,7 @@ fn streams(core: &Core, views: bool) -> Result<RecordBatch> {
     };
     Columns(vec![
         ("name", text(all().map(|(stream, _)| &stream.name))),
-        ("emit", text(all().map(|(stream, _)| stream.emit.sql()))),
+        ("emit", text(all().map(|(stream, _)| stream.emit_sql()))),
         ("state", text(all().map(state))),
         ("error", Arc::new(StringArray::from_iter(all().map(error)))),
         ("watermark_ms", times(all().map(|(stream, _)| core.stream_watermark(stream)))),
@@ -230,6 +230,14 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
     match object {
         Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
             let source = core.source(*id)?;
+            if let Some(group) = &source.timing.group {
+                lines.push(("watermark group".into(), group.clone()));
+            }
+            if let Some(drift_ms) = core.drift_ms(*id) {
+                let most =
+                    source.timing.max_drift_ms.map_or(String::new(), |ms| format!(" of {ms}"));
+                lines.push(("drift".into(), format!("{drift_ms}{most} ms")));
+            }
             if let Some(history) = &source.history {
                 lines.push(("retained rows".into(), history.num_rows().to_string()));
                 lines.push(("dropped rows".into(), history.dropped_rows().to_string()));
@@ -274,6 +282,8 @@ pub(crate) fn show_create(core: &Core, name: &str) -> Result<RecordBatch> {
         }
         Object::Stream(id) | Object::View(id) => core.stream(*id).statement.clone(),
         Object::Sink { sql, .. } => sql.clone(),
+        // It came with its stream.
+        Object::LateRows { of, .. } => return show_create(core, of),
     };
     Columns(vec![("name", text([name])), ("sql", text([sql]))]).batch()
 }

@@ -14,6 +14,9 @@
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
 //! | `table` | `CREATE TABLE` |
 //! | `introspection` | `SHOW`, `DESCRIBE`, dead letters |
+//! | `clock` | what time it is, and when something is due |
+//! | `keyed_times` | the largest event time of each key of a source |
+//! | `source_timing` | the options of a source about time |
 //! | `history`, `page` | the recent rows that append-only relations keep |
 //! | `token`, `wait` | the executor's token and how callers wait |
 //!
@@ -25,17 +28,20 @@ mod adhoc;
 mod admission;
 mod catalog;
 mod change;
+mod clock;
 mod database;
 mod drop;
 mod engine;
 mod history;
 mod insert;
 mod introspection;
+mod keyed_times;
 mod page;
 mod producers;
 mod query;
 mod ring;
 mod source;
+mod source_timing;
 mod statements;
 mod stream;
 mod subscription;

@@ -13,6 +13,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark};
 
+use crate::keyed_times::KeyedTimes;
+
 /// `WATERMARK FOR column AS column - delay`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Declared {
@@ -31,9 +33,11 @@ impl Declared {
 }
 
 /// The producers of one source.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Producers {
     declared: Option<Declared>,
+    /// The largest times of keys, where the declared watermark is the least of theirs.
+    keyed: Option<KeyedTimes>,
     /// The producers that were open when one was last added.
     producers: Vec<Producer>,
     opened: u64,
@@ -48,6 +52,9 @@ struct Producer {
     /// The largest event time it has sent, when a watermark is declared.
     max: Option<i64>,
     explicit: Option<Watermark>,
+    /// When it was last heard of, in milliseconds, where idle producers are left out.
+    seen_ms: i64,
+    is_idle: bool,
     /// Set by the handle's end, which does not take the token.
     closed: Arc<AtomicBool>,
 }
@@ -69,6 +76,52 @@ impl Producers {
         Self { declared, ..Self::default() }
     }
 
+    /// Takes the declared watermark of each key instead of each producer.
+    pub(crate) fn keyed(self, keyed: Option<KeyedTimes>) -> Self {
+        Self { keyed, ..self }
+    }
+
+    /// Notes that a producer is alive.
+    pub(crate) fn see(&mut self, producer: ProducerId, now_ms: i64) {
+        if let Some(producer) = self.get(producer) {
+            (producer.seen_ms, producer.is_idle) = (now_ms, false);
+        }
+    }
+
+    /// Notes that every producer is alive.
+    pub(crate) fn see_all(&mut self, now_ms: i64) {
+        for producer in &mut self.producers {
+            (producer.seen_ms, producer.is_idle) = (now_ms, false);
+        }
+    }
+
+    /// Leaves out the producers, and keys, that have sent nothing since a time. Tells the earliest
+    /// time at which one that is left was heard of.
+    pub(crate) fn mark_idle(&mut self, since_ms: i64) -> Option<i64> {
+        let mut earliest = self.keyed.as_mut().and_then(|keyed| keyed.mark_idle(since_ms));
+        for producer in self.producers.iter_mut().filter(|producer| producer.is_open()) {
+            if producer.seen_ms <= since_ms {
+                producer.is_idle = true;
+            } else {
+                let seen = earliest.map_or(producer.seen_ms, |e: i64| e.min(producer.seen_ms));
+                earliest = Some(seen);
+            }
+        }
+        self.settle();
+        earliest
+    }
+
+    /// Whether no open producer is expected to send anything for now.
+    pub(crate) fn all_idle(&self) -> bool {
+        self.producers.iter().filter(|producer| producer.is_open()).all(|p| p.is_idle)
+    }
+
+    /// Whether a producer has said that it sends nothing any more.
+    pub(crate) fn has_ended(&self, id: ProducerId) -> bool {
+        let mut producers = self.producers.iter();
+        producers.any(|p| p.id == id && p.explicit == Some(Watermark::MAX))
+    }
+
     /// One more producer, open until `closed` is set.
     ///
     /// One that does not hold back counts only from its first event time: that of inserts by name,
@@ -77,7 +130,8 @@ impl Producers {
         self.producers.retain(Producer::is_open);
         let id = ProducerId(self.opened);
         self.opened += 1;
-        self.producers.push(Producer { id, holds_back, max: None, explicit: None, closed });
+        let (max, explicit, seen_ms, is_idle) = (None, None, i64::MIN, false);
+        self.producers.push(Producer { id, holds_back, max, explicit, seen_ms, is_idle, closed });
         id
     }
 
@@ -128,6 +182,9 @@ impl Producers {
         let times = cast(batch.column(declared.column), &DataType::Int64)
             .map_err(|error| Error::internal(format!("an event time is no integer: {error}")))?;
         let times: &[i64] = times.as_primitive::<Int64Type>().values();
+        if self.keyed.is_some() {
+            return self.cut_keyed(producer, declared, batch, times, pieces);
+        }
         let largest = times.iter().copied().max().unwrap_or(i64::MIN);
         let smallest = times.iter().copied().min().unwrap_or(i64::MAX);
         let others = self.others(producer);
@@ -164,6 +221,38 @@ impl Producers {
         Ok(())
     }
 
+    /// The same, where each key has its own largest time.
+    fn cut_keyed(
+        &mut self,
+        producer: ProducerId,
+        declared: Declared,
+        batch: &RecordBatch,
+        times: &[i64],
+        pieces: &mut Vec<Piece>,
+    ) -> Result<()> {
+        let now_ms = self.get(producer).map_or(i64::MIN, |producer| producer.seen_ms);
+        let Some(keyed) = &mut self.keyed else { return Ok(()) };
+        keyed.read(batch)?;
+        let mut applied = self.watermark.map_or(i64::MIN, |w| in_unit(w, declared.unit));
+        let mut start = 0;
+        for (row, time) in times.iter().enumerate() {
+            let Some(keyed) = &self.keyed else { break };
+            let now = keyed.least().map_or(applied, |least| declared.frontier(least).max(applied));
+            if *time < now && now > applied && row > start {
+                let watermark = self.settle();
+                pieces.push(Piece { offset: start, rows: row - start, watermark });
+                applied = now;
+                start = row;
+            }
+            if let Some(keyed) = &mut self.keyed {
+                keyed.see(row, *time, now_ms);
+            }
+        }
+        let watermark = self.settle();
+        pieces.push(Piece { offset: start, rows: times.len() - start, watermark });
+        Ok(())
+    }
+
     /// Notes a producer's largest time. Tells the source's watermark after it.
     fn reached(&mut self, producer: ProducerId, max: Option<i64>) -> Option<Watermark> {
         if let Some(producer) = self.get(producer) {
@@ -185,9 +274,20 @@ impl Producers {
 
     /// The source's watermark after what its producers have said.
     pub(crate) fn settle(&mut self) -> Option<Watermark> {
+        let declared = self.declared.filter(|_| self.keyed.is_none());
+        let open = || self.producers.iter().filter(|producer| producer.is_open());
+        let mut handles = open().filter(|producer| producer.holds_back).peekable();
+        // What goes in by the source's name has no handle to say its end with.
+        let ended = handles.peek().is_some()
+            && handles.all(|producer| producer.explicit == Some(Watermark::MAX));
         let mut least = None;
-        for producer in self.producers.iter().filter(|producer| producer.is_open()) {
-            least = lesser(least, producer.promise(self.declared));
+        for producer in open().filter(|producer| !ended || producer.holds_back) {
+            least = lesser(least, producer.promise(declared));
+        }
+        if let Some((keyed, declared)) = self.keyed.as_ref().zip(self.declared) {
+            let keyed = keyed.least();
+            let of_keys = keyed.map(|t| Watermark::declared(t, declared.unit, declared.delay_ns));
+            least = least.max(of_keys);
         }
         if let Some(least) = least.filter(|least| *least > Watermark::MIN) {
             self.watermark = self.watermark.max(Some(least));
@@ -203,6 +303,9 @@ impl Producer {
 
     /// What it promises; `None` when it does not count.
     fn promise(&self, declared: Option<Declared>) -> Option<Watermark> {
+        if self.is_idle {
+            return None;
+        }
         let declared = declared
             .zip(self.max)
             .map(|(declared, max)| Watermark::declared(max, declared.unit, declared.delay_ns));

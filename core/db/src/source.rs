@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use laminar_types::{Epoch, Error, Result, TimeUnit, Watermark, code};
 
+use crate::clock::Clock;
 use crate::database::Shared;
 use crate::engine::SourceId;
 use crate::producers::ProducerId;
@@ -35,6 +37,9 @@ pub(crate) struct Rules {
     pub(crate) event_time: Option<usize>,
     /// The columns of the primary key; empty where there is none.
     pub(crate) key: Vec<usize>,
+    /// How far ahead of the clock an event time may be.
+    pub(crate) max_future_ms: Option<i64>,
+    pub(crate) clock: Arc<Clock>,
     /// Rows that wait for the start, written under the token and read without it.
     pub(crate) pending: AtomicU64,
     /// How many rows may wait.
@@ -103,6 +108,14 @@ impl UntypedSource {
         let watermark = Watermark::new(ts_ms, TimeUnit::Millisecond);
         let (id, producer) = (self.id, self.producer);
         self.shared.run(|core| core.watermark(id, producer, watermark))?
+    }
+
+    /// Says that this producer sends nothing any more. When every handle of the source has said so
+    /// or is gone, its watermark is at the end of time: all windows close. A later push through
+    /// this handle is refused.
+    pub fn end_of_input(&self) -> Result<Epoch> {
+        let (id, producer) = (self.id, self.producer);
+        self.shared.run(|core| core.watermark(id, producer, Watermark::MAX))?
     }
 
     /// Rows that wait for `start()`.
@@ -178,7 +191,33 @@ impl Rules {
                 ));
             }
         }
-        Ok(())
+        match (self.event_time, self.max_future_ms) {
+            (Some(column), Some(max_future_ms)) => self.check_future(batch, column, max_future_ms),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses event times that are too far ahead of the clock.
+    fn check_future(&self, batch: &RecordBatch, column: usize, max_future_ms: i64) -> Result<()> {
+        let field = self.schema.field(column);
+        let Some(unit) = TimeUnit::of(field.data_type()) else { return Ok(()) };
+        let times = cast(batch.column(column), &DataType::Int64)
+            .map_err(|error| Error::internal(format!("an event time is no integer: {error}")))?;
+        let latest = self.clock.now_ms().saturating_add(max_future_ms);
+        let latest_ns = i128::from(latest) * 1_000_000;
+        let is_ahead = |time: &i64| i128::from(*time) * i128::from(unit.nanos()) > latest_ns;
+        match times.as_primitive::<Int64Type>().values().iter().position(is_ahead) {
+            None => Ok(()),
+            Some(row) => Err(Error::new(
+                code::VALUE,
+                format!(
+                    "the event time `{}` of row {row} is more than {max_future_ms} ms ahead of \
+                     the clock (max_future_ms of `{}`): nothing of the push was taken",
+                    field.name(),
+                    self.name
+                ),
+            )),
+        }
     }
 
     fn refuse(&self, message: String) -> Error {

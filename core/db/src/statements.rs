@@ -13,6 +13,7 @@ use crate::engine::{Backfill, InputKind, NewSource, NewStream, Object};
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
+use crate::source_timing;
 
 impl LaminarDB {
     /// Runs a statement that was read from `sql`.
@@ -55,7 +56,6 @@ impl LaminarDB {
             return Err(connector_not_built(&connector.name));
         }
         let schema = self.shared.planner.schema(&source.columns)?;
-        refuse_proctime(&source.columns)?;
         if let Some(column) = source.columns.iter().find(|column| column.primary_key) {
             return Err(Error::new(
                 code::INVALID_SCHEMA,
@@ -69,6 +69,7 @@ impl LaminarDB {
         }
         let declared = declared_watermark(&schema, source.watermark.as_ref())?;
         let retain_rows = self.retain_rows(&mut source.options)?;
+        let timing = source_timing::read(&mut source, &schema)?;
         refuse_options(&source.options, HISTORY_ONLY)?;
         let name = source.name.value.clone();
         let new = NewSource {
@@ -77,6 +78,7 @@ impl LaminarDB {
             kind: InputKind::Source,
             schema,
             declared,
+            timing,
             retain_rows,
             capacity: self.shared.config.buffer_size as u64,
         };
@@ -318,18 +320,8 @@ const HISTORY_ONLY: &str = "this version knows retain_history";
 
 /// Refuses options that are left; `known` says which there are.
 pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {
-    const LATER: [&str; 10] = [
-        "idle_timeout",
-        "watermark_per",
-        "watermark_group",
-        "max_drift",
-        "max_future_ms",
-        "backpressure",
-        "wait_strategy",
-        "buffer_size",
-        "checkpoint_interval",
-        "wal_mode",
-    ];
+    const LATER: [&str; 5] =
+        ["backpressure", "wait_strategy", "buffer_size", "checkpoint_interval", "wal_mode"];
     let Some(entry) = options.iter().next() else { return Ok(()) };
     let error = match LATER.contains(&entry.key.as_str()) || entry.key == "state_ttl" {
         true => Error::unsupported(format!("the option `{}` is not built yet", entry.key)),
@@ -342,9 +334,8 @@ pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {
 
 pub(crate) fn refuse_proctime(columns: &[ColumnDef]) -> Result<()> {
     match columns.iter().find(|column| column.proctime) {
-        Some(column) => {
-            Err(Error::unsupported("proctime() columns are not built yet").at(column.name.position))
-        }
+        Some(column) => Err(Error::unsupported("proctime() columns of a table are not built yet")
+            .at(column.name.position)),
         None => Ok(()),
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use laminar_dataflow::{Changes, NodeId, Traits};
-use laminar_sql::plan::EmitForm;
+use laminar_sql::plan::{EmitForm, emit_sql};
 use laminar_types::{Delta, Epoch, Error, Result, Weights};
 
+use crate::clock::Clock;
 use crate::history::History;
 use crate::page;
 use crate::ring::{Form, RingWriter};
@@ -30,6 +31,8 @@ pub(crate) struct Stream {
     /// Whether it is a materialized view.
     pub(crate) is_view: bool,
     pub(crate) emit: EmitForm,
+    /// `EMIT EVERY`: what waits to be told.
+    pub(crate) every: Option<Every>,
     pub(crate) explain: String,
     /// Its own nodes, in topological order; the last one is its result.
     pub(crate) nodes: Vec<NodeId>,
@@ -45,7 +48,37 @@ pub(crate) struct Stream {
     pub(crate) dead_letters: u64,
 }
 
+/// What a stream with `EMIT EVERY` has not told its subscribers yet.
+pub(crate) struct Every {
+    interval_ms: i64,
+    pending: Vec<Delta>,
+    pending_rows: usize,
+    /// When it is told; set while something waits.
+    pub(crate) due_ms: Option<i64>,
+}
+
+/// So many rows wait before what they undo of each other is left out.
+const MANY_ROWS: usize = 65_536;
+
+impl Every {
+    pub(crate) fn new(interval_ns: i64) -> Self {
+        let interval_ms = (interval_ns / 1_000_000).max(1);
+        Self { interval_ms, pending: Vec::new(), pending_rows: 0, due_ms: None }
+    }
+
+    /// Intervals begin at 1970, so that those of all streams of one length end together.
+    fn due_after(&self, now_ms: i64) -> i64 {
+        now_ms.div_euclid(self.interval_ms).saturating_add(1).saturating_mul(self.interval_ms)
+    }
+}
+
 impl Stream {
+    /// As SQL spells when and how its results leave.
+    pub(crate) fn emit_sql(&self) -> String {
+        let every_ns = self.every.as_ref().map(|every| every.interval_ms * 1_000_000);
+        emit_sql(self.emit, every_ns)
+    }
+
     /// The node of its result.
     pub(crate) fn result(&self) -> NodeId {
         *self.nodes.last().expect("a stream has at least one node")
@@ -78,7 +111,13 @@ impl Stream {
     }
 
     /// Takes in the change of one epoch, in the pieces that its steps made, and hands it on.
-    pub(crate) fn publish(&mut self, epoch: Epoch, first: Delta, more: Vec<Delta>) -> Result<()> {
+    pub(crate) fn publish(
+        &mut self,
+        epoch: Epoch,
+        first: Delta,
+        more: Vec<Delta>,
+        clock: &Clock,
+    ) -> Result<()> {
         let net = match more.is_empty() {
             true => Some(first),
             false => self.net(first, more)?,
@@ -88,6 +127,43 @@ impl Stream {
         if let Some(history) = &mut self.history {
             history.append(&delta.batch)?;
         }
+        if self.subscribers.is_empty() {
+            return Ok(());
+        }
+        let Some(every) = &mut self.every else { return self.tell(epoch, delta) };
+        let batch = page::compact_batch(&delta.batch)?;
+        every.pending_rows += batch.num_rows();
+        every.pending.push(Delta { batch, weights: delta.weights });
+        if every.due_ms.is_none() {
+            every.due_ms = Some(every.due_after(clock.now_ms()));
+        }
+        if every.pending_rows > MANY_ROWS && self.traits.changes != Changes::AppendOnly {
+            let pending = std::mem::take(&mut every.pending);
+            let mut pending = pending.into_iter();
+            let Some(first) = pending.next() else { return Ok(()) };
+            let net = self.net(first, pending.collect())?;
+            if let Some(every) = &mut self.every {
+                every.pending_rows = 0;
+                every.pending.extend(net);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what waits for the end of an interval.
+    pub(crate) fn flush(&mut self, epoch: Epoch) -> Result<()> {
+        let Some(every) = &mut self.every else { return Ok(()) };
+        (every.due_ms, every.pending_rows) = (None, 0);
+        let mut pending = std::mem::take(&mut every.pending).into_iter();
+        let Some(first) = pending.next() else { return Ok(()) };
+        match self.net(first, pending.collect())? {
+            Some(delta) => self.tell(epoch, delta),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands a change to the subscribers.
+    fn tell(&mut self, epoch: Epoch, delta: Delta) -> Result<()> {
         let Some((last, others)) = self.subscribers.split_last() else { return Ok(()) };
         // What waits in a ring must not keep a producer's much larger buffers alive.
         let batch = page::compact_batch(&delta.batch)?;

@@ -10,7 +10,7 @@ use laminar_types::{Error, Result, code};
 use crate::adhoc::{self, Snapshot};
 use crate::catalog::is_free;
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{InputKind, NewSource};
+use crate::engine::{InputKind, NewSource, Timing};
 use crate::insert::fit_rows;
 use crate::statements::{
     connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, refuse_replace,
@@ -73,6 +73,7 @@ impl LaminarDB {
                 kind: InputKind::Table { key: (!key.is_empty()).then_some(key), is_lookup },
                 declared: declared_watermark(&schema, table.watermark.as_ref())?,
                 schema,
+                timing: Timing::default(),
                 retain_rows: 0,
                 capacity: self.shared.config.buffer_size as u64,
             })
@@ -114,7 +115,7 @@ impl LaminarDB {
                     Some(schema) => Arc::clone(schema),
                     None => schema_of(&given, &table.name)?,
                 };
-                let rules = new(Arc::clone(&schema))?.rules();
+                let rules = new(Arc::clone(&schema))?.rules(&self.shared.clock)?;
                 let batches = batches.iter().map(|batch| {
                     let batch = fit_rows(&rules, &[], batch)?;
                     rules.check(&batch).map(|()| batch)

@@ -10,6 +10,8 @@ pub struct StreamPlan {
     pub nodes: Vec<PlanNode>,
     /// The form in which results leave.
     pub emit: EmitForm,
+    /// `EMIT EVERY`: how long changes gather before they leave.
+    pub every_ns: Option<i64>,
     /// Whether `emit` was chosen by the query rather than by the default.
     pub emit_given: bool,
     /// What a person should know, one sentence each.
@@ -71,6 +73,17 @@ impl EmitForm {
     }
 }
 
+/// As SQL spells a form and an interval.
+pub fn emit_sql(emit: EmitForm, every_ns: Option<i64>) -> String {
+    match (emit, every_ns) {
+        (emit, None) => emit.sql().to_string(),
+        (EmitForm::Changes, Some(ns)) => {
+            format!("EMIT EVERY INTERVAL '{}' MILLISECOND CHANGES", ns / 1_000_000)
+        }
+        (_, Some(ns)) => format!("EMIT EVERY INTERVAL '{}' MILLISECOND", ns / 1_000_000),
+    }
+}
+
 impl StreamPlan {
     /// The default of a view: its subscribers learn what became of each row, where rows can cease.
     pub fn default_to_changes(&mut self) {
@@ -105,8 +118,8 @@ impl StreamPlan {
     /// The plan for people: the result first, its inputs indented below it, each with what its
     /// output promises.
     pub fn explain(&self) -> String {
-        let mut text =
-            format!("{}{}\n", self.emit.sql(), if self.emit_given { "" } else { " (by default)" });
+        let mut text = emit_sql(self.emit, self.every_ns)
+            + if self.emit_given { "\n" } else { " (by default)\n" };
         self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut text);
         for note in &self.notes {
             text.push_str("note: ");

@@ -121,10 +121,7 @@ impl Grouping {
 
     /// The accumulators of the calls, without state.
     pub(super) fn accumulators(&self, schema: &SchemaRef) -> Result<Vec<Box<dyn Accumulator>>> {
-        self.calls
-            .iter()
-            .map(|call| create_call(&call.spec(schema), self.append_only))
-            .collect()
+        self.calls.iter().map(|call| create_call(&call.spec(schema), self.append_only)).collect()
     }
 
     /// The rows with the number of each behind their columns, in the order of arrival, if a call

@@ -10,11 +10,10 @@ mod over;
 mod over_reach;
 mod partition_rows;
 mod row_codec;
-mod set_operation;
-mod top_n;
 mod session_aggregate;
 mod set_operation;
 pub(crate) mod timed_rows;
+mod top_n;
 mod union;
 mod unnest;
 mod window_aggregate;
@@ -28,11 +27,13 @@ pub use over::{Over, OverCall, OverFunction};
 pub use over_reach::{Reach, ValueDistance};
 pub use partition_rows::{OverColumn, Partitioning};
 pub use row_codec::OrderColumn;
-pub use set_operation::{SetOperation, SetQuantity};
-pub use top_n::{Ranking, TopN, TopNSpec};
 pub use session_aggregate::SessionAggregate;
 pub use set_operation::{SetOperation, SetQuantity};
+pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
 pub use unnest::{Unnest, UnnestColumn};
 pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit};
 pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit, WindowOptions};
+
+#[cfg(test)]
+mod window_state_tests;

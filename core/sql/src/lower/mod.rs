@@ -54,7 +54,6 @@ pub(crate) fn lower(
     catalog: &dyn Catalog,
     query: &StreamQuery,
 ) -> Result<StreamPlan> {
-    refuse::clauses(query)?;
     let windows = Windows::of(plan, catalog);
     let final_windows = match &query.emit {
         None => windows.any && windows.declared,
@@ -114,6 +113,10 @@ pub(crate) fn lower(
     Ok(StreamPlan {
         nodes: lowering.nodes,
         emit,
+        every_ns: match query.emit.as_ref().map(|emit| emit.timing) {
+            Some(EmitTiming::Every { interval_ns }) => Some(interval_ns),
+            _ => None,
+        },
         emit_given: query.emit.is_some(),
         notes: lowering.notes,
         late: lowering.late,

@@ -1,21 +1,9 @@
 //! What cannot be kept up to date, each refused by its name.
 
 use datafusion::logical_expr::LogicalPlan;
-use laminar_types::{Error, Result, code};
+use laminar_types::{Error, code};
 
-use crate::parser::statement::{EmitTiming, StreamQuery};
-
-pub(super) fn clauses(query: &StreamQuery) -> Result<()> {
-    if let Some(emit) = &query.emit
-        && matches!(emit.timing, EmitTiming::Every { .. })
-    {
-        return Err(Error::unsupported(
-            "EMIT EVERY is not built yet: use EMIT ON UPDATE or EMIT CHANGES",
-        )
-        .at(emit.position));
-    }
-    Ok(())
-}
+use crate::parser::statement::StreamQuery;
 
 /// The clause about late rows of a query, which has no window to be late for.
 pub(super) fn lateness_clause(query: &StreamQuery) -> Option<Error> {

@@ -414,13 +414,15 @@ impl SessionAggregate {
     }
 
     fn read(&mut self, delta: Delta, times: Int64Array) -> Result<Rows> {
-        let mut rows = Rows { delta, times, keys: Vec::new(), contents: Vec::new() };
+        let mut contents_of = Vec::new();
+        if let Numbers::Rows(contents) = &mut self.numbers {
+            contents.intern(delta.batch.columns(), delta.num_rows(), &mut contents_of)?;
+        }
+        let delta = self.grouping.arrive(delta)?;
+        let mut rows = Rows { delta, times, keys: Vec::new(), contents: contents_of };
         let batch = &rows.delta.batch;
         self.keys.intern(&self.grouping.keys(batch), batch.num_rows(), &mut rows.keys)?;
         self.of_key.resize(self.keys.slots(), NO_KEY);
-        if let Numbers::Rows(contents) = &mut self.numbers {
-            contents.intern(batch.columns(), batch.num_rows(), &mut rows.contents)?;
-        }
         Ok(rows)
     }
 }
@@ -442,7 +444,8 @@ impl Operator for SessionAggregate {
                     match self.add(&rows, row..row + 1) {
                         Ok(found) => late.extend(found),
                         Err(error) => {
-                            let text = row_text(&rows.delta.batch, row);
+                            let batch = self.grouping.original(&rows.delta.batch);
+                            let text = row_text(&batch, row);
                             cx.dead_letter(text, error.message().to_string());
                         }
                     }

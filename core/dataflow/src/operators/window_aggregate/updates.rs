@@ -60,7 +60,7 @@ impl OpenWindows {
         self.touched.insert(end);
         for (row, error) in window.add(&windows.grouping, rows)? {
             let batch = windows.grouping.original(&rows.batch);
-                    cx.dead_letter(row_text(&batch, row), error.message().to_string());
+            cx.dead_letter(row_text(&batch, row), error.message().to_string());
         }
         Ok(())
     }
