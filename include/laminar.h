@@ -845,6 +845,18 @@ laminar_status laminar_insert_stream(const laminar_db *db,
 laminar_status laminar_watermark(laminar_source *source, int64_t ts_ms, laminar_error **error);
 
 /**
+ * Says that this producer sends nothing any more; a later push through it is refused. When every
+ * producer of the source has said so or was freed, the source's watermark is at the end of time:
+ * all windows close, and results that wait for nothing else are final. Returns when everything
+ * that this completes was delivered.
+ *
+ * @param source the producer; exclusive. It is still to be freed
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_AGAIN`, `LAMINAR_BUSY`, or an error
+ */
+laminar_status laminar_end_of_input(laminar_source *source, laminar_error **error);
+
+/**
  * Makes a row appender. Its rows go through the given producer and count for its watermark.
  *
  * A row is built by setting its columns in any order, the last value set counting, and ended by

@@ -576,6 +576,19 @@ unsafe extern "C" {
         error: *mut *mut laminar_error,
     ) -> laminar_status;
 
+    /// Says that this producer sends nothing any more; a later push through it is refused. When every
+    /// producer of the source has said so or was freed, the source's watermark is at the end of time:
+    /// all windows close, and results that wait for nothing else are final. Returns when everything
+    /// that this completes was delivered.
+    ///
+    /// @param source the producer; exclusive. It is still to be freed
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_AGAIN`, `LAMINAR_BUSY`, or an error
+    pub fn laminar_end_of_input(
+        source: *mut laminar_source,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
     /// Makes a row appender. Its rows go through the given producer and count for its watermark.
     ///
     /// A row is built by setting its columns in any order, the last value set counting, and ended by

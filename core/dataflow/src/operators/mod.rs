@@ -32,7 +32,6 @@ pub use set_operation::{SetOperation, SetQuantity};
 pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
 pub use unnest::{Unnest, UnnestColumn};
-pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit};
 pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit, WindowOptions};
 
 #[cfg(test)]
