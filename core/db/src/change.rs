@@ -24,7 +24,6 @@ use crate::catalog::{find, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
 use crate::engine::{Core, Object, SourceId};
 use crate::insert::{Insert, fit_column, normal};
-use crate::producers::frontiers;
 use crate::source::Rules;
 
 /// How often a statement is evaluated without the token before it takes it.
@@ -334,8 +333,7 @@ impl Core {
         let watermark = source.producers.watermark();
         source.total_rows += added.num_rows() as u64;
         source.changed = epoch;
-        let units = self.graph.traits(node).times.iter().map(|time| time.unit);
-        frontiers(watermark, units, &mut scratch.frontiers);
+        self.source_frontiers(id, watermark, &mut scratch.frontiers);
         let stepped = self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output);
         self.publish(&mut scratch.output);
         self.scratch = scratch;

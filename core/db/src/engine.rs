@@ -513,7 +513,7 @@ impl Core {
     }
 
     /// The sinks of the late rows of a stream.
-    fn late_sinks(&self, of: &str) -> Vec<(String, StreamId)> {
+    pub(crate) fn late_sinks(&self, of: &str) -> Vec<(String, StreamId)> {
         let late = self.objects.iter().filter_map(|(name, object)| match object {
             Object::LateRows { rows, of: stream } if stream == of => Some((name.clone(), *rows)),
             _ => None,
@@ -776,7 +776,7 @@ impl Core {
     }
 
     /// The frontiers that a watermark, and the clock, mean for the event times of a source.
-    fn source_frontiers(
+    pub(crate) fn source_frontiers(
         &self,
         id: SourceId,
         watermark: Option<Watermark>,
