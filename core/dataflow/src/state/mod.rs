@@ -16,6 +16,9 @@
 //! | `slot_set` | a set of slots that is scratch |
 //! | `table_rows` | [`TableRows`]: the rows of a table, by primary key or as a multiset |
 //! | [`ordered`] | [`OrderedPartitions`]: rows in an order, by partition |
+//! | [`row_store`] | [`RowStore`]: whole rows by slot |
+//! | [`time_index`] | [`TimeIndex`]: from a key's slot to nodes ordered by time |
+//! | [`timed_rows`] | [`TimedRows`]: rows by key and time, the two together |
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
 //! | `ordered_tree` | the counted trees of ordered partitions |
@@ -38,12 +41,15 @@ mod page;
 pub mod paged;
 mod row_columns;
 mod row_keys;
+pub mod row_store;
 mod slab;
 mod slot_set;
 mod slots;
 pub mod sorted_bytes;
 mod table;
 mod table_rows;
+pub mod time_index;
+pub mod timed_rows;
 
 pub use bits::Bits;
 pub(crate) use byte_array::{byte_array, each_byte_array};
@@ -52,9 +58,12 @@ pub use group_index::{GroupIndex, GroupKeys};
 pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use ordered::{OrderedPartitions, OrderedRows};
 pub use paged::Paged;
+pub use row_store::RowStore;
 pub use slot_set::SlotSet;
 pub use sorted_bytes::SortedBytes;
 pub use table_rows::{TableRows, TableSnapshot};
+pub use time_index::TimeIndex;
+pub use timed_rows::TimedRows;
 
 use laminar_types::Error;
 use laminar_types::error::code;

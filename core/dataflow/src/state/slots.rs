@@ -61,6 +61,11 @@ impl Slots {
         self.dead.clear();
     }
 
+    /// The same slots, given out alike; neither sees later changes of the other.
+    pub(super) fn copied(&mut self) -> Self {
+        Self { end: self.end, free: self.free.clone(), dead: self.dead.snapshot() }
+    }
+
     /// The slots in use now.
     pub(super) fn snapshot(&mut self) -> LiveSlots {
         let dead = (!self.free.is_empty()).then(|| self.dead.snapshot());
