@@ -13,6 +13,7 @@ mod row_codec;
 mod session_aggregate;
 mod set_operation;
 pub(crate) mod timed_rows;
+mod time_join;
 mod top_n;
 mod union;
 mod unnest;
@@ -29,6 +30,10 @@ pub use partition_rows::{OverColumn, Partitioning};
 pub use row_codec::OrderColumn;
 pub use session_aggregate::SessionAggregate;
 pub use set_operation::{SetOperation, SetQuantity};
+pub use time_join::{
+    AsofJoin, AsofMatch, AsofPlan, CurrentJoin, CurrentPlan, IntervalJoin, IntervalPlan,
+    SideOutput, TimedSide,
+};
 pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
 pub use unnest::{Unnest, UnnestColumn};

@@ -1,0 +1,549 @@
+//! [`AsofJoin`]: for each left row the right row of its key that is the closest in time.
+
+use arrow::array::ArrayRef;
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::SchemaRef;
+use laminar_types::{Delta, Frontier, Result, TimeUnit};
+
+use super::matching::{AsofMatch, Settled};
+use super::output::TimedOutput;
+use super::side::{TimedSide, take_rows};
+use crate::operator::{Context, Metrics, Operator};
+use crate::state::group_index::NO_SLOT;
+use crate::state::timed_rows::Changed;
+use crate::state::{GroupIndex, Paged, TimeIndex, TimedRows};
+
+/// Fewer new rows than this are not worth a search for rows that nobody needs.
+const FEW_ROWS: usize = 1_024;
+
+/// The one key of an index that orders rows by time alone.
+const ALL: u32 = 0;
+
+/// What an ASOF or temporal join does.
+#[derive(Debug, Clone)]
+pub struct AsofPlan {
+    /// The side of which each row is asked for.
+    pub left: TimedSide,
+    /// The side that answers.
+    pub right: TimedSide,
+    /// Which right row answers.
+    pub matching: AsofMatch,
+    /// Whether left rows without an answer come out, with NULLs.
+    pub outer: bool,
+    /// Whether a left row comes out once, when its match is final, rather than at once and with
+    /// corrections.
+    pub is_final: bool,
+    /// Whether the right rows are the versions of a relation whose unique key are the keys of the
+    /// join: a row that is replaced stays valid for the times before the one that replaces it, and
+    /// a deletion counts from the right frontier on.
+    pub versions: bool,
+    /// Whether the time of the left rows is an event-time column of the output.
+    pub has_time: bool,
+    /// The columns that come out: the left ones, then the right ones.
+    pub schema: SchemaRef,
+}
+
+impl AsofPlan {
+    /// Whether no right row that is kept ever ceases.
+    fn keeps_right_rows(&self) -> bool {
+        self.right.append_only || self.versions
+    }
+}
+
+/// Joins each left row with one right row.
+///
+/// A row behind its own side's frontier is late: it is counted and left out, so that what is kept
+/// is bounded. A left row is kept until its match is final. Of the right rows those are kept that
+/// a left row can still get: looking back, the last one before every left row that is kept or to
+/// come, and all after it; looking forward, all that are not before them.
+pub struct AsofJoin {
+    plan: AsofPlan,
+    unit: TimeUnit,
+    /// The columns of each side that come out.
+    visible: [SchemaRef; 2],
+    keys: GroupIndex,
+    left: TimedRows,
+    right: TimedRows,
+    /// The left rows that are kept, by the frontier at which their match may be final.
+    wake: TimeIndex,
+    /// The left rows that are kept, by their time.
+    waiting: TimeIndex,
+    /// By left node: its nodes in `wake`, if it has one, and in `waiting`.
+    links: Paged<[u32; 2]>,
+    frontiers: [Frontier; 2],
+    pending: [Option<Delta>; 2],
+    output: TimedOutput,
+    late_rows: u64,
+    /// Rows kept since the last search for those that nobody needs, and right rows left by it.
+    since_eviction: usize,
+    after_eviction: usize,
+    evicted_to: i64,
+    /// Scratch: the key of each row of a batch.
+    slots: Vec<u32>,
+}
+
+impl AsofJoin {
+    /// A join without rows.
+    pub fn new(plan: AsofPlan) -> Result<Self> {
+        let visible = [plan.left.visible(), plan.right.visible()];
+        let updating = !plan.is_final;
+        Ok(Self {
+            unit: plan.left.unit.min(plan.right.unit),
+            keys: GroupIndex::new(&plan.left.key_types())?,
+            left: TimedRows::new(&visible[0], plan.left.append_only)?,
+            right: TimedRows::new(&visible[1], plan.keeps_right_rows())?,
+            wake: TimeIndex::default(),
+            waiting: TimeIndex::default(),
+            links: Paged::new([NO_SLOT; 2]),
+            frontiers: [Frontier::MIN; 2],
+            pending: [None, None],
+            output: TimedOutput::new(plan.schema.clone(), updating),
+            late_rows: 0,
+            since_eviction: 0,
+            after_eviction: 0,
+            evicted_to: i64::MIN,
+            slots: Vec::new(),
+            visible,
+            plan,
+        })
+    }
+
+    /// Whether matches become final at all.
+    fn has_end(&self) -> bool {
+        self.plan.right.frontier.is_some() && self.plan.left.append_only
+    }
+
+    /// The right frontier, which matches wait for.
+    fn frontier(&self) -> i64 {
+        self.frontiers[1].in_unit(self.unit)
+    }
+
+    fn settle(&self, key: u32, time: i64) -> Settled {
+        let (frontier, plan) = (self.frontier(), &self.plan);
+        let keeps = plan.keeps_right_rows();
+        match plan.matching.settle(self.right.index(), key, time, frontier, keeps) {
+            Settled::Final(found) => Settled::Final(found.filter(|node| self.is_row(*node))),
+            settled => settled,
+        }
+    }
+
+    /// The match of a left row now, or [`NO_SLOT`].
+    fn find(&self, key: u32, time: i64) -> u32 {
+        let found = self.plan.matching.find(self.right.index(), key, time);
+        found.filter(|node| self.is_row(*node)).unwrap_or(NO_SLOT)
+    }
+
+    /// Whether a right node is a row, and not the end of a version.
+    fn is_row(&self, node: u32) -> bool {
+        self.right.index().weight(node) > 0
+    }
+
+    /// Applies a change of the right side and corrects the left rows in its gaps.
+    fn apply_right(&mut self, delta: &Delta) -> Result<()> {
+        let side = &self.plan.right;
+        let batch = side.visible_rows(&delta.batch, &self.visible[1])?;
+        let times = TimedSide::times(&delta.batch, side.time, side.unit, self.unit)?;
+        let matchable = side.matchable(&delta.batch);
+        let mut rows: Vec<u32> = (0..delta.num_rows() as u32)
+            .filter(|row| matchable.as_ref().is_none_or(|valid| valid.is_valid(*row as usize)))
+            .collect();
+        let keys = side.key_columns(&delta.batch);
+        let mut slots = std::mem::take(&mut self.slots);
+        match rows.len() == delta.num_rows() {
+            true => self.keys.intern(&keys, rows.len(), &mut slots)?,
+            false => self.keys.intern(&take_rows(&keys, &rows)?, rows.len(), &mut slots)?,
+        }
+        let mut row_times: Vec<i64> = rows.iter().map(|row| times[*row as usize]).collect();
+        let mut ends = Vec::new();
+        if self.plan.versions {
+            ends = self.only_versions(delta, &mut rows, &mut slots, &mut row_times);
+        }
+        self.since_eviction += rows.len();
+
+        let affected = self.affected(&slots, &row_times);
+        let olds = self.take_corrected(&affected)?;
+        if self.plan.keeps_right_rows() {
+            let nodes = self.right.insert(&batch, &rows, &slots, &row_times)?.to_vec();
+            for (node, is_end) in nodes.iter().zip(&ends) {
+                if *is_end {
+                    self.right.add_weight(*node, -1);
+                }
+            }
+        } else {
+            let encoded = self.right.encode(&batch)?;
+            // What came before what went: a row may do both.
+            for came in [true, false] {
+                for (index, row) in rows.iter().enumerate() {
+                    let weight = delta.weight(*row as usize);
+                    if (weight > 0) == came {
+                        let bytes = encoded.row(*row as usize).data();
+                        let (key, time) = (slots[index], row_times[index]);
+                        let changed = self.right.change(bytes, key, time, weight)?;
+                        if let Changed::Went(node) = changed {
+                            self.right.remove(node);
+                        }
+                    }
+                }
+            }
+        }
+        self.slots = slots;
+        self.correct(&affected, olds)
+    }
+
+    /// Leaves, of the change of a keyed relation, the new versions and the ends of those that
+    /// nothing replaced. Answers which rows are ends.
+    fn only_versions(
+        &self,
+        delta: &Delta,
+        rows: &mut Vec<u32>,
+        keys: &mut Vec<u32>,
+        times: &mut Vec<i64>,
+    ) -> Vec<bool> {
+        let mut replaced: Vec<u32> = (0..rows.len())
+            .filter(|index| delta.weight(rows[*index] as usize) > 0)
+            .map(|index| keys[index])
+            .collect();
+        replaced.sort_unstable();
+        let from = self.frontiers[1].in_unit(self.unit);
+        let mut ends = Vec::new();
+        let mut kept = Vec::new();
+        for index in 0..rows.len() {
+            let is_end = delta.weight(rows[index] as usize) < 0;
+            if is_end && replaced.binary_search(&keys[index]).is_ok() {
+                continue;
+            }
+            let time = if is_end { times[index].max(from) } else { times[index] };
+            kept.push((rows[index], keys[index], time));
+            ends.push(is_end);
+        }
+        *rows = kept.iter().map(|kept| kept.0).collect();
+        *keys = kept.iter().map(|kept| kept.1).collect();
+        *times = kept.iter().map(|kept| kept.2).collect();
+        ends
+    }
+
+    /// The left rows that are kept and that changes of the right side match or have matched.
+    fn affected(&self, keys: &[u32], times: &[i64]) -> Vec<u32> {
+        let AsofPlan { matching, is_final, .. } = &self.plan;
+        // Looking back, when a match is final follows from the left row alone.
+        if self.left.index().is_empty() || (*is_final && matching.is_backward()) {
+            return Vec::new();
+        }
+        let (left, right) = (self.left.index(), self.right.index());
+        let mut affected = Vec::new();
+        for (key, time) in keys.iter().zip(times) {
+            let before = right.last_before(*key, *time).map(|node| right.time(node));
+            let after = right.first_after(*key, *time).map(|node| right.time(node));
+            let (from, to) = matching.gap(*time, before, after);
+            left.for_range(*key, from, to, &mut |node| affected.push(node));
+        }
+        affected.sort_unstable();
+        affected.dedup();
+        affected
+    }
+
+    /// The matches of left rows now, with their columns, before they are corrected. Nothing where
+    /// they have not come out.
+    fn take_corrected(&self, affected: &[u32]) -> Result<Option<Matches>> {
+        if self.plan.is_final || affected.is_empty() {
+            return Ok(None);
+        }
+        self.matches(affected).map(Some)
+    }
+
+    /// The matches of left rows that are kept.
+    fn matches(&self, nodes: &[u32]) -> Result<Matches> {
+        let index = self.left.index();
+        let mut matches = Matches::default();
+        for node in nodes {
+            let found = self.find(index.key(*node), index.time(*node));
+            if found != NO_SLOT || self.plan.outer {
+                matches.left.push(*node);
+                matches.right.push(found);
+                matches.weights.push(index.weight(*node));
+            }
+        }
+        matches.columns = (self.left.gather(&matches.left)?, self.right.gather(&matches.right)?);
+        Ok(matches)
+    }
+
+    /// Emits the difference between the old matches of left rows and those of now, and looks again
+    /// at when these are final.
+    fn correct(&mut self, affected: &[u32], olds: Option<Matches>) -> Result<()> {
+        if let Some(olds) = olds {
+            let news = self.matches(affected)?;
+            for (matches, sign) in [(olds, -1), (news, 1)] {
+                let weights = matches.weights.iter().map(|weight| weight * sign).collect();
+                let (left, right) = matches.columns;
+                self.output.push(left, right, matches.left.len(), Some(weights))?;
+            }
+        }
+        if self.has_end() {
+            for node in affected {
+                self.disarm(*node);
+                self.arm(*node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a change of the left side: emits what is to come out now and keeps the rest.
+    fn apply_left(&mut self, delta: &Delta) -> Result<()> {
+        let side = &self.plan.left;
+        let batch = side.visible_rows(&delta.batch, &self.visible[0])?;
+        let times = TimedSide::times(&delta.batch, side.time, side.unit, self.unit)?;
+        let matchable = side.matchable(&delta.batch);
+        let keys = side.key_columns(&delta.batch);
+        let mut slots = std::mem::take(&mut self.slots);
+        self.keys.lookup(&keys, delta.num_rows(), &mut slots)?;
+
+        let mut emitted = Vec::with_capacity(delta.num_rows());
+        let mut matched = Vec::with_capacity(delta.num_rows());
+        let mut kept = Vec::new();
+        for row in 0..delta.num_rows() {
+            let mut emit = |found: u32| {
+                if found != NO_SLOT || self.plan.outer {
+                    emitted.push(row as u32);
+                    matched.push(found);
+                }
+            };
+            if matchable.as_ref().is_some_and(|valid| valid.is_null(row)) {
+                emit(NO_SLOT);
+                continue;
+            }
+            match self.settle(slots[row], times[row]) {
+                Settled::Final(found) if side.append_only => emit(found.unwrap_or(NO_SLOT)),
+                _ => {
+                    if !self.plan.is_final {
+                        emit(self.find(slots[row], times[row]));
+                    }
+                    kept.push(row as u32);
+                }
+            }
+        }
+        let left = match emitted.len() == delta.num_rows() {
+            true => batch.columns().to_vec(),
+            false => take_rows(batch.columns(), &emitted)?,
+        };
+        let weights = self
+            .output
+            .is_updating()
+            .then(|| emitted.iter().map(|row| delta.weight(*row as usize)).collect::<Vec<i64>>());
+        self.output.push(left, self.right.gather(&matched)?, emitted.len(), weights)?;
+        self.slots = slots;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let batch = Delta { batch, weights: delta.weights.clone() };
+        self.keep(&batch, &keys, &times, &kept)
+    }
+
+    /// Keeps left rows until their match is final.
+    fn keep(
+        &mut self,
+        delta: &Delta,
+        keys: &[ArrayRef],
+        times: &ScalarBuffer<i64>,
+        rows: &[u32],
+    ) -> Result<()> {
+        let mut slots = std::mem::take(&mut self.slots);
+        self.keys.intern(&take_rows(keys, rows)?, rows.len(), &mut slots)?;
+        let row_times: Vec<i64> = rows.iter().map(|row| times[*row as usize]).collect();
+        self.since_eviction += rows.len();
+        if self.plan.left.append_only {
+            let nodes = self.left.insert(&delta.batch, rows, &slots, &row_times)?.to_vec();
+            for node in nodes {
+                self.wait(node)?;
+            }
+        } else {
+            let encoded = self.left.encode(&delta.batch)?;
+            for came in [true, false] {
+                for (index, row) in rows.iter().enumerate() {
+                    let weight = delta.weight(*row as usize);
+                    if (weight > 0) != came {
+                        continue;
+                    }
+                    let bytes = encoded.row(*row as usize).data();
+                    match self.left.change(bytes, slots[index], row_times[index], weight)? {
+                        Changed::Came(node) => self.wait(node)?,
+                        Changed::Stayed(_) => {}
+                        Changed::Went(node) => self.forget(node),
+                    }
+                }
+            }
+        }
+        self.slots = slots;
+        Ok(())
+    }
+
+    /// Notes a left row that is kept from now on.
+    fn wait(&mut self, node: u32) -> Result<()> {
+        if !self.has_end() {
+            return Ok(());
+        }
+        let waiting = self.waiting.insert(ALL, self.left.index().time(node))?;
+        self.waiting.set_value(waiting, node);
+        self.links.resize(self.links.len().max(node as usize + 1));
+        *self.links.at_mut(node as usize) = [NO_SLOT, waiting];
+        self.arm(node)
+    }
+
+    /// Notes when to look at a left row again.
+    fn arm(&mut self, node: u32) -> Result<()> {
+        let index = self.left.index();
+        let at = match self.settle(index.key(node), index.time(node)) {
+            Settled::At(time) => time,
+            Settled::Asleep => return Ok(()),
+            Settled::Final(_) => i64::MIN,
+        };
+        let wake = self.wake.insert(ALL, at)?;
+        self.wake.set_value(wake, node);
+        self.links.at_mut(node as usize)[0] = wake;
+        Ok(())
+    }
+
+    fn disarm(&mut self, node: u32) {
+        let wake = std::mem::replace(&mut self.links.at_mut(node as usize)[0], NO_SLOT);
+        if wake != NO_SLOT {
+            self.wake.remove(wake);
+        }
+    }
+
+    /// Drops a left row that is kept.
+    fn forget(&mut self, node: u32) {
+        if self.has_end() {
+            self.disarm(node);
+            self.waiting.remove(self.links.at(node as usize)[1]);
+        }
+        self.left.remove(node);
+    }
+
+    /// Lets the left rows go whose match is final.
+    fn release(&mut self) -> Result<()> {
+        let frontier = self.frontier();
+        let mut settled = Vec::new();
+        if frontier == i64::MAX {
+            self.waiting.for_range(ALL, i64::MIN, i64::MAX, &mut |node| {
+                settled.push(self.waiting.value(node));
+            });
+        }
+        while let Some(first) = self.wake.first(ALL)
+            && self.wake.time(first) <= frontier
+            && frontier != i64::MAX
+        {
+            let node = self.wake.value(first);
+            self.disarm(node);
+            let index = self.left.index();
+            match self.settle(index.key(node), index.time(node)) {
+                Settled::Final(_) => settled.push(node),
+                _ => self.arm(node)?,
+            }
+        }
+        if settled.is_empty() {
+            return Ok(());
+        }
+        if self.plan.is_final {
+            let matches = self.matches(&settled)?;
+            let weights = matches.weights;
+            let weights = self.output.is_updating().then_some(weights);
+            let (left, right) = matches.columns;
+            self.output.push(left, right, matches.left.len(), weights)?;
+        }
+        for node in settled {
+            self.forget(node);
+        }
+        Ok(())
+    }
+
+    /// Drops the right rows that no left row can get, when so many came that it is worth it.
+    fn evict(&mut self) {
+        if self.since_eviction < FEW_ROWS.max(self.after_eviction) {
+            return;
+        }
+        let bound = self.frontiers[0].in_unit(self.unit);
+        // Where right rows can cease, the one before the last may be needed again.
+        if bound <= self.evicted_to || !self.plan.keeps_right_rows() {
+            return;
+        }
+        for key in 0..self.keys.slots() as u32 {
+            let left = self.left.index();
+            let needed_from = left.first(key).map_or(bound, |first| left.time(first).min(bound));
+            if self.plan.matching.looks_back() {
+                self.right.remove_before_but_last(key, needed_from);
+            } else {
+                self.right.remove_before(key, needed_from);
+            }
+            let is_unused =
+                self.right.index().is_empty_key(key) && self.left.index().is_empty_key(key);
+            if is_unused && self.keys.is_live(key) {
+                self.keys.remove(key);
+            }
+        }
+        self.evicted_to = bound;
+        self.since_eviction = 0;
+        self.after_eviction = self.right.index().len();
+    }
+
+    /// No left row that is kept or to come is before this.
+    fn needed_from(&self) -> Frontier {
+        let waiting = match self.waiting.first(ALL) {
+            Some(first) => Frontier::before(self.waiting.time(first), self.unit),
+            None if self.has_end() || self.left.index().is_empty() => Frontier::MAX,
+            None => Frontier::MIN,
+        };
+        self.frontiers[0].min(waiting)
+    }
+}
+
+/// Left rows and the right rows they get.
+#[derive(Default)]
+struct Matches {
+    left: Vec<u32>,
+    right: Vec<u32>,
+    weights: Vec<i64>,
+    columns: (Vec<ArrayRef>, Vec<ArrayRef>),
+}
+
+impl Operator for AsofJoin {
+    fn input(&mut self, port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+        let side = if port == 0 { &self.plan.left } else { &self.plan.right };
+        let keep_retractions = port == 1 && self.plan.versions;
+        let (delta, late) = side.without_late(delta, self.frontiers[port], keep_retractions)?;
+        self.late_rows += late;
+        self.pending[port] = Some(delta).filter(|delta| !delta.is_empty());
+        Ok(())
+    }
+
+    fn advance(&mut self, port: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        let side = if port == 0 { &self.plan.left } else { &self.plan.right };
+        if let Some(frontier) = side.frontier {
+            self.frontiers[port] = frontiers[frontier];
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        if let Some(delta) = self.pending[1].take() {
+            self.apply_right(&delta)?;
+        }
+        // The rows that waited come out before those that came now.
+        self.release()?;
+        if let Some(delta) = self.pending[0].take() {
+            self.apply_left(&delta)?;
+        }
+        self.evict();
+        self.output.take()
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        out.clear();
+        out.extend(self.plan.has_time.then(|| self.needed_from()));
+    }
+
+    fn metrics(&self) -> Metrics {
+        let indexes = self.wake.state_bytes() + self.waiting.state_bytes();
+        let rows = self.left.state_bytes() + self.right.state_bytes();
+        let state_bytes = self.keys.state_bytes() + rows + indexes + self.links.state_bytes();
+        Metrics { late_rows: self.late_rows, state_bytes }
+    }
+}

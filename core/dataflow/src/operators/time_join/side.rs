@@ -1,0 +1,146 @@
+//! [`TimedSide`]: one input of a join in time, and what the join reads from its batches.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
+use laminar_types::{Delta, Error, Frontier, Result, TimeUnit, Weights};
+
+/// One input of a join in time.
+#[derive(Debug, Clone)]
+pub struct TimedSide {
+    /// The columns of the input. Those behind the first [`Self::width`] were computed for the join
+    /// alone and do not come out of it.
+    pub schema: SchemaRef,
+    /// How many columns come out of the join.
+    pub width: usize,
+    /// The columns that must equal those of the other side; NULL equals nothing.
+    pub keys: Vec<usize>,
+    /// The column of the time.
+    pub time: usize,
+    /// Its unit.
+    pub unit: TimeUnit,
+    /// Its position among the input's event-time columns, when it carries a frontier that rows
+    /// are not behind, retractions included.
+    pub frontier: Option<usize>,
+    /// Whether rows only ever come.
+    pub append_only: bool,
+}
+
+impl TimedSide {
+    /// The columns that come out of the join.
+    pub(super) fn visible(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.schema.fields()[..self.width].to_vec()))
+    }
+
+    /// The rows as they come out of the join; `schema` is that of [`Self::visible`].
+    pub(super) fn visible_rows(
+        &self,
+        batch: &RecordBatch,
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch> {
+        batch_of(schema, batch.columns()[..self.width].to_vec(), batch.num_rows())
+    }
+
+    /// The key columns of a batch.
+    pub(super) fn key_columns(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
+        self.keys.iter().map(|column| batch.column(*column).clone()).collect()
+    }
+
+    /// The types of the key columns.
+    pub(super) fn key_types(&self) -> Vec<DataType> {
+        let of = |column: &usize| self.schema.field(*column).data_type().clone();
+        self.keys.iter().map(of).collect()
+    }
+
+    /// Which rows have every key. `None` for all.
+    pub(super) fn known_keys(&self, batch: &RecordBatch) -> Option<NullBuffer> {
+        let nulls = self.keys.iter().map(|column| batch.column(*column).logical_nulls());
+        nulls
+            .fold(None, |all, nulls| NullBuffer::union(all.as_ref(), nulls.as_ref()))
+            .filter(|nulls| nulls.null_count() > 0)
+    }
+
+    /// Which rows can match at all: those of which no key and no time is NULL. `None` for all.
+    pub(super) fn matchable(&self, batch: &RecordBatch) -> Option<NullBuffer> {
+        let times = batch.column(self.time).logical_nulls();
+        NullBuffer::union(self.known_keys(batch).as_ref(), times.as_ref())
+            .filter(|nulls| nulls.null_count() > 0)
+    }
+
+    /// A column of times in another unit, which is not coarser.
+    pub(super) fn times(
+        batch: &RecordBatch,
+        column: usize,
+        own: TimeUnit,
+        unit: TimeUnit,
+    ) -> Result<ScalarBuffer<i64>> {
+        let times = cast(batch.column(column), &DataType::Int64)
+            .map_err(|error| Error::internal(format!("a time cannot be read: {error}")))?;
+        let times = times.as_primitive::<Int64Type>().values().clone();
+        let scale = own.nanos() / unit.nanos();
+        if scale == 1 {
+            return Ok(times);
+        }
+        Ok(times.iter().map(|time| time.saturating_mul(scale)).collect())
+    }
+
+    /// The rows that are not behind a frontier, and how many are. Rows without a time are not
+    /// behind it, and with `keep_retractions` no retraction is.
+    pub(super) fn without_late(
+        &self,
+        delta: Delta,
+        frontier: Frontier,
+        keep_retractions: bool,
+    ) -> Result<(Delta, u64)> {
+        let limit = frontier.in_unit(self.unit);
+        if limit == i64::MIN {
+            return Ok((delta, 0));
+        }
+        let times = Self::times(&delta.batch, self.time, self.unit, self.unit)?;
+        if times.iter().all(|time| *time >= limit) {
+            return Ok((delta, 0));
+        }
+        let nulls = delta.batch.column(self.time).logical_nulls();
+        let is_late = |row: usize| {
+            times[row] < limit
+                && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
+                && !(keep_retractions && delta.weight(row) < 0)
+        };
+        let kept: Vec<u32> =
+            (0..times.len()).filter(|row| !is_late(*row)).map(|row| row as u32).collect();
+        let late = (times.len() - kept.len()) as u64;
+        if late == 0 {
+            return Ok((delta, 0));
+        }
+        let columns = take_rows(delta.batch.columns(), &kept)?;
+        let batch = batch_of(&self.schema, columns, kept.len())?;
+        let weights = delta.weights.as_ref().map(|weights| {
+            Weights::from(kept.iter().map(|row| weights[*row as usize]).collect::<Vec<i64>>())
+        });
+        Ok((Delta { batch, weights }, late))
+    }
+}
+
+/// A batch of so many rows.
+pub(super) fn batch_of(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|error| {
+        Error::internal(format!("a join does not have the planned columns: {error}"))
+    })
+}
+
+/// Some rows of columns.
+pub(super) fn take_rows(columns: &[ArrayRef], rows: &[u32]) -> Result<Vec<ArrayRef>> {
+    let rows = UInt32Array::from(rows.to_vec());
+    let taken = columns.iter().map(|column| take(column, &rows, None));
+    taken
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::internal(format!("rows cannot be taken: {error}")))
+}
