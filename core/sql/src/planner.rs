@@ -42,8 +42,10 @@ use crate::event_order::order_by_event_time;
 use crate::functions::{first_and_last, window_functions};
 use crate::lateral_unnest;
 use crate::lower;
+use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::plan::StreamPlan;
+use crate::time_joins::{marker_functions, prepare_joins, resolve_versions};
 use crate::window_query::prepare_windows;
 
 /// Plans queries against a catalogue. Holds the functions and settings, no state of queries.
@@ -70,13 +72,15 @@ impl Planner {
             .set_bool("datafusion.sql_parser.collect_spans", true);
         config.options_mut().catalog.create_default_catalog_and_schema = true;
         let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
-        builder.scalar_functions().get_or_insert_default().extend(window_functions());
         #[cfg(feature = "fault-injection")]
         builder
             .scalar_functions()
             .get_or_insert_default()
             .push(Arc::new(crate::faults::panic_function()));
         builder.aggregate_functions().get_or_insert_default().extend(first_and_last());
+        let functions = builder.scalar_functions().get_or_insert_default();
+        functions.extend(window_functions().into_iter().chain(marker_functions()));
+        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Milliseconds));
         Self { state: builder.build() }
     }
 
@@ -141,11 +145,13 @@ impl Planner {
         let mut query = query.clone();
         prepare_windows(&mut query)?;
         lateral_unnest::spell(&mut query);
+        prepare_joins(&mut query)?;
         let provider = Provider::new(&self.state, catalog);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());
         let plan = binder
             .sql_statement_to_plan(ast::Statement::Query(Box::new(query.clone())))
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
+        let plan = resolve_versions(plan, catalog)?;
         let options = self.state.config_options();
         let plan = self
             .state

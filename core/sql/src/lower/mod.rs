@@ -14,6 +14,7 @@
 //! | `join` | joins, `INTERSECT`, `EXCEPT` |
 //! | `over` | `OVER` |
 //! | `top_n` | `ORDER BY ... LIMIT`, filters on a rank |
+//! | `time_join` | ASOF, temporal and interval joins |
 //! | `union` | `UNION ALL` |
 //! | `unnest` | `UNNEST` |
 //! | `subquery` | subqueries in expressions |
@@ -26,6 +27,7 @@ mod over;
 mod refuse;
 mod relation;
 mod subquery;
+mod time_join;
 mod top_n;
 mod union;
 mod unnest;
@@ -76,6 +78,7 @@ pub(crate) fn lower(
     let mut lowering = Lowering {
         catalog,
         final_windows,
+        final_given: final_windows && query.emit.is_some(),
         lateness_ns: query.allow_lateness_ns.unwrap_or(0),
         late_sink: query.late_data_to.clone(),
         late: None,
@@ -134,6 +137,8 @@ struct Lowering<'a> {
     late: Option<LateOutput>,
     /// The nodes that are windows.
     window_nodes: Vec<usize>,
+    /// Whether the query asks for that, and it is not the default.
+    final_given: bool,
     nodes: Vec<PlanNode>,
     notes: Vec<String>,
 }
@@ -178,7 +183,10 @@ impl Lowering<'_> {
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) if join.null_aware => self.null_aware_anti_join(join),
-            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Join(join) => match self.time_join(join)? {
+                Some(lowered) => Ok(lowered),
+                None => self.join(join),
+            },
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             other => Err(refuse::plan(other)),
         }

@@ -146,7 +146,7 @@ fn project_times(
 }
 
 /// `column + span` or `column - span`: the column and the span in nanoseconds.
-fn moved_time(expr: &Expr, columns: &DFSchema) -> Option<(usize, i64)> {
+pub(super) fn moved_time(expr: &Expr, columns: &DFSchema) -> Option<(usize, i64)> {
     use datafusion::logical_expr::Operator;
     match expr {
         Expr::Alias(alias) => moved_time(&alias.expr, columns),

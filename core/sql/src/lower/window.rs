@@ -42,6 +42,7 @@ impl Windows {
                     let mut keys = keys.iter().flatten();
                     windows.any |= keys.any(|key| window_call(key).is_some());
                 }
+                LogicalPlan::Join(join) => windows.any |= super::time_join::waits(join),
                 LogicalPlan::TableScan(scan) => {
                     if let Some(traits) = catalog.relation(scan.table_name.table()) {
                         windows.declared &= traits.times.is_empty() || traits.declared_watermark;

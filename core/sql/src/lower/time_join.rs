@@ -1,0 +1,736 @@
+//! Joins in time: ASOF, temporal and interval joins.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, NullEquality};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Cast, Expr, ExprSchemable, Join as LogicalJoin, LogicalPlan, Operator,
+};
+use laminar_dataflow::operators::{
+    AsofJoin, AsofMatch, AsofPlan, CurrentJoin, CurrentPlan, IntervalJoin, IntervalPlan,
+    SideOutput, Stage, TimedSide,
+};
+use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_types::{Error, Result, TimeUnit, code};
+
+use super::relation::moved_time;
+use super::{Lowered, Lowering};
+use crate::compile::Compiler;
+use crate::planner::sentence;
+use crate::time_joins::{TimeJoin, time_join};
+
+/// Whether a join is one whose rows wait until they are final.
+pub(super) fn waits(join: &LogicalJoin) -> bool {
+    let mut conditions = join.filter.iter().flat_map(|filter| split_conjunction(filter));
+    conditions.any(|condition| {
+        matches!(time_join(condition), Some(TimeJoin::Asof(..) | TimeJoin::VersionAt(..)))
+    })
+}
+
+impl Lowering<'_> {
+    /// A join in time, or `None` for any other join.
+    pub(super) fn time_join(&mut self, join: &LogicalJoin) -> Result<Option<Lowered>> {
+        let mut conditions: Vec<Expr> = Vec::new();
+        let mut marker = None;
+        for condition in join.filter.iter().flat_map(|filter| split_conjunction(filter)) {
+            match time_join(condition) {
+                Some(found) => marker = Some(found),
+                None => conditions.push(condition.clone()),
+            }
+        }
+        match marker {
+            Some(TimeJoin::Asof(matching, a, b)) => {
+                self.asof(join, conditions, matching, [&a, &b], false).map(Some)
+            }
+            Some(TimeJoin::VersionAt(at, from)) => {
+                let matching = AsofMatch::Backward { inclusive: true };
+                self.asof(join, conditions, matching, [&at, &from], true).map(Some)
+            }
+            Some(TimeJoin::VersionNow) => self.current(join, conditions).map(Some),
+            None => self.interval(join, conditions),
+        }
+    }
+
+    /// An ASOF join or, which is one over the versions of a relation, a temporal join.
+    fn asof(
+        &mut self,
+        join: &LogicalJoin,
+        conditions: Vec<Expr>,
+        matching: AsofMatch,
+        [a, b]: [&Expr; 2],
+        is_temporal: bool,
+    ) -> Result<Lowered> {
+        let name = if is_temporal { "FOR SYSTEM_TIME AS OF" } else { "an ASOF JOIN" };
+        let outer = join.join_type == JoinType::Left;
+        let mut left = self.timed_side(&join.left)?;
+        let mut right = self.timed_side(&join.right)?;
+        let (mut matching, mut left_time) = (matching, a.clone());
+        let right_time = match b {
+            b if is_over(a, &left.columns) && is_over(b, &right.columns) => b.clone(),
+            b if is_over(b, &left.columns) && is_over(a, &right.columns) => {
+                left_time = b.clone();
+                matching = turned(matching);
+                a.clone()
+            }
+            _ => {
+                return Err(Error::new(
+                    code::PLAN,
+                    format!("{name} needs a time of each side, one of which is {a}"),
+                ));
+            }
+        };
+        let (keys, rest) = keys(join, conditions, &left.columns, &right.columns)?;
+        for condition in rest {
+            if is_over(&condition, &right.columns) {
+                right.filter(&condition)?;
+            } else if is_over(&condition, &left.columns) && !outer {
+                left.filter(&condition)?;
+            } else {
+                return Err(Error::unsupported(format!(
+                    "{name} is ON equalities and conditions on its right side alone: put {} into \
+                     WHERE",
+                    condition.human_display()
+                )));
+            }
+        }
+        let mut left_side = left.finish(Some(&left_time), &keys, |key| &key.0)?;
+        let mut right_side = right.finish(Some(&right_time), &keys, |key| &key.1)?;
+        // An updated input takes rows back that its frontier has long passed; versions stay.
+        if !left_side.append_only {
+            left_side.frontier = None;
+        }
+        if !right_side.append_only && !is_temporal {
+            right_side.frontier = None;
+        }
+        let versions = is_temporal && !right_side.append_only;
+        if versions && !is_keyed_by(&right.lowered.traits, &right_side.keys) {
+            return Err(Error::new(
+                code::PLAN,
+                "FOR SYSTEM_TIME AS OF needs ON to equate exactly the primary key of its right \
+                 side: a row has one version at a time by that key",
+            ));
+        }
+        let can_wait = left_side.append_only && right_side.frontier.is_some();
+        if self.final_windows && !can_wait && self.final_given {
+            let reason = match left_side.append_only {
+                true => "no watermark reaches the time of its right side",
+                false => "its left side is updated",
+            };
+            return Err(Error::unsupported(format!(
+                "{name} cannot wait until its matches are final, as {reason}: use EMIT CHANGES"
+            )));
+        }
+        let is_final = self.final_windows && can_wait;
+        let left_traits = left.lowered.traits.clone();
+        let right_traits = right.lowered.traits.clone();
+        let is_plain = left_side.time < left_side.width;
+        let has_time = is_plain && left_side.frontier.is_some() && right_side.frontier.is_some();
+        let one_each = left_traits.changes <= Changes::Upsert
+            && left_traits.unique_key.is_some()
+            && (outer || right_side.append_only);
+        let traits = Traits {
+            schema: Arc::new(join.schema.as_arrow().clone()),
+            changes: match (is_final, one_each) {
+                (true, _) => Changes::AppendOnly,
+                (false, true) => Changes::Upsert,
+                (false, false) => Changes::Retract,
+            },
+            unique_key: left_traits.unique_key.clone(),
+            times: match has_time {
+                true => vec![EventTime { column: left_side.time, unit: left_side.unit }],
+                false => Vec::new(),
+            },
+            declared_watermark: declared(&left_traits) && declared(&right_traits),
+        };
+        let label = asof_label(&AsofLabel {
+            is_temporal,
+            outer,
+            matching,
+            left_time: &left_time,
+            right_time: &right_time,
+            keys: &keys,
+            is_final,
+            left: &left_side,
+            right: &right_side,
+        });
+        let operator = AsofJoin::new(AsofPlan {
+            left: left_side,
+            right: right_side,
+            matching,
+            outer,
+            is_final,
+            versions,
+            has_time,
+            schema: Arc::clone(&traits.schema),
+        })?;
+        self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)
+    }
+
+    /// A join with the version of the right side that is there when a left row comes.
+    fn current(&mut self, join: &LogicalJoin, conditions: Vec<Expr>) -> Result<Lowered> {
+        let outer = join.join_type == JoinType::Left;
+        let mut left = self.timed_side(&join.left)?;
+        let mut right = self.timed_side(&join.right)?;
+        if left.lowered.traits.changes != Changes::AppendOnly {
+            return Err(Error::unsupported(
+                "FOR SYSTEM_TIME AS OF proctime() needs a left side whose rows never change: a \
+                 row that is taken back would meet another version than when it came",
+            ));
+        }
+        let (keys, rest) = keys(join, conditions, &left.columns, &right.columns)?;
+        for condition in rest {
+            if !is_over(&condition, &right.columns) {
+                return Err(Error::unsupported(format!(
+                    "FOR SYSTEM_TIME AS OF proctime() is ON equalities and conditions on its right \
+                     side alone: put {} into WHERE",
+                    condition.human_display()
+                )));
+            }
+            right.filter(&condition)?;
+        }
+        let left_side = left.finish(None, &keys, |key| &key.0)?;
+        let right_side = right.finish(None, &keys, |key| &key.1)?;
+        let traits = Traits {
+            schema: Arc::new(join.schema.as_arrow().clone()),
+            changes: Changes::AppendOnly,
+            unique_key: None,
+            times: left.lowered.traits.times.clone(),
+            declared_watermark: left.lowered.traits.declared_watermark,
+        };
+        let label = format!(
+            "Lookup{} join by ({}): the right rows when a left row comes, not corrected later; the \
+             right side is kept whole",
+            if outer { " left" } else { "" },
+            key_names(&keys)
+        );
+        self.notes.push(
+            "not exact: FOR SYSTEM_TIME AS OF proctime() depends on what the right side held when \
+             each row came"
+                .to_string(),
+        );
+        let operator = CurrentJoin::new(CurrentPlan {
+            left: left_side,
+            right: right_side,
+            outer,
+            times: traits.times.len(),
+            schema: Arc::clone(&traits.schema),
+        })?;
+        self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)
+    }
+
+    /// A join whose condition bounds the distance of two event times on both sides, or `None`.
+    fn interval(&mut self, join: &LogicalJoin, conditions: Vec<Expr>) -> Result<Option<Lowered>> {
+        if join.null_aware || join.null_equality == NullEquality::NullEqualsNull {
+            return Ok(None);
+        }
+        let outputs = match join.join_type {
+            JoinType::Inner => [SideOutput::Pairs, SideOutput::Pairs],
+            JoinType::Left => [SideOutput::PairsOrPadded, SideOutput::Pairs],
+            JoinType::Right => [SideOutput::Pairs, SideOutput::PairsOrPadded],
+            JoinType::Full => [SideOutput::PairsOrPadded; 2],
+            JoinType::LeftSemi => [SideOutput::Matched, SideOutput::Nothing],
+            JoinType::RightSemi => [SideOutput::Nothing, SideOutput::Matched],
+            JoinType::LeftAnti => [SideOutput::Unmatched, SideOutput::Nothing],
+            JoinType::RightAnti => [SideOutput::Nothing, SideOutput::Unmatched],
+            _ => return Ok(None),
+        };
+        let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+        let all: Vec<Expr> = on.chain(conditions).collect();
+        if !all.iter().any(|condition| may_bound(condition, join)) {
+            return Ok(None);
+        }
+        // Whether the times carry frontiers is known when the sides are lowered; if they do not,
+        // the join is lowered again as any other.
+        let (nodes, notes) = (self.nodes.len(), self.notes.len());
+        let mut left = self.timed_side(&join.left)?;
+        let mut right = self.timed_side(&join.right)?;
+        // An updated input takes rows back that its frontier has long passed.
+        let append_only =
+            [&left, &right].iter().all(|side| side.lowered.traits.changes == Changes::AppendOnly);
+        let bounds: Vec<Bound> =
+            all.iter().flat_map(|condition| bounds_of(condition, &left, &right)).collect();
+        let low = bounds.iter().filter(|bound| bound.is_low).max_by_key(|bound| bound.span_ns);
+        let high = bounds.iter().filter(|bound| !bound.is_low).min_by_key(|bound| bound.span_ns);
+        let (Some(low), Some(high), true) = (low.copied(), high.copied(), append_only) else {
+            self.nodes.truncate(nodes);
+            self.notes.truncate(notes);
+            return Ok(None);
+        };
+        let is_band = |condition: &Expr| {
+            let bounds = bounds_of(condition, &left, &right);
+            let of_band = |bound: &Bound| {
+                (bound.left, bound.right) == (low.left, low.right)
+                    && (bound.left, bound.right) == (high.left, high.right)
+                    && match bound.is_low {
+                        true => bound.span_ns <= low.span_ns,
+                        false => bound.span_ns >= high.span_ns,
+                    }
+            };
+            !bounds.is_empty() && bounds.iter().all(of_band)
+        };
+        let rest: Vec<Expr> = all.into_iter().filter(|condition| !is_band(condition)).collect();
+        let no_on = LogicalJoin { on: Vec::new(), ..join.clone() };
+        let (keys, mut rest) = keys(&no_on, rest, &left.columns, &right.columns)?;
+        // The index takes 0.0 and -0.0 for the same key, which `=` does not.
+        for (key, other) in &keys {
+            if key.get_type(&left.columns).is_ok_and(|key| key.is_floating() || key.is_nested()) {
+                rest.push(key.clone().eq(other.clone()));
+            }
+        }
+
+        let column = |side: &JoinRelation, column: usize| {
+            Expr::Column(Column::from(side.columns.qualified_field(column)))
+        };
+        let (left_time, right_time) = (column(&left, high.left), column(&right, low.right));
+        let left_side = left.finish(Some(&left_time), &keys, |key| &key.0)?;
+        let right_side = right.finish(Some(&right_time), &keys, |key| &key.1)?;
+        let both = left.columns.join(&right.columns).map_err(|error| internal(&error))?;
+        let changes = Changes::AppendOnly;
+        let filter = rest
+            .iter()
+            .cloned()
+            .reduce(Expr::and)
+            .map(|filter| Compiler { columns: &both, changes }.compile(&filter))
+            .transpose()?;
+
+        let traits = [&left.lowered.traits, &right.lowered.traits];
+        let gives = |side: usize| outputs[side] != SideOutput::Nothing;
+        let has_time = [gives(0), gives(1)];
+        let left_width = if gives(0) { left_side.width } else { 0 };
+        let time =
+            |side: &TimedSide, offset| EventTime { column: side.time + offset, unit: side.unit };
+        let times = [(0, time(&left_side, 0)), (1, time(&right_side, left_width))];
+        let label = format!(
+            "Interval join, {}, by ({}): {} from {} before {} to {} after it; left rows are kept \
+             until the frontier of {} passes them by that, right rows until that of {} does{}{}",
+            join.join_type.to_string().to_lowercase(),
+            key_names(&keys),
+            names(&[low.right, high.right], &right.columns),
+            duration(low.span_ns.saturating_neg()),
+            names(&[low.left, high.left], &left.columns),
+            duration(high.span_ns),
+            right.columns.field(high.right).name(),
+            left.columns.field(low.left).name(),
+            match outputs.iter().any(|output| {
+                matches!(output, SideOutput::PairsOrPadded | SideOutput::Unmatched)
+            }) {
+                true => "; rows without a match come out then",
+                false => "",
+            },
+            match rest.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; filter {}",
+                    rest.iter()
+                        .map(|e| e.human_display().to_string())
+                        .collect::<Vec<_>>()
+                        .join(" AND ")
+                ),
+            }
+        );
+        let out = Traits {
+            schema: Arc::new(join.schema.as_arrow().clone()),
+            changes,
+            unique_key: match (gives(0), gives(1)) {
+                (true, false) => traits[0].unique_key.clone(),
+                (false, true) => traits[1].unique_key.clone(),
+                _ => None,
+            },
+            times: times
+                .iter()
+                .filter(|(side, _)| has_time[*side])
+                .map(|(_, time)| *time)
+                .collect(),
+            declared_watermark: declared(traits[0]) && declared(traits[1]),
+        };
+        if !out.declared_watermark {
+            self.notes.push(
+                "no watermark is declared: the rows of an interval join are kept until the \
+                 producers call watermark(t)"
+                    .to_string(),
+            );
+        }
+        let operator = IntervalJoin::new(IntervalPlan {
+            sides: [left_side, right_side],
+            others: [low.left, high.right],
+            low_ns: low.span_ns,
+            high_ns: high.span_ns,
+            filter,
+            outputs,
+            has_time,
+            schema: Arc::clone(&out.schema),
+        })?;
+        self.timed_node(Box::new(operator), out, left, right, label, &join.schema).map(Some)
+    }
+
+    /// One input of a join: a relation with exactly the columns of its plan.
+    fn timed_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
+        let mut lowered = self.plan(plan)?;
+        let schema = plan.schema();
+        if lowered.window.is_some() || lowered.columns.fields().len() != schema.fields().len() {
+            let exprs: Vec<Expr> = (0..schema.fields().len())
+                .map(|index| Expr::Column(Column::from(lowered.columns.qualified_field(index))))
+                .collect();
+            lowered.window = None;
+            lowered = self.project(lowered, &exprs, schema)?;
+            lowered.labels.pop();
+        }
+        Ok(JoinRelation { lowered, columns: schema.as_ref().clone(), extra: Vec::new() })
+    }
+
+    fn timed_node(
+        &mut self,
+        operator: Box<dyn laminar_dataflow::Operator>,
+        traits: Traits,
+        left: JoinRelation,
+        right: JoinRelation,
+        label: String,
+        schema: &DFSchemaRef,
+    ) -> Result<Lowered> {
+        let mut ports = Vec::with_capacity(2);
+        for side in [left, right] {
+            let lowered = side.with_extra(self)?;
+            ports.push(self.operator_input(lowered)?.0);
+        }
+        let node = self.add(operator, traits, ports, label);
+        Ok(self.lowered(node, schema.as_ref().clone(), None, false))
+    }
+}
+
+/// One input of a join, and what is to be computed for it behind its columns.
+struct JoinRelation {
+    lowered: Lowered,
+    columns: DFSchema,
+    extra: Vec<Expr>,
+}
+
+impl JoinRelation {
+    /// Keeps the rows for which a condition is true.
+    fn filter(&mut self, condition: &Expr) -> Result<()> {
+        let changes = self.lowered.traits.changes;
+        let predicate = Compiler { columns: &self.columns, changes }.compile(condition)?;
+        self.lowered.labels.push(format!("filter {}", condition.human_display()));
+        self.lowered.stages.push(Stage::Filter(predicate));
+        if changes == Changes::Upsert {
+            self.lowered.traits.changes = Changes::Retract;
+        }
+        Ok(())
+    }
+
+    /// The side as the operator reads it; what is no plain column is computed behind the others.
+    fn finish(
+        &mut self,
+        time: Option<&Expr>,
+        keys: &[(Expr, Expr)],
+        of_side: impl Fn(&(Expr, Expr)) -> &Expr,
+    ) -> Result<TimedSide> {
+        let width = self.columns.fields().len();
+        let mut fields: Vec<_> = self.columns.as_arrow().fields().iter().cloned().collect();
+        let mut place = |expr: &Expr| -> Result<usize> {
+            if let Expr::Column(column) = expr
+                && let Some(index) = self.columns.maybe_index_of_column(column)
+            {
+                return Ok(index);
+            }
+            let data_type = expr.get_type(&self.columns).map_err(|error| internal(&error))?;
+            fields.push(Arc::new(Field::new(format!("__{}", fields.len()), data_type, true)));
+            self.extra.push(expr.clone());
+            Ok(fields.len() - 1)
+        };
+        let keys = keys.iter().map(|key| place(of_side(key))).collect::<Result<Vec<usize>>>()?;
+        let Some(time) = time else {
+            return Ok(TimedSide {
+                schema: Arc::new(Schema::new(fields)),
+                width,
+                keys,
+                time: 0,
+                unit: TimeUnit::Nanosecond,
+                frontier: None,
+                append_only: self.lowered.traits.changes == Changes::AppendOnly,
+            });
+        };
+        let time_column = place(time)?;
+        let unit = TimeUnit::of(fields[time_column].data_type()).ok_or_else(|| {
+            let message = format!("{} is no time", time.human_display());
+            Error::new(code::PLAN, message)
+        })?;
+        let traits = &self.lowered.traits;
+        let moved = moved_time(time, &self.columns).map(|(column, _)| column);
+        let before = moved.and_then(|column| traits.time_of(column));
+        // A computed time is the last of the event-time columns, when its own column is one.
+        let frontier = match time_column < width {
+            true => traits.time_of(time_column),
+            false => before.map(|_| {
+                let moved = |expr: &&Expr| {
+                    moved_time(expr, &self.columns)
+                        .is_some_and(|(column, _)| traits.time_of(column).is_some())
+                };
+                traits.times.len() + self.extra.iter().filter(moved).count() - 1
+            }),
+        };
+        Ok(TimedSide {
+            schema: Arc::new(Schema::new(fields)),
+            width,
+            keys,
+            time: time_column,
+            unit,
+            frontier,
+            append_only: traits.changes == Changes::AppendOnly,
+        })
+    }
+
+    /// The relation with what is to be computed.
+    fn with_extra(self, lowering: &Lowering<'_>) -> Result<Lowered> {
+        if self.extra.is_empty() {
+            return Ok(self.lowered);
+        }
+        let width = self.columns.fields().len();
+        let mut exprs: Vec<Expr> = (0..width)
+            .map(|index| Expr::Column(Column::from(self.columns.qualified_field(index))))
+            .collect();
+        let mut fields: Vec<_> = self
+            .columns
+            .iter()
+            .map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)))
+            .collect();
+        for expr in self.extra {
+            let data_type = expr.get_type(&self.columns).map_err(|error| internal(&error))?;
+            let name = format!("__{}", fields.len());
+            fields.push((None, Arc::new(Field::new(name, data_type, true))));
+            exprs.push(expr);
+        }
+        let schema = DFSchema::new_with_metadata(fields, Default::default())
+            .map_err(|error| internal(&error))?;
+        let shown: Vec<String> =
+            exprs[width..].iter().map(|expr| expr.human_display().to_string()).collect();
+        let mut lowered = lowering.project(self.lowered, &exprs, &Arc::new(schema))?;
+        lowered.labels.pop();
+        lowered.labels.push(format!("compute {}", shown.join(", ")));
+        Ok(lowered)
+    }
+}
+
+/// The equalities between the two sides, and the other conditions.
+fn keys(
+    join: &LogicalJoin,
+    conditions: Vec<Expr>,
+    left: &DFSchema,
+    right: &DFSchema,
+) -> Result<(Vec<(Expr, Expr)>, Vec<Expr>)> {
+    let mut keys = join.on.clone();
+    let mut rest = Vec::new();
+    for condition in conditions {
+        if let Expr::BinaryExpr(BinaryExpr { left: a, op: Operator::Eq, right: b }) = &condition {
+            if is_over(a, left) && is_over(b, right) {
+                keys.push((a.as_ref().clone(), b.as_ref().clone()));
+                continue;
+            }
+            if is_over(a, right) && is_over(b, left) {
+                keys.push((b.as_ref().clone(), a.as_ref().clone()));
+                continue;
+            }
+        }
+        rest.push(condition);
+    }
+    Ok((keys, rest))
+}
+
+/// Whether an expression reads columns of a relation, and no others.
+fn is_over(expr: &Expr, columns: &DFSchema) -> bool {
+    let refs = expr.column_refs();
+    !refs.is_empty() && refs.iter().all(|column| columns.maybe_index_of_column(column).is_some())
+}
+
+/// The condition with its sides exchanged.
+fn turned(matching: AsofMatch) -> AsofMatch {
+    match matching {
+        AsofMatch::Backward { inclusive } => AsofMatch::Forward { inclusive },
+        AsofMatch::Forward { inclusive } => AsofMatch::Backward { inclusive },
+        AsofMatch::Nearest => AsofMatch::Nearest,
+    }
+}
+
+fn is_keyed_by(traits: &Traits, keys: &[usize]) -> bool {
+    traits.unique_key.as_ref().is_some_and(|key| {
+        key.iter().all(|column| keys.contains(column)) && keys.iter().all(|k| key.contains(k))
+    })
+}
+
+/// `low <= right - left` or `right - left <= high`, between two event-time columns.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    left: usize,
+    right: usize,
+    is_low: bool,
+    span_ns: i64,
+}
+
+/// Whether a condition can bound a distance in time, by its form.
+fn may_bound(condition: &Expr, join: &LogicalJoin) -> bool {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    comparisons(condition).iter().any(|(a, _, b)| {
+        let columns = |expr: &Expr| {
+            time_term(expr, left).map(|_| 0).or_else(|| time_term(expr, right).map(|_| 1))
+        };
+        matches!((columns(a), columns(b)), (Some(a), Some(b)) if a != b)
+    })
+}
+
+/// The bounds that a condition means.
+fn bounds_of(condition: &Expr, left: &JoinRelation, right: &JoinRelation) -> Vec<Bound> {
+    let mut bounds = Vec::new();
+    for (a, operator, b) in comparisons(condition) {
+        let of = |expr: &Expr, side: &JoinRelation| {
+            let (column, shift) = time_term(expr, &side.columns)?;
+            let time = side.lowered.traits.time_of(column)?;
+            Some((column, shift, side.lowered.traits.times[time].unit))
+        };
+        let (operator, (left, left_shift, left_unit), (right, right_shift, right_unit)) =
+            match (of(a, left), of(b, right), of(b, left), of(a, right)) {
+                (Some(left), Some(right), _, _) => (operator, left, right),
+                (_, _, Some(left), Some(right)) => match operator.swap() {
+                    Some(operator) => (operator, left, right),
+                    None => continue,
+                },
+                _ => continue,
+            };
+        // left + left_shift OP right + right_shift, in whole units of the finer column.
+        let unit_ns = left_unit.min(right_unit).nanos();
+        let Some(span_ns) = left_shift.checked_sub(right_shift) else { continue };
+        let mut bound = |is_low, span_ns| bounds.push(Bound { left, right, is_low, span_ns });
+        match operator {
+            Operator::GtEq => bound(false, span_ns),
+            Operator::Gt => bound(false, span_ns - unit_ns),
+            Operator::LtEq => bound(true, span_ns),
+            Operator::Lt => bound(true, span_ns + unit_ns),
+            Operator::Eq => {
+                bound(true, span_ns);
+                bound(false, span_ns);
+            }
+            _ => {}
+        }
+    }
+    bounds
+}
+
+/// The comparisons of which a condition is the conjunction; none where it is something else.
+fn comparisons(condition: &Expr) -> Vec<(&Expr, Operator, &Expr)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.swap().is_some() => {
+            vec![(left, *op, right)]
+        }
+        Expr::Between(Between { expr, negated: false, low, high }) => {
+            vec![(expr, Operator::GtEq, low), (expr, Operator::LtEq, high)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A column moved by a span, under casts that keep every time.
+fn time_term(expr: &Expr, columns: &DFSchema) -> Option<(usize, i64)> {
+    match expr {
+        Expr::Cast(Cast { expr, field }) => {
+            let from = TimeUnit::of(&expr.get_type(columns).ok()?)?;
+            let to = TimeUnit::of(field.data_type())?;
+            (to <= from).then(|| time_term(expr, columns)).flatten()
+        }
+        Expr::Alias(alias) => time_term(&alias.expr, columns),
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if matches!(left.as_ref(), Expr::Cast(_)) =>
+        {
+            let (column, shift) = time_term(left, columns)?;
+            let Expr::Literal(span, _) = right.as_ref() else { return None };
+            let span = crate::functions::length_ns(span).ok()?;
+            match op {
+                Operator::Plus => Some((column, shift.checked_add(span)?)),
+                Operator::Minus => Some((column, shift.checked_sub(span)?)),
+                _ => None,
+            }
+        }
+        expr => {
+            let (column, shift) = moved_time(expr, columns)?;
+            TimeUnit::of(columns.field(column).data_type())?;
+            Some((column, shift))
+        }
+    }
+}
+
+fn declared(traits: &Traits) -> bool {
+    traits.times.is_empty() || traits.declared_watermark
+}
+
+struct AsofLabel<'a> {
+    is_temporal: bool,
+    outer: bool,
+    matching: AsofMatch,
+    left_time: &'a Expr,
+    right_time: &'a Expr,
+    keys: &'a [(Expr, Expr)],
+    is_final: bool,
+    left: &'a TimedSide,
+    right: &'a TimedSide,
+}
+
+fn asof_label(join: &AsofLabel<'_>) -> String {
+    let (left, right) = (join.left_time.human_display(), join.right_time.human_display());
+    let what = match join.matching {
+        AsofMatch::Backward { inclusive: true } => format!("the last {right} <= {left}"),
+        AsofMatch::Backward { inclusive: false } => format!("the last {right} < {left}"),
+        AsofMatch::Forward { inclusive: true } => format!("the first {right} >= {left}"),
+        AsofMatch::Forward { inclusive: false } => format!("the first {right} > {left}"),
+        AsofMatch::Nearest => format!("the {right} nearest to {left}"),
+    };
+    let left_rows = match (join.is_final, join.right.frontier.is_some()) {
+        (true, _) => "left rows wait until the right frontier makes their match final",
+        (false, true) => "matches are corrected until the right frontier makes them final",
+        (false, false) => "matches are corrected for ever, and left rows kept",
+    };
+    let right_rows = match (join.left.frontier.is_some(), join.matching) {
+        (false, _) => "right rows are kept for ever",
+        (true, AsofMatch::Forward { .. }) => "right rows are kept until the left frontier",
+        (true, _) => {
+            "right rows are kept until the left frontier, and the last one before it of each key"
+        }
+    };
+    format!(
+        "{}{} join by ({}): {what}; {left_rows}; {right_rows}",
+        if join.is_temporal { "Temporal" } else { "ASOF" },
+        if join.outer { " left" } else { "" },
+        key_names(join.keys),
+    )
+}
+
+fn key_names(keys: &[(Expr, Expr)]) -> String {
+    let names = keys.iter().map(|(left, right)| match (left, right) {
+        (Expr::Column(left), Expr::Column(right)) if left.name == right.name => left.name.clone(),
+        _ => format!("{} = {}", left.human_display(), right.human_display()),
+    });
+    names.collect::<Vec<String>>().join(", ")
+}
+
+/// The names of one or two columns.
+fn names(columns: &[usize; 2], schema: &DFSchema) -> String {
+    let name = |column: usize| schema.field(column).name().clone();
+    match columns {
+        [a, b] if a == b => name(*a),
+        [a, b] => format!("{} and {}", name(*a), name(*b)),
+    }
+}
+
+/// A span for people, in the largest unit in which it is whole.
+fn duration(ns: i64) -> String {
+    let units = [(86_400_000_000_000, "d"), (3_600_000_000_000, "h"), (60_000_000_000, "min")];
+    let smaller = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let unit = units.into_iter().chain(smaller).find(|(unit, _)| ns != 0 && ns % unit == 0);
+    match unit {
+        Some((unit, name)) => format!("{} {name}", ns / unit),
+        None if ns == 0 => "0 s".to_string(),
+        None => format!("{ns} ns"),
+    }
+}
+
+fn internal(error: &datafusion::error::DataFusionError) -> Error {
+    Error::internal(sentence(error))
+}
