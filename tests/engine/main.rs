@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `flights` | the demo's queries over a year of flights, against DataFusion's batch answer |
 //! | `windows` | windows, watermarks and late rows, against a model of a few lines |
+//! | `time_joins` | ASOF, temporal and interval joins, against their definitions |
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
@@ -31,6 +32,7 @@ mod sql_errors;
 mod sql_reference;
 mod subqueries;
 mod tables;
+mod time_joins;
 mod top_n;
 mod unnest;
 mod views;
