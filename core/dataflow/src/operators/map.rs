@@ -6,6 +6,7 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
 use laminar_types::{Delta, Error, Frontier, Result, Weights};
 
+use crate::consolidate::consolidate;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Operator};
 
@@ -41,6 +42,8 @@ pub struct Map {
     schema: SchemaRef,
     times: Vec<TimeMap>,
     input_frontiers: Vec<Frontier>,
+    /// Whether different rows can become equal, so that a change of one may be no change.
+    rows_may_cancel: bool,
     output: Option<Delta>,
 }
 
@@ -55,8 +58,10 @@ impl Map {
                 Stage::Project { schema, .. } => Some(schema.clone()),
                 Stage::Filter(_) => None,
             })
-            .unwrap_or(input_schema);
-        Self { stages, schema, times, input_frontiers: Vec::new(), output: None }
+            .unwrap_or_else(|| input_schema.clone());
+        let rows_may_cancel = loses_columns(&stages, &input_schema);
+        let input_frontiers = Vec::new();
+        Self { stages, schema, times, input_frontiers, rows_may_cancel, output: None }
     }
 }
 
@@ -66,6 +71,12 @@ impl Operator for Map {
             Ok(output) => output,
             Err(_) => apply_by_row(&self.stages, &self.schema, &delta, Some(cx))?,
         };
+        if self.rows_may_cancel && is_mixed(&output) {
+            let changes = [(output.batch, output.weights)];
+            let net = consolidate(&self.schema, &changes)?;
+            self.output = net.map(|(batch, weights)| Delta::weighted(batch, weights));
+            return Ok(());
+        }
         debug_assert!(self.output.is_none(), "an input delivers one delta in a step");
         self.output = Some(output).filter(|delta| !delta.is_empty());
         Ok(())
@@ -153,6 +164,24 @@ fn apply(stages: &[Stage], delta: &Delta) -> Result<Delta, DataFusionError> {
         }
     }
     Ok(Delta { batch: made.unwrap_or_else(|| delta.batch.clone()), weights })
+}
+
+/// Whether a projection leaves a column out that is not there as it was.
+fn loses_columns(stages: &[Stage], input_schema: &SchemaRef) -> bool {
+    let mut columns = input_schema.fields().len();
+    stages.iter().any(|stage| {
+        let Stage::Project { exprs, schema } = stage else { return false };
+        let is_kept = |column| exprs.iter().any(|expr| expr.as_column() == Some(column));
+        let loses = !(0..columns).all(is_kept);
+        columns = schema.fields().len();
+        loses
+    })
+}
+
+/// Whether rows come and others cease.
+fn is_mixed(delta: &Delta) -> bool {
+    let Some(weights) = &delta.weights else { return false };
+    weights.iter().any(|weight| *weight < 0) && weights.iter().any(|weight| *weight > 0)
 }
 
 fn filter_weights(weights: Weights, mask: &BooleanArray) -> Result<Weights, DataFusionError> {
