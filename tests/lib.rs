@@ -3,7 +3,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `support` | values to compare, a database to drive, DataFusion as an oracle, random numbers |
+//! | [`differential`] | the random differential tester |
 //! | [`slt`] | runs sqllogictest scripts: `tests/sql`, and the program `laminar-slt` |
 
+pub mod differential;
 pub mod slt;
 pub mod support;

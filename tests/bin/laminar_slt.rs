@@ -1,13 +1,17 @@
 //! `laminar-slt PATH...`: runs sqllogictest scripts, each on a fresh database in memory.
+//! `laminar-slt --random`: runs the random differential tester, whose failures are such scripts.
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use laminar_tests::differential::coverage::Coverage;
+use laminar_tests::differential::run_seed;
 use laminar_tests::slt;
 
 const HELP: &str = "\
 laminar-slt PATH...
+laminar-slt --random [--seed N] [--cases N] [--seconds N] [--write FILE]
 
 Runs sqllogictest scripts, each on a fresh database in memory that has started. A PATH is a script
 of any name, or a folder of which every .slt and .test file is run. Ends with 1 if one failed.
@@ -28,6 +32,10 @@ hash-threshold, control, connection, subtest) these statements stand for calls o
   FLUSH                              nothing: what was pushed can be read at once
 
 A SET that is not known is accepted. tests/sql/README.md says more.
+
+With --random, cases made from the seeds N, N + 1 and so on are compared with an independent oracle,
+until one fails or as many as --cases (1000), or for as long as --seconds says. A failure is shrunk
+to a script, written to FILE or to the output, and ends with 1. The coverage is printed.
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +43,15 @@ fn main() -> ExitCode {
     if arguments.is_empty() || arguments.iter().any(|word| word == "--help" || word == "-h") {
         print!("{HELP}");
         return ExitCode::from(u8::from(arguments.is_empty()) * 2);
+    }
+    if arguments[0] == "--random" {
+        return match Random::read(&arguments[1..]) {
+            Ok(random) => random.run(),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(2)
+            }
+        };
     }
     let (mut passed, mut failed) = (0, 0);
     for path in &arguments {
@@ -61,4 +78,55 @@ fn main() -> ExitCode {
     }
     println!("{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
+}
+
+/// A run of the random differential tester.
+struct Random {
+    seed: u64,
+    cases: u64,
+    time: Option<Duration>,
+    write: Option<String>,
+}
+
+impl Random {
+    fn read(arguments: &[String]) -> Result<Self, String> {
+        let mut random = Self { seed: 0, cases: 1000, time: None, write: None };
+        let mut has_cases = false;
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            let value = words.next().ok_or_else(|| format!("{word} takes a value"))?;
+            let number = || value.parse().map_err(|_| format!("{word} takes a number: {value}"));
+            match word.as_str() {
+                "--seed" => random.seed = number()?,
+                "--cases" => (random.cases, has_cases) = (number()?, true),
+                "--seconds" => random.time = Some(Duration::from_secs(number()?)),
+                "--write" => random.write = Some(value.clone()),
+                _ => return Err(format!("there is no option {word}: see --help")),
+            }
+        }
+        if random.time.is_some() && !has_cases {
+            random.cases = u64::MAX;
+        }
+        Ok(random)
+    }
+
+    fn run(self) -> ExitCode {
+        let begun = Instant::now();
+        let mut coverage = Coverage::default();
+        let seeds = (0..self.cases).map(|index| self.seed.wrapping_add(index));
+        for seed in seeds.take_while(|_| self.time.is_none_or(|time| begun.elapsed() < time)) {
+            let Err(failure) = run_seed(seed, &mut coverage) else { continue };
+            println!("{coverage}\nseed {seed} failed: {}", failure.message);
+            match &self.write {
+                Some(file) => match std::fs::write(file, &failure.script) {
+                    Ok(()) => println!("its script is {file}"),
+                    Err(error) => eprintln!("{file}: {error}"),
+                },
+                None => println!("\n{}", failure.script),
+            }
+            return ExitCode::FAILURE;
+        }
+        println!("{coverage}\nin {} s", begun.elapsed().as_secs());
+        ExitCode::SUCCESS
+    }
 }

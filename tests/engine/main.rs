@@ -14,6 +14,8 @@
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `admission` | subscriptions that hold pushes back |
+//! | `differential` | random cases against an independent oracle |
+//! | `fuzz` | statements that nobody wrote |
 //! | `scripts` | the sqllogictest scripts of `tests/sql` |
 //! | `sql_errors` | what is refused, with which words and at which place |
 //!
@@ -22,8 +24,10 @@
 mod admission;
 mod aggregates;
 mod delays;
+mod differential;
 mod error_table;
 mod flights;
+mod fuzz;
 mod joins;
 mod lifecycle;
 mod over;

@@ -1,0 +1,69 @@
+//! When two contents are the same: as multisets, floats to 1e-9 of their magnitude, every NaN equal
+//! to every other.
+
+use super::case::Case;
+use super::driver::{self, Observed};
+use super::oracle::Expected;
+use crate::support::value::{Row, Value};
+
+/// How far floats may be apart, of their magnitude.
+const TOLERANCE: f64 = 1e-9;
+
+/// Compares everything that was observed with what was expected.
+pub fn compare(case: &Case, observed: &Observed, expected: &[Expected]) -> Result<(), String> {
+    if observed.contents.len() != expected.len() {
+        let (got, wanted) = (observed.contents.len(), expected.len());
+        return Err(format!("{got} contents were observed, expected {wanted}"));
+    }
+    for (got, wanted) in observed.contents.iter().zip(expected) {
+        let name = &case.streams[wanted.stream].name;
+        if (got.step, got.stream) != (wanted.step, wanted.stream) {
+            return Err(format!("the content of {name} was not observed at step {}", wanted.step));
+        }
+        let at = |what: &str| format!("step {}: {what} of {name}", wanted.step);
+        differ(&at("the content"), &got.rows, &wanted.rows)?;
+        differ(&at("the ad-hoc count"), &got.counts, &driver::counts(&wanted.rows))?;
+    }
+    Ok(())
+}
+
+fn differ(what: &str, got: &[Row], wanted: &[Row]) -> Result<(), String> {
+    let order = |rows: &[Row]| {
+        let mut rows: Vec<Row> = rows.iter().map(|row| row.iter().map(plain).collect()).collect();
+        // What is exact decides the order first, since floats may differ a little.
+        rows.sort_by_key(|row: &Row| {
+            let exact = row.iter().filter(|value| !matches!(value, Value::Float(_))).cloned();
+            (exact.collect::<Row>(), row.clone())
+        });
+        rows
+    };
+    let (got, wanted) = (order(got), order(wanted));
+    let same = got.len() == wanted.len()
+        && got.iter().zip(&wanted).all(|(got, wanted)| {
+            got.len() == wanted.len() && got.iter().zip(wanted).all(|(a, b)| is_close(a, b))
+        });
+    match same {
+        true => Ok(()),
+        false => Err(format!("{what} is\n  {got:?}\nand should be\n  {wanted:?}")),
+    }
+}
+
+/// Decimals as numbers: how many digits a mean has is not compared.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Text(text) if text.contains('.') => match text.parse() {
+            Ok(number) => Value::Float(number),
+            Err(_) => value.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
+fn is_close(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) if a.is_finite() && b.is_finite() => {
+            (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(1.0)
+        }
+        (a, b) => a == b,
+    }
+}

@@ -1,0 +1,264 @@
+//! Runs a [`Case`] on the engine and notes what it answered, judging only what needs no oracle: that
+//! a changelog adds up to the content.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use laminar_db::{
+    Epoch, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions, Subscription,
+    UntypedSource,
+};
+
+use super::case::{Case, Step};
+use super::data;
+use super::expression::Dialect;
+use super::query::Nature;
+use crate::support::value::{Row, Value, rows};
+
+/// What the engine answered.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// What it does not know yet: the name of an input or stream, and why.
+    pub unsupported: BTreeMap<String, String>,
+    pub contents: Vec<Content>,
+}
+
+/// The content of a stream at a check.
+#[derive(Debug)]
+pub struct Content {
+    pub step: usize,
+    pub stream: usize,
+    pub rows: Vec<Row>,
+    /// How often each value of the first column is there, by an ad-hoc query.
+    pub counts: Vec<Row>,
+}
+
+struct Driver<'a> {
+    case: &'a Case,
+    db: LaminarDB,
+    producers: HashMap<usize, UntypedSource>,
+    changelogs: BTreeMap<usize, Changelog>,
+    started: bool,
+    observed: Observed,
+}
+
+/// Runs a case.
+pub fn run(case: &Case) -> Result<Observed, String> {
+    let mut driver = Driver {
+        case,
+        db: LaminarDB::open().map_err(text)?,
+        producers: HashMap::new(),
+        changelogs: BTreeMap::new(),
+        started: false,
+        observed: Observed::default(),
+    };
+    for input in &case.inputs {
+        driver.define(&input.name, &input.create())?;
+    }
+    for (index, step) in case.steps.iter().enumerate() {
+        driver.run(index, step).map_err(|error| format!("step {index}: {error}"))?;
+    }
+    Ok(driver.observed)
+}
+
+impl Driver<'_> {
+    /// Runs a definition; whether the engine knows it.
+    fn define(&mut self, name: &str, sql: &str) -> Result<bool, String> {
+        match self.db.execute_blocking(sql) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.observed.unsupported.insert(name.to_string(), error.message().to_string());
+                Ok(false)
+            }
+            Err(error) => Err(format!("{sql}\n{error}")),
+        }
+    }
+
+    fn is_there(&self, input: usize) -> bool {
+        !self.observed.unsupported.contains_key(&self.case.inputs[input].name)
+    }
+
+    fn run(&mut self, index: usize, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Start => {
+                self.db.start().map_err(text)?;
+                self.started = true;
+            }
+            Step::Create(stream) => self.create(*stream)?,
+            Step::Open { input, producer } => {
+                let source =
+                    self.db.source_untyped(&self.case.inputs[*input].name).map_err(text)?;
+                self.producers.insert(*producer, source);
+            }
+            Step::Close { producer, .. } => {
+                self.producers.remove(producer);
+            }
+            Step::Watermark { producer, ts_ms, .. } => {
+                if let Some(producer) = self.producers.get(producer) {
+                    producer.watermark(*ts_ms).map_err(text)?;
+                }
+            }
+            Step::Push { input, producer, rows, batch_rows } => {
+                let input = &self.case.inputs[*input];
+                for rows in rows.chunks(*batch_rows) {
+                    let batch = data::batch(&input.columns, rows);
+                    match self.producers.get(producer) {
+                        Some(producer) => producer.push_arrow(batch),
+                        None => self.db.insert(&input.name, vec![batch]),
+                    }
+                    .map_err(text)?;
+                }
+            }
+            Step::Change { input, change } if self.is_there(*input) => {
+                let sql = change.sql(&self.case.inputs[*input]);
+                self.db.execute_blocking(&sql).map_err(|error| format!("{sql}\n{error}"))?;
+            }
+            Step::Change { .. } => {}
+            Step::Check if self.started => self.check(index)?,
+            Step::Check => {}
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, index: usize) -> Result<(), String> {
+        let stream = &self.case.streams[index];
+        let unknown = |name: &String| self.observed.unsupported.contains_key(name);
+        if stream.query.inputs().iter().any(|input| unknown(&input.name)) {
+            let why = "it reads what is not there".to_string();
+            self.observed.unsupported.insert(stream.name.clone(), why);
+            return Ok(());
+        }
+        if !self.define(&stream.name, &stream.create())? {
+            return Ok(());
+        }
+        let options = SubscribeOptions { snapshot: Some(true), ..SubscribeOptions::default() };
+        let subscription = self.db.subscribe_with(&stream.name, options).map_err(text)?;
+        let is_append_only = !stream.is_view && stream.query.nature() == Some(Nature::AppendOnly);
+        self.changelogs.insert(index, Changelog::new(subscription, is_append_only));
+        Ok(())
+    }
+
+    fn check(&mut self, step: usize) -> Result<(), String> {
+        for (stream, changelog) in &mut self.changelogs {
+            let name = &self.case.streams[*stream].name;
+            let mut content = answer(&self.db, &format!("SELECT * FROM {name}"))?;
+            content.sort();
+            changelog.drain().map_err(|error| format!("the changes of {name}: {error}"))?;
+            if changelog.adds_up() && changelog.content() != content {
+                return Err(format!(
+                    "the changes of {name} add up to\n{:?}\nand its content is\n{content:?}",
+                    changelog.content()
+                ));
+            }
+            let sql = format!("SELECT o0, count(*) FROM {name} GROUP BY o0");
+            let counts = answer(&self.db, &sql)?;
+            let content = Content { step, stream: *stream, rows: content, counts };
+            self.observed.contents.push(content);
+        }
+        Ok(())
+    }
+}
+
+impl super::case::Stream {
+    /// The statement that creates it.
+    pub fn create(&self) -> String {
+        let word = if self.is_view { "MATERIALIZED VIEW" } else { "STREAM" };
+        let emit = if self.emit_changes { " EMIT CHANGES" } else { "" };
+        format!("CREATE {word} {} AS {}{emit}", self.name, self.query.sql(Dialect::Engine, 0))
+    }
+}
+
+fn answer(db: &LaminarDB, sql: &str) -> Result<Vec<Row>, String> {
+    let failed = |error: Error| format!("{sql}\n{error}");
+    let ExecuteResult::Rows(mut query) = db.execute_blocking(sql).map_err(failed)? else {
+        return Err(format!("{sql} answered no rows"));
+    };
+    let mut batches = Vec::new();
+    while let Some(batch) = query.next_blocking().map_err(failed)? {
+        batches.push(batch);
+    }
+    Ok(rows(&batches))
+}
+
+/// The changes that a subscription told, added up.
+struct Changelog {
+    subscription: Subscription,
+    rows: BTreeMap<Row, i64>,
+    epoch: Epoch,
+    /// Whether rows that cease are told.
+    is_weighted: bool,
+    /// Whether there are none that cease.
+    is_append_only: bool,
+}
+
+impl Changelog {
+    fn new(subscription: Subscription, is_append_only: bool) -> Self {
+        let is_weighted = subscription.schema().column_with_name("_weight").is_some();
+        Self { subscription, rows: BTreeMap::new(), epoch: 0, is_weighted, is_append_only }
+    }
+
+    fn drain(&mut self) -> Result<(), String> {
+        loop {
+            match self.subscription.poll(Some(Duration::ZERO)).map_err(text)? {
+                Polled::Batch(change) => {
+                    if change.epoch < self.epoch {
+                        return Err(format!("epoch {} after {}", change.epoch, self.epoch));
+                    }
+                    self.epoch = change.epoch;
+                    self.apply(rows(&[change.batch]))?;
+                }
+                Polled::Empty => return Ok(()),
+                other => return Err(format!("a poll answered {other:?}")),
+            }
+        }
+    }
+
+    fn apply(&mut self, rows: Vec<Row>) -> Result<(), String> {
+        let mut net: BTreeMap<Row, i64> = BTreeMap::new();
+        let mut inserted = false;
+        for mut row in rows {
+            let weight = if self.is_weighted { row.pop().map_or(0, |w| w.int()) } else { 1 };
+            if weight < 0 && inserted {
+                return Err(format!("{row:?} is taken back after a row that is new"));
+            }
+            inserted |= weight > 0;
+            if let Some(other) = net.insert(row.clone(), weight)
+                && other.signum() != weight.signum()
+            {
+                return Err(format!("{row:?} comes and goes in one epoch"));
+            }
+            let count = self.rows.entry(row.clone()).or_default();
+            *count += weight;
+            if *count < 0 || weight == 0 {
+                return Err(format!("{row:?} changes by {weight}, to {count}"));
+            }
+            if *count == 0 {
+                self.rows.remove(&row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its form tells everything.
+    fn adds_up(&self) -> bool {
+        self.is_weighted || self.is_append_only
+    }
+
+    fn content(&self) -> Vec<Row> {
+        let rows = self.rows.iter();
+        rows.flat_map(|(row, count)| vec![row.clone(); *count as usize]).collect()
+    }
+}
+
+fn text(error: Error) -> String {
+    error.to_string()
+}
+
+/// The value of a row's first column, and how often it is there.
+pub fn counts(rows: &[Row]) -> Vec<Row> {
+    let mut counts: BTreeMap<Value, i64> = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row[0].clone()).or_default() += 1;
+    }
+    counts.into_iter().map(|(value, count)| vec![value, Value::Int(count)]).collect()
+}
