@@ -246,14 +246,17 @@ impl Lowering<'_> {
         let (nodes, notes) = (self.nodes.len(), self.notes.len());
         let mut left = self.timed_side(&join.left)?;
         let mut right = self.timed_side(&join.right)?;
-        // An updated input takes rows back that its frontier has long passed.
-        let append_only =
-            [&left, &right].iter().all(|side| side.lowered.traits.changes == Changes::AppendOnly);
+        // An updated input takes rows back that its frontier has long passed. Without a declared
+        // watermark any BIGINT may be a time, and an equality of two is just a key.
+        let is_bounded = [&left, &right].iter().all(|side| {
+            let traits = &side.lowered.traits;
+            traits.changes == Changes::AppendOnly && traits.declared_watermark
+        });
         let bounds: Vec<Bound> =
             all.iter().flat_map(|condition| bounds_of(condition, &left, &right)).collect();
         let low = bounds.iter().filter(|bound| bound.is_low).max_by_key(|bound| bound.span_ns);
         let high = bounds.iter().filter(|bound| !bound.is_low).min_by_key(|bound| bound.span_ns);
-        let (Some(low), Some(high), true) = (low.copied(), high.copied(), append_only) else {
+        let (Some(low), Some(high), true) = (low.copied(), high.copied(), is_bounded) else {
             self.nodes.truncate(nodes);
             self.notes.truncate(notes);
             return Ok(None);
@@ -345,13 +348,6 @@ impl Lowering<'_> {
                 .collect(),
             declared_watermark: declared(traits[0]) && declared(traits[1]),
         };
-        if !out.declared_watermark {
-            self.notes.push(
-                "no watermark is declared: the rows of an interval join are kept until the \
-                 producers call watermark(t)"
-                    .to_string(),
-            );
-        }
         let operator = IntervalJoin::new(IntervalPlan {
             sides: [left_side, right_side],
             others: [low.left, high.right],
@@ -423,8 +419,8 @@ impl JoinRelation {
     fn finish(
         &mut self,
         time: Option<&Expr>,
-        keys: &[(Expr, Expr)],
-        of_side: impl Fn(&(Expr, Expr)) -> &Expr,
+        keys: &[Key],
+        of_side: impl Fn(&Key) -> &Expr,
     ) -> Result<TimedSide> {
         let width = self.columns.fields().len();
         let mut fields: Vec<_> = self.columns.as_arrow().fields().iter().cloned().collect();
@@ -512,13 +508,16 @@ impl JoinRelation {
     }
 }
 
+/// What must be equal: an expression over the left side and one over the right.
+type Key = (Expr, Expr);
+
 /// The equalities between the two sides, and the other conditions.
 fn keys(
     join: &LogicalJoin,
     conditions: Vec<Expr>,
     left: &DFSchema,
     right: &DFSchema,
-) -> Result<(Vec<(Expr, Expr)>, Vec<Expr>)> {
+) -> Result<(Vec<Key>, Vec<Expr>)> {
     let mut keys = join.on.clone();
     let mut rest = Vec::new();
     for condition in conditions {
@@ -667,7 +666,7 @@ struct AsofLabel<'a> {
     matching: AsofMatch,
     left_time: &'a Expr,
     right_time: &'a Expr,
-    keys: &'a [(Expr, Expr)],
+    keys: &'a [Key],
     is_final: bool,
     left: &'a TimedSide,
     right: &'a TimedSide,
@@ -702,7 +701,7 @@ fn asof_label(join: &AsofLabel<'_>) -> String {
     )
 }
 
-fn key_names(keys: &[(Expr, Expr)]) -> String {
+fn key_names(keys: &[Key]) -> String {
     let names = keys.iter().map(|(left, right)| match (left, right) {
         (Expr::Column(left), Expr::Column(right)) if left.name == right.name => left.name.clone(),
         _ => format!("{} = {}", left.human_display(), right.human_display()),
