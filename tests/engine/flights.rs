@@ -387,3 +387,42 @@ fn producers_that_end_at_different_times() {
     check_concurrent("EWR ends first", 250, [0, 3, 2], 4);
     check_concurrent("LGA ends first, in large batches", 3_000, [4, 5, 1], 6);
 }
+
+/// Sessions of planes over the year: gaps and islands in DataFusion over the same rows.
+#[test]
+fn sessions_of_planes_are_gaps_and_islands() {
+    // With a delay longer than the file is out of order, no row is late.
+    let source_sql = literal("flights_sql[] =", &[';']).replace("'6' HOUR", "'40' DAY");
+    let db = created(&[
+        &source_sql,
+        "CREATE STREAM duties AS SELECT tailnum, window_start, window_end, count(*) AS flights,
+         sum(distance) AS miles FROM flights GROUP BY tailnum, session(ts, INTERVAL '8' HOUR)",
+    ]);
+    db.start().unwrap();
+    let options = laminar_db::SubscribeOptions { capacity: Some(1 << 24), ..Default::default() };
+    let mut subscription = db.subscribe_with("duties", options).unwrap();
+    let source = db.source_untyped("flights").unwrap();
+    let year = year();
+    let mut offset = 0;
+    for size in [1, 7, 1_000, 5_000].into_iter().cycle() {
+        let rows = usize::min(size, year.num_rows() - offset);
+        source.push_arrow(year.slice(offset, rows)).unwrap();
+        offset += rows;
+        if offset == year.num_rows() {
+            break;
+        }
+    }
+    source.end_of_input().unwrap();
+    assert_eq!(listed(&db, "SHOW STREAMS", "duties", "late_rows"), Value::Int(0));
+    let expected = Oracle::new().table("flights", year.schema(), vec![year]).rows(
+        "WITH times AS (SELECT tailnum, distance, CAST(ts AS BIGINT) AS ts FROM flights),
+             cut AS (SELECT *, CASE WHEN ts - lag(ts) OVER (PARTITION BY tailnum ORDER BY ts)
+                                    < 28800000 THEN 0 ELSE 1 END AS starts FROM times),
+             numbered AS (SELECT *, sum(starts) OVER (PARTITION BY tailnum ORDER BY ts
+                              ROWS UNBOUNDED PRECEDING) AS island FROM cut)
+             SELECT tailnum, min(ts), max(ts) + 28800000, count(*), sum(distance)
+             FROM numbered GROUP BY tailnum, island",
+    );
+    assert!(expected.len() > 50_000, "{} sessions", expected.len());
+    assert_same("sessions of planes", &drain_rows(&mut subscription), &expected, TOLERANCE);
+}
