@@ -157,6 +157,40 @@ fn a_stream_begins_with_what_its_updating_inputs_hold() {
 }
 
 #[test]
+fn a_table_is_joined_as_it_is_updated_and_deleted_from() {
+    let db = started(&SOURCES);
+    execute(&db, "CREATE TABLE names (id BIGINT PRIMARY KEY, name VARCHAR)");
+    execute(&db, "CREATE TABLE tags (id BIGINT, tag VARCHAR)");
+    execute(&db, "CREATE STREAM l AS SELECT a.v, names.name FROM a LEFT JOIN names ON k = id");
+    execute(
+        &db,
+        "CREATE STREAM f AS SELECT n.name, t.tag FROM names n FULL JOIN tags t ON n.id = t.id",
+    );
+    let none = None::<&str>;
+    push(&db, "a", &[kv(1, 10), kv(2, 20)]);
+    execute(&db, "INSERT INTO names VALUES (1, 'one'), (3, 'three')");
+    assert_eq!(content(&db, "l"), vec![row![10, "one"], row![20, none]]);
+    execute(&db, "INSERT INTO tags VALUES (1, 'odd'), (1, 'odd'), (2, 'even')");
+    let odd = row!["one", "odd"];
+    assert_eq!(content(&db, "f"), vec![row![none, "even"], odd.clone(), odd, row!["three", none]]);
+    // The key changes, and so does which rows match.
+    execute(&db, "UPDATE names SET name = 'eins' WHERE id = 1");
+    execute(&db, "INSERT INTO names VALUES (2, 'two')");
+    assert_eq!(content(&db, "l"), vec![row![10, "eins"], row![20, "two"]]);
+    execute(&db, "UPDATE tags SET id = 3 WHERE tag = 'odd'");
+    let three = row!["three", "odd"];
+    assert_eq!(
+        content(&db, "f"),
+        vec![row!["eins", none], three.clone(), three, row!["two", "even"]]
+    );
+    execute(&db, "DELETE FROM names WHERE id >= 2");
+    execute(&db, "DELETE FROM tags WHERE tag = 'even'");
+    assert_eq!(content(&db, "l"), vec![row![10, "eins"], row![20, none]]);
+    let odd = row![none, "odd"];
+    assert_eq!(content(&db, "f"), vec![odd.clone(), odd, row!["eins", none]]);
+}
+
+#[test]
 fn what_queued_before_the_start_is_joined() {
     let db = created(&SOURCES);
     push(&db, "a", &[kv(1, 1)]);
