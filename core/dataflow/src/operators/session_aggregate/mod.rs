@@ -75,7 +75,7 @@ enum Numbers {
     /// Over append-only input, one after the other.
     Next(i64),
     /// Over updating input, those of the distinct rows.
-    Rows(GroupIndex),
+    Rows(Box<GroupIndex>),
 }
 
 /// Rows of a batch with their keys and, over updating input, the numbers of their contents.
@@ -117,7 +117,7 @@ impl SessionAggregate {
             )?,
             numbers: match options.append_only {
                 true => Numbers::Next(0),
-                false => Numbers::Rows(GroupIndex::new(&types)?),
+                false => Numbers::Rows(Box::new(GroupIndex::new(&types)?)),
             },
             columns,
             options,

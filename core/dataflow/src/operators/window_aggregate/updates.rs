@@ -1,5 +1,6 @@
 //! [`OpenWindows`]: the state of windows that are given at every step that changes them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
@@ -52,11 +53,13 @@ impl OpenWindows {
         rows: &Delta,
         cx: &mut Context<'_>,
     ) -> Result<()> {
-        if !self.windows.contains_key(&end) {
-            let changes = GroupChanges::new(windows.table()?, windows.grouping.key_columns());
-            self.windows.insert(end, changes);
-        }
-        let Some(window) = self.windows.get_mut(&end) else { return Ok(()) };
+        let window = match self.windows.entry(end) {
+            Entry::Occupied(window) => window.into_mut(),
+            Entry::Vacant(place) => {
+                let keys = windows.grouping.key_columns();
+                place.insert(GroupChanges::new(windows.table()?, keys))
+            }
+        };
         self.touched.insert(end);
         for (row, error) in window.add(&windows.grouping, rows)? {
             let batch = windows.grouping.original(&rows.batch);
