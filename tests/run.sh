@@ -59,6 +59,7 @@ stage() {
 stage tools "" tests/tools.sh test
 stage lint tools make --no-print-directory lint
 stage engine tools cargo test --workspace --locked --no-fail-fast
+stage mutants engine cargo test -p laminar-tests --features mutants --test engine --locked -- mutants::
 stage library tools cmake/stage.sh
 stage c library tests/capi/run.sh
 stage packages library tests/consumers/run.sh

@@ -15,6 +15,7 @@
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `admission` | subscriptions that hold pushes back |
 //! | `differential` | random cases against an independent oracle |
+//! | `mutants` | every deliberate bug is noticed; with the feature of this name |
 //! | `fuzz` | statements that nobody wrote |
 //! | `scripts` | the sqllogictest scripts of `tests/sql` |
 //! | `sql_errors` | what is refused, with which words and at which place |
@@ -30,6 +31,8 @@ mod flights;
 mod fuzz;
 mod joins;
 mod lifecycle;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod over;
 mod scripts;
 mod sql_errors;

@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use laminar_types::{Delta, Epoch, Error, Frontier, Result, code};
+use laminar_types::{Delta, Epoch, Error, Frontier, Result, code, mutant};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
 use crate::operators::timed_rows::join;
@@ -114,6 +114,7 @@ impl Audience {
     fn includes(self, node: &Node) -> bool {
         match (self, node.held_since) {
             (Self::Running, None) => true,
+            (Self::HeldSince(_), Some(_)) if mutant!(HeldStreamSeesEarlierRows) => true,
             (Self::HeldSince(sequence), Some(since)) => since <= sequence,
             _ => false,
         }
@@ -326,12 +327,12 @@ impl Graph {
     /// Gives a new node what its input has at its creation, as part of the next
     /// [`run`](Self::run): rows, if it is to have them, then the frontiers.
     pub fn backfill(&mut self, consumer: NodeId, port: usize, rows: Option<Delta>) {
-        if let Some(rows) = rows.filter(|rows| !rows.is_empty()) {
+        if let Some(rows) = rows.filter(|rows| !rows.is_empty() && !mutant!(BackfillForgotten)) {
             self.deliver(consumer, port, rows);
         }
         let input = self.node(consumer).inputs[port].node;
         let frontiers = self.node(input).frontiers.clone();
-        if !frontiers.is_empty() {
+        if !frontiers.is_empty() && !mutant!(FrontierNotBackfilled) {
             self.deliver_frontiers(consumer, port, &frontiers);
         }
     }
@@ -465,7 +466,9 @@ impl Graph {
         let copies = consumers - usize::from(tap.is_none() && consumers > 0);
         for index in 0..copies {
             let (consumer, port) = self.node(id).consumers[index];
-            self.deliver(consumer, port, delta.clone());
+            if index == 0 || !mutant!(ReaderSkipped) {
+                self.deliver(consumer, port, delta.clone());
+            }
         }
         match tap {
             Some(tag) => out.deltas.push((tag, delta)),
@@ -554,10 +557,15 @@ impl Node {
         frontiers: &mut Vec<Frontier>,
     ) -> Result<(Option<Delta>, bool)> {
         let Body::Operator(operator) = &mut self.body else { return Ok((None, false)) };
+        let moved = !self.moved.is_empty();
+        if mutant!(WatermarkBeforeRows) {
+            for port in self.moved.drain(..) {
+                operator.advance(port, &self.inputs[port].frontiers, cx)?;
+            }
+        }
         for (port, delta) in self.pending.drain(..) {
             operator.input(port, delta, cx)?;
         }
-        let moved = !self.moved.is_empty();
         for port in self.moved.drain(..) {
             operator.advance(port, &self.inputs[port].frontiers, cx)?;
         }

@@ -7,7 +7,7 @@
 //! that every window is a whole number of panes and every event belongs to exactly one pane,
 //! however many windows overlap (Li et al., "No Pane, No Gain", 2005).
 
-use laminar_types::{Error, Result, TimeUnit, code};
+use laminar_types::{Error, Result, TimeUnit, code, mutant};
 
 /// Windows at regular places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,7 @@ impl WindowSpec {
             return Err(Error::new(code::PLAN, "a window's size and slide must be positive"));
         }
         let offset = whole(unit, "offset", offset_ns)?.rem_euclid(step);
+        let offset = if mutant!(OffsetIgnored) { 0 } else { offset };
         Ok(Self { unit, shape: Shape::Hop, size, step, offset, pane: gcd(size, step) })
     }
 
@@ -146,7 +147,11 @@ pub fn session_gap(unit: TimeUnit, gap_ns: i64) -> Result<i64> {
 /// The largest `k * step + offset` at or below a time, saturating at the end of `i64`.
 fn floor(time: i64, step: i64, offset: i64) -> i64 {
     let from_offset = i128::from(time) - i128::from(offset);
-    let floored = from_offset.div_euclid(i128::from(step)) * i128::from(step) + i128::from(offset);
+    let steps = match mutant!(TimesBelowZeroRoundUp) {
+        true => from_offset / i128::from(step),
+        false => from_offset.div_euclid(i128::from(step)),
+    };
+    let floored = steps * i128::from(step) + i128::from(offset);
     i64::try_from(floored).unwrap_or(i64::MIN)
 }
 

@@ -20,7 +20,9 @@ use laminar_dataflow::{
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, StreamPlan};
-use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code};
+use laminar_types::{
+    Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code, mutant,
+};
 
 use crate::clock::{Alarm, Clock};
 use crate::history::History;
@@ -941,6 +943,9 @@ impl Core {
             return;
         }
         let mut output = std::mem::take(&mut self.scratch.output);
+        if mutant!(QueueReplayedBackwards) {
+            self.queue.make_contiguous().reverse();
+        }
         for queued in std::mem::take(&mut self.queue) {
             let Ok(source) = self.source_mut(queued.source) else { continue };
             let node = source.node;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark};
+use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark, mutant};
 
 use crate::keyed_times::KeyedTimes;
 
@@ -152,7 +152,7 @@ impl Producers {
 
     /// A producer's explicit promise. Tells the source's watermark after it.
     pub(crate) fn promise(&mut self, producer: ProducerId, watermark: Watermark) {
-        if let Some(producer) = self.get(producer) {
+        if let Some(producer) = self.get(producer).filter(|_| !mutant!(PromiseIgnored)) {
             producer.explicit = producer.explicit.max(Some(watermark));
         }
         self.settle();
@@ -197,14 +197,15 @@ impl Producers {
         let promised = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
         let most = others.frontier(declared.unit);
         let frontier = |max: i64| declared.frontier(max).max(promised).min(most).max(applied);
-        if smallest < frontier(last) {
+        if smallest < frontier(last) && !mutant!(LatenessByBatch) {
             // Some row may be behind: walk.
             let mut max = before;
             let mut applied = applied;
             let mut start = 0;
             for (row, time) in times.iter().enumerate() {
                 let now = max.map_or(applied, frontier);
-                if *time < now && now > applied && row > start {
+                if *time < now - i64::from(mutant!(CutOneUnitLate)) && now > applied && row > start
+                {
                     let watermark = self.reached(producer, max);
                     pieces.push(Piece { offset: start, rows: row - start, watermark });
                     applied = now;
@@ -282,7 +283,11 @@ impl Producers {
             && handles.all(|producer| producer.explicit == Some(Watermark::MAX));
         let mut least = None;
         for producer in open().filter(|producer| !ended || producer.holds_back) {
-            least = lesser(least, producer.promise(declared));
+            let promise = producer.promise(declared);
+            least = match mutant!(WatermarkOfTheFastest) {
+                true => least.max(promise),
+                false => lesser(least, promise),
+            };
         }
         if let Some((keyed, declared)) = self.keyed.as_ref().zip(self.declared) {
             let keyed = keyed.least();

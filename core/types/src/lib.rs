@@ -14,6 +14,7 @@
 pub mod config;
 pub mod delta;
 pub mod error;
+pub mod mutants;
 pub mod outside;
 pub mod time;
 

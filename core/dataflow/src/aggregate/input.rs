@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
+use laminar_types::mutant;
 
 use super::CallSpec;
 
@@ -26,7 +27,7 @@ impl Input<'_> {
     /// The rows that pass the filter and where no argument is null, as valid; `None` means all.
     pub(super) fn selection(&self) -> Option<NullBuffer> {
         let mut selection = self.filtered();
-        for argument in self.args {
+        for argument in self.args.iter().filter(|_| !mutant!(NullsCounted)) {
             debug_assert_eq!(argument.len(), self.slots.len());
             let logical = matches!(
                 argument.data_type(),
@@ -54,7 +55,7 @@ impl Input<'_> {
 
     /// The rows that pass the filter, as valid; `None` means all.
     pub(super) fn filtered(&self) -> Option<NullBuffer> {
-        let filter = self.filter?;
+        let filter = self.filter.filter(|_| !mutant!(FilterIgnored))?;
         debug_assert_eq!(filter.len(), self.slots.len());
         let passed = match filter.nulls() {
             Some(nulls) if nulls.null_count() > 0 => filter.values() & nulls.inner(),

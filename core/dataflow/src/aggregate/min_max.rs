@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use arrow::array::{ArrayRef, downcast_primitive};
 use arrow::datatypes::DataType;
-use laminar_types::Result;
+use laminar_types::{Result, mutant};
 
 use super::converted::Converted;
 use super::kind::{Boolean, Kind, Primitive};
@@ -92,7 +92,7 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
             debug_assert_eq!(weight, 1);
             let value = K::value(array, row);
             let best = best.at(slot as usize);
-            if K::compare(value, *best) == better(MAX) {
+            if K::compare(value, *best) == better(MAX) || mutant!(LastIsExtreme) {
                 *best = value;
             }
         });

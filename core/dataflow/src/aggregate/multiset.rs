@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
-use laminar_types::Result;
+use laminar_types::{Result, mutant};
 
 use super::kind::Kind;
 use super::{Accumulator, Input, argument, same};
@@ -48,6 +48,9 @@ impl<V: Ord + Clone> Trees<V> {
 
     /// Adds a value `weight` times. A count below zero waits for what it was taken off.
     fn add(&mut self, slot: u32, value: V, weight: i64, outside_bytes: usize) {
+        if weight < 0 && mutant!(ExtremeNeverFalls) {
+            return;
+        }
         let chunk = Arc::make_mut(&mut self.chunks[slot as usize / CHUNK]);
         let place = &mut chunk[slot as usize % CHUNK];
         let tree = Arc::make_mut(place.get_or_insert_default());

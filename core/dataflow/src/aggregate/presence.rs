@@ -7,6 +7,8 @@
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 
 use super::Input;
+use laminar_types::mutant;
+
 use crate::state::{Bits, Paged};
 
 /// The slots that have seen a value.
@@ -97,6 +99,9 @@ impl Presence {
         if let Self::Seen(seen) = self
             && slots.iter().all(|&slot| slot < seen.dense)
         {
+            return None;
+        }
+        if mutant!(NothingIsZero) {
             return None;
         }
         let valid = BooleanBuffer::collect_bool(slots.len(), |row| self.contains(slots[row]));

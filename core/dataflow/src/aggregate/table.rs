@@ -7,7 +7,7 @@
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, mutant};
 
 use super::{Accumulator, Input};
 use crate::state::group_index::NO_SLOT;
@@ -149,6 +149,7 @@ impl AggregateTable {
         let slots = &self.slots;
         let input = |call: usize| {
             let AggregateArgs { args, filter } = args[call];
+            let weights = weights.filter(|_| !mutant!(RetractionsAdded));
             Input { slots, args, filter, weights }
         };
         // Those that can fail go first: they can be undone, the others need not be.
@@ -197,7 +198,9 @@ impl AggregateTable {
 
     /// Whether the group of a live slot is in the result: its weight is positive.
     pub fn is_present(&self, slot: u32) -> bool {
-        self.is_global || self.weights.as_ref().is_none_or(|weights| *weights.at(slot as usize) > 0)
+        let least = i64::from(mutant!(GroupVanishesOneRowEarly)) - i64::from(mutant!(GroupStays));
+        let is_present = |weights: &Paged<i64>| *weights.at(slot as usize) > least;
+        self.is_global || self.weights.as_ref().is_none_or(is_present)
     }
 
     /// Ends an epoch: removes the touched groups whose weight came to zero, and forgets what was
@@ -205,7 +208,7 @@ impl AggregateTable {
     pub fn settle(&mut self) {
         let touched = std::mem::take(&mut self.touched.slots);
         if let Some(weights) = &self.weights {
-            let is_zero = |slot: &&u32| *weights.at(**slot as usize) == 0;
+            let is_zero = |slot: &&u32| *weights.at(**slot as usize) == 0 && !mutant!(GroupStays);
             let gone: Vec<u32> = touched.iter().filter(is_zero).copied().collect();
             gone.into_iter().for_each(|slot| self.remove(slot));
         }

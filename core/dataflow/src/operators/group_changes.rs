@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
 use arrow::compute::{SortOptions, concat, take};
 use arrow::error::ArrowError;
-use laminar_types::{Delta, Error, Result};
+use laminar_types::{Delta, Error, Result, mutant};
 
 use super::aggregate_call::Grouping;
 use crate::aggregate::{AggregateSnapshot, AggregateTable};
@@ -92,7 +92,10 @@ impl GroupChanges {
             let present = self.table.touched().iter().filter(|slot| self.table.is_present(**slot));
             slots.extend(present);
         }
-        let before = std::mem::take(&mut self.before);
+        let mut before = std::mem::take(&mut self.before);
+        if mutant!(UpdateWithoutRetraction) {
+            before.clear();
+        }
         let changed = match slots.is_empty() && before.is_empty() {
             true => None,
             false => Some(self.compare(before, &slots)?),
@@ -146,7 +149,7 @@ impl GroupChanges {
         new_slots: &[u32],
         new: &[ArrayRef],
     ) -> Result<Vec<(u32, u32)>, ArrowError> {
-        if old_slots.is_empty() {
+        if old_slots.is_empty() || mutant!(NetZeroSent) {
             return Ok(Vec::new());
         }
         let comparators = old[self.keys..]

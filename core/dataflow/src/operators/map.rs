@@ -4,7 +4,7 @@ use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOp
 use arrow::compute::{concat_batches, filter, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
-use laminar_types::{Delta, Error, Frontier, Result, Weights};
+use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
 use crate::consolidate::consolidate;
 use crate::expr::{Expr, Selection, row_text};
@@ -67,10 +67,14 @@ impl Map {
 
 impl Operator for Map {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
-        let output = match apply(&self.stages, &delta) {
+        let mut output = match apply(&self.stages, &delta) {
             Ok(output) => output,
+            Err(_) if mutant!(FailingRowTakesItsBatch) => return Ok(()),
             Err(_) => apply_by_row(&self.stages, &self.schema, &delta, Some(cx))?,
         };
+        if mutant!(MapForgetsRetractions) {
+            output.weights = output.weights.map(|weights| vec![1; weights.len()].into());
+        }
         if self.rows_may_cancel && is_mixed(&output) {
             let changes = [(output.batch, output.weights)];
             let net = consolidate(&self.schema, &changes)?;

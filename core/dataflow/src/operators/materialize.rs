@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use laminar_types::{Delta, Error, Frontier, Result};
+use laminar_types::{Delta, Error, Frontier, Result, mutant};
 
 use super::aggregate::batch;
 use super::map::TimeMap;
@@ -38,7 +38,7 @@ impl Materialize {
 impl Operator for Materialize {
     fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
         let args = [AggregateArgs { args: &[], filter: None }];
-        let weights = delta.weights.as_deref();
+        let weights = delta.weights.as_deref().filter(|_| !mutant!(MaterializeAddsOnly));
         self.rows.update(delta.batch.columns(), &args, weights, delta.num_rows())?;
         self.rows.settle();
         self.output = Some(delta);

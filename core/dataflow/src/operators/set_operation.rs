@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
-use laminar_types::{Delta, Error, Result};
+use laminar_types::{Delta, Error, Result, mutant};
 
 use crate::operator::{Content, Context, Metrics, Operator};
 use crate::state::{GroupIndex, GroupKeys, Paged, SlotSet};
@@ -24,7 +24,9 @@ pub enum SetQuantity {
 impl SetQuantity {
     fn of(self, [left, right]: [i64; 2]) -> i64 {
         match self {
+            Self::Common if mutant!(CommonRowsOnce) => left.min(right).clamp(0, 1),
             Self::Common => left.min(right).max(0),
+            Self::Surplus if mutant!(SurplusIgnoresRight) => left.max(0),
             Self::Surplus => (left - right.max(0)).max(0),
         }
     }

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Error, Frontier, Result, Weights};
+use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
 use crate::operator::{Context, Operator};
 
@@ -40,7 +40,10 @@ impl Operator for Union {
     }
 
     fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
-        let pending = std::mem::take(&mut self.pending);
+        let mut pending = std::mem::take(&mut self.pending);
+        if mutant!(UnionSkipsASide) {
+            pending.truncate(1);
+        }
         if pending.is_empty() {
             return Ok(None);
         }
@@ -61,6 +64,7 @@ impl Operator for Union {
         let weights = weighted.then(|| {
             let rows =
                 pending.iter().flat_map(|delta| (0..delta.num_rows()).map(|row| delta.weight(row)));
+            let rows = rows.map(|w| if mutant!(UnionForgetsWeights) { 1 } else { w });
             Weights::from(rows.collect::<Vec<i64>>())
         });
         Ok(Some(Delta { batch, weights }))

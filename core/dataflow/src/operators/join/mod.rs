@@ -18,7 +18,7 @@ mod side;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Frontier, Result};
+use laminar_types::{Delta, Frontier, Result, mutant};
 
 use content::JoinContent;
 use kind::RowOutput;
@@ -144,6 +144,9 @@ impl Join {
             // Only rows that were not there have matches to be counted.
             self.changes.retain(|change| change.before == 0);
         }
+        if mutant!(JoinSkipsASide) && side == Side::Right {
+            return Ok(());
+        }
         if self.changes.is_empty() || other.rows.is_empty() {
             return Ok(());
         }
@@ -170,7 +173,8 @@ impl Join {
             }
             if self.kind.has_pairs() && !pairs.rows.is_empty() {
                 let weights = pairs.iter().map(|(c, slot)| c.change * other.rows.weight(slot));
-                let weights = weights.collect();
+                let kept = |w: i64| if mutant!(PairsAddedOnly) { w.abs() } else { w };
+                let weights = weights.map(kept).collect();
                 let (delta_rows, slots) = (pairs.delta_rows(), &*pairs.slots);
                 self.output.push(weights, |from, column| match from == side {
                     true => {

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take, take_record_batch};
 use arrow::error::ArrowError;
-use laminar_types::{Delta, Error, Result, Weights};
+use laminar_types::{Delta, Error, Result, Weights, mutant};
 
 use super::kind::RowOutput;
 use super::{JoinInput, Keeping};
@@ -112,7 +112,7 @@ impl JoinSide {
             }
         };
         let mut matches = failed;
-        if !self.null_matches {
+        if !self.null_matches && !mutant!(NullKeyJoins) {
             for key in &keys {
                 matches = NullBuffer::union(matches.as_ref(), key.logical_nulls().as_ref());
             }
@@ -192,7 +192,7 @@ impl JoinSide {
 
     fn touch_before(&mut self, slot: u32, weight: i64) {
         if self.is_touched.insert(slot) {
-            let matched = self.rows.count(slot) != 0;
+            let matched = self.rows.count(slot) != 0 || mutant!(PaddingKept);
             self.touched.push(Touch { slot, weight, matched });
         }
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Frontier, Result};
+use laminar_types::{Delta, Frontier, Result, mutant};
 
 use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
@@ -193,7 +193,14 @@ impl Operator for WindowAggregate {
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
         let lateness_ns = i128::from(self.options.lateness_ns);
         self.frontier = frontiers[self.windows.columns.frontier].shift(-lateness_ns);
-        self.limit = self.frontier.in_unit(self.windows.spec.unit()).max(self.limit);
+        let mut limit = self.frontier.in_unit(self.windows.spec.unit());
+        if mutant!(WindowClosesOneUnitEarly) {
+            limit = limit.saturating_add(1);
+        }
+        if mutant!(WindowClosesOneUnitLate) {
+            limit = limit.saturating_sub(1);
+        }
+        self.limit = limit.max(self.limit);
         Ok(())
     }
 

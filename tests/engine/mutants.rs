@@ -1,0 +1,41 @@
+//! Every deliberate bug is noticed by the random tester.
+//!
+//! The bugs are in the engine's own code (`core/types/src/mutants.rs` lists them) and exist only
+//! with the feature `mutants`. One is selected for the whole process, so this test runs alone:
+//! `cargo test -p laminar-tests --features mutants --test engine -- mutants::`.
+
+use laminar_tests::differential::{case::Case, compare, driver, judge};
+use laminar_types::mutants::{Mutant, select};
+
+/// Cases tried for each bug, the first ones of the bounded tester.
+const CASES: u64 = 200;
+
+#[test]
+fn every_mutant_is_noticed() {
+    // Panics are one of the ways in which bugs are noticed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let cases: Vec<_> = (0..CASES)
+        .map(|seed| {
+            let case = Case::random(seed);
+            let (_, expected) = judge(&case).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            (case, expected)
+        })
+        .collect();
+    let mut unnoticed = Vec::new();
+    for (mutant, breaks, place) in Mutant::ALL {
+        let noticed = cases.iter().position(|(case, expected)| {
+            select(Some(*mutant));
+            let result = std::panic::catch_unwind(|| {
+                driver::run(case).and_then(|observed| compare::compare(case, &observed, expected))
+            });
+            select(None);
+            !matches!(result, Ok(Ok(())))
+        });
+        match noticed {
+            Some(seed) => println!("{mutant:?}: seed {seed} ({breaks}; {place})"),
+            None => unnoticed.push(format!("{mutant:?}: {breaks}; {place}")),
+        }
+    }
+    let _ = std::panic::take_hook();
+    assert!(unnoticed.is_empty(), "not noticed in {CASES} cases:\n{}", unnoticed.join("\n"));
+}
