@@ -237,10 +237,19 @@ fn new_rows(change: ChangeBatch) -> Result<Option<ChangeBatch>, ArrowError> {
     Ok(Some(ChangeBatch { batch, weights: None, epoch }))
 }
 
-/// The rows with their weights as the last column of `schema`.
+/// The rows with a weight of -1 or +1 as the last column of `schema`: equal rows that ceased or
+/// came to be together are told one by one.
 fn with_weight_column(change: ChangeBatch, schema: SchemaRef) -> Result<ChangeBatch, ArrowError> {
-    let ChangeBatch { batch, weights, epoch } = change;
-    let weights = weights.unwrap_or_else(|| vec![1; batch.num_rows()].into());
+    let ChangeBatch { mut batch, weights, epoch } = change;
+    let mut weights = weights.unwrap_or_else(|| vec![1; batch.num_rows()].into());
+    if weights.iter().any(|weight| weight.unsigned_abs() != 1) {
+        let times = |weight: i64| usize::try_from(weight.unsigned_abs()).unwrap_or(usize::MAX);
+        let counted = || weights.iter().zip(0_u64..);
+        let rows = counted().flat_map(|(&weight, row)| std::iter::repeat_n(row, times(weight)));
+        batch = take_record_batch(&batch, &UInt64Array::from_iter_values(rows))?;
+        let single = weights.iter().flat_map(|&w| std::iter::repeat_n(w.signum(), times(w)));
+        weights = single.collect();
+    }
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(Int64Array::new(weights.clone(), None)));
     let batch = RecordBatch::try_new(schema, columns)?;
