@@ -52,6 +52,12 @@ impl Delta {
         self.weights.as_ref().map_or(1, |weights| weights[row])
     }
 
+    /// Whether rows came to be and others ceased.
+    pub fn is_mixed(&self) -> bool {
+        let Some(weights) = &self.weights else { return false };
+        weights.iter().any(|weight| *weight < 0) && weights.iter().any(|weight| *weight > 0)
+    }
+
     /// The rows `[offset, offset + length)`, sharing the buffers.
     pub fn slice(&self, offset: usize, length: usize) -> Self {
         Self {

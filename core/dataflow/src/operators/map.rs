@@ -75,7 +75,7 @@ impl Operator for Map {
         if mutant!(MapForgetsRetractions) {
             output.weights = output.weights.map(|weights| vec![1; weights.len()].into());
         }
-        if self.rows_may_cancel && is_mixed(&output) {
+        if self.rows_may_cancel && output.is_mixed() {
             let changes = [(output.batch, output.weights)];
             let net = consolidate(&self.schema, &changes)?;
             self.output = net.map(|(batch, weights)| Delta::weighted(batch, weights));
@@ -180,12 +180,6 @@ fn loses_columns(stages: &[Stage], input_schema: &SchemaRef) -> bool {
         columns = schema.fields().len();
         loses
     })
-}
-
-/// Whether rows come and others cease.
-fn is_mixed(delta: &Delta) -> bool {
-    let Some(weights) = &delta.weights else { return false };
-    weights.iter().any(|weight| *weight < 0) && weights.iter().any(|weight| *weight > 0)
 }
 
 fn filter_weights(weights: Weights, mask: &BooleanArray) -> Result<Weights, DataFusionError> {

@@ -5,6 +5,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
+use crate::consolidate::consolidate;
 use crate::operator::{Context, Operator};
 
 /// Adds up its inputs. Its frontier is the minimum of theirs.
@@ -67,7 +68,13 @@ impl Operator for Union {
             let rows = rows.map(|w| if mutant!(UnionForgetsWeights) { 1 } else { w });
             Weights::from(rows.collect::<Vec<i64>>())
         });
-        Ok(Some(Delta { batch, weights }))
+        let delta = Delta { batch, weights };
+        if pending.len() < 2 || !delta.is_mixed() {
+            return Ok(Some(delta));
+        }
+        // What one input takes back another may give, and retractions go first.
+        let net = consolidate(&self.schema, &[(delta.batch, delta.weights)])?;
+        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
