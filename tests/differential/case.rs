@@ -151,16 +151,16 @@ impl Maker {
         let producers = &mut self.producers[input];
         let producer = *random.pick(producers);
         let step = match random.range(0, 100) {
-            0..6 if producers.len() < 3 => {
+            0..9 if producers.len() < 3 => {
                 let producer = self.case.steps.len() + 1;
                 producers.push(producer);
                 Step::Open { input, producer }
             }
-            6..9 if producer != 0 => {
+            9..12 if producer != 0 => {
                 producers.retain(|other| *other != producer);
                 Step::Close { input, producer }
             }
-            9..18 if producer != 0 => {
+            12..30 if producer != 0 => {
                 let ts_ms = self.now[input] + random.range(-6, 4);
                 Step::Watermark { input, producer, ts_ms }
             }

@@ -77,6 +77,8 @@ struct Oracle<'a> {
 struct Beginning {
     /// Of each input of the case, how many rows came before.
     arrived: Vec<usize>,
+    /// Whether it begins with them: as one step, in which no row is late.
+    is_filled: bool,
     /// Of each stream, its rows before.
     contents: HashMap<String, RecordBatch>,
 }
@@ -130,12 +132,10 @@ impl<'a> Oracle<'a> {
     fn create(&mut self, stream: usize) -> Result<(), String> {
         let mut beginning = Beginning {
             arrived: self.arrived.iter().map(Vec::len).collect(),
+            is_filled: self.case.streams[stream].is_view,
             contents: HashMap::new(),
         };
-        if self.case.streams[stream].is_view {
-            // A view is filled from all that its inputs retain.
-            beginning.arrived.fill(0);
-        } else if self.started {
+        if !beginning.is_filled && self.started {
             let contents = self.contents()?;
             beginning.contents = contents
                 .into_iter()
@@ -157,7 +157,7 @@ impl<'a> Oracle<'a> {
                 let batch = match self.case.inputs.iter().position(|i| i.name == relation.name) {
                     Some(input) => {
                         frontier = self.clocks[input].reached;
-                        self.rows_of(input, beginning.arrived[input])
+                        self.rows_of(input, beginning)
                     }
                     None => since(relation, &contents, beginning),
                 };
@@ -170,10 +170,11 @@ impl<'a> Oracle<'a> {
         Ok(all)
     }
 
-    fn rows_of(&self, input: usize, before: usize) -> RecordBatch {
+    fn rows_of(&self, input: usize, beginning: &Beginning) -> RecordBatch {
         let of = &self.case.inputs[input];
-        let before = if of.is_table() { 0 } else { before };
-        let arrived = &self.arrived[input][before..];
+        let before = beginning.arrived[input];
+        let skipped = if of.is_table() || beginning.is_filled { 0 } else { before };
+        let arrived = &self.arrived[input][skipped..];
         let rows: Vec<Row> = arrived.iter().map(|(row, _)| row.clone()).collect();
         let batch = data::batch(&of.columns, &rows);
         if of.is_table() {
@@ -181,10 +182,14 @@ impl<'a> Oracle<'a> {
         }
         let column = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
         let times = rows.iter().map(|row| row[0].int().unwrap_or(0)).collect();
+        let met = |(index, (_, frontier)): (usize, &(Row, i64))| {
+            if skipped + index < before { i64::MIN } else { *frontier }
+        };
+        let frontiers = arrived.iter().enumerate().map(met).collect();
         let names = batch.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
         let columns = names.into_iter().zip(batch.columns().to_vec()).chain([
             ("_t".to_string(), column(times)),
-            ("_f".to_string(), column(arrived.iter().map(|(_, frontier)| *frontier).collect())),
+            ("_f".to_string(), column(frontiers)),
             ("_a".to_string(), column((0..rows.len() as i64).collect())),
         ]);
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))

@@ -103,16 +103,28 @@ impl Call {
 
     fn sql(&self, dialect: Dialect) -> String {
         let argument = self.argument.as_ref().map_or("*", |column| &column.name);
-        let call = match (self.function, dialect) {
-            ("count_distinct", _) => format!("count(DISTINCT {argument})"),
-            ("first" | "last", Dialect::Oracle) => {
-                format!("{}_value({argument} ORDER BY _t, _a)", self.function)
-            }
-            (function, _) => format!("{function}({argument})"),
+        let filter = match &self.filter {
+            Some(filter) => format!(" FILTER (WHERE {})", filter.sql(dialect)),
+            None => String::new(),
         };
-        match &self.filter {
-            Some(filter) => format!("{call} FILTER (WHERE {})", filter.sql(dialect)),
-            None => call,
+        let is_double = self.argument.as_ref().is_some_and(|c| c.data_type == Type::Double);
+        match (self.function, dialect) {
+            ("count_distinct", _) => format!("count(DISTINCT {argument}){filter}"),
+            ("first" | "last", Dialect::Oracle) => {
+                format!("{}_value({argument} ORDER BY _t, _a){filter}", self.function)
+            }
+            // NaN is the greatest, as in every order; DataFusion's depends on where it meets one.
+            (function @ ("min" | "max"), Dialect::Oracle) if is_double => {
+                let nan = "CAST('NaN' AS DOUBLE)";
+                let numbers = format!("{function}(nullif({argument}, {nan})){filter}");
+                let has_nan = format!("bool_or(isnan({argument})){filter}");
+                let nan = format!("CASE WHEN {has_nan} THEN {nan} END");
+                match function {
+                    "max" => format!("coalesce({nan}, {numbers})"),
+                    _ => format!("coalesce({numbers}, {nan})"),
+                }
+            }
+            (function, _) => format!("{function}({argument}){filter}"),
         }
     }
 }
