@@ -57,6 +57,20 @@ pub enum Step {
     Check,
 }
 
+impl Step {
+    /// The input that it is about.
+    pub fn input(&self) -> Option<usize> {
+        match self {
+            Self::Open { input, .. }
+            | Self::Close { input, .. }
+            | Self::Push { input, .. }
+            | Self::Watermark { input, .. }
+            | Self::Change { input, .. } => Some(*input),
+            Self::Start | Self::Create(_) | Self::Check => None,
+        }
+    }
+}
+
 /// A change of a table, in one statement.
 #[derive(Debug, Clone)]
 pub enum Change {

@@ -20,11 +20,12 @@ pub fn write(case: &Case, message: &str) -> String {
         case.steps.iter().any(|step| matches!(step, Step::Create(index) if *index == stream))
     };
     let _ = write!(script, "\nstatement ok\nOPEN UNSTARTED\n");
-    for input in &case.inputs {
+    for (index, input) in case.inputs.iter().enumerate() {
+        let of_steps = case.steps.iter().any(|step| step.input() == Some(index));
         let of_streams = case.streams.iter().enumerate().any(|(index, stream)| {
             created(index) && stream.query.inputs().iter().any(|other| other.name == input.name)
         });
-        if of_streams {
+        if of_streams || of_steps {
             let _ = write!(script, "\nstatement ok\n{}\n", input.create());
         }
     }
