@@ -38,7 +38,7 @@ impl Datum {
             // Quarters add up without rounding, in any order.
             Type::Double => Self::Float(random.range(-8, 20) as f64 / 4.0),
             Type::Decimal => Self::Int(random.range(-150, 400)),
-            Type::Text => Self::Text(*random.pick(&TEXTS)),
+            Type::Text => Self::Text(random.pick::<&str>(&TEXTS)),
             Type::Date => Self::Int(random.range(20_000, 20_004)),
             Type::Timestamp => Self::Int(random.range(0, 40)),
         }

@@ -178,8 +178,8 @@ impl Query {
         let right = random.pick(relations).clone();
         let mut pairs = Vec::new();
         for a in &left.columns {
-            let same = right.columns.iter().filter(|b| b.data_type == a.data_type);
-            if let Some(b) = same.last() {
+            let mut same = right.columns.iter().filter(|b| b.data_type == a.data_type);
+            if let Some(b) = same.next_back() {
                 pairs.push((a.clone(), b.clone()));
             }
         }
@@ -191,7 +191,7 @@ impl Query {
         }
         let words = ["UNION ALL", "UNION", "INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"];
         let shape = Shape::SetOperation {
-            word: *random.pick(&words),
+            word: random.pick::<&str>(&words),
             left: Side { from: left, columns: a },
             right: Side { from: right, columns: b },
         };

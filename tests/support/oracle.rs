@@ -14,6 +14,12 @@ pub struct Oracle {
     runtime: Runtime,
 }
 
+impl Default for Oracle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Oracle {
     pub fn new() -> Self {
         // One partition: floats are added in the order of the rows.

@@ -1,23 +1,23 @@
 //! [`Random`]: the same numbers for the same seed (Steele et al., SplitMix64, 2014).
 
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        // Mixed, or neighbouring seeds would give the same numbers, one later.
+        Self(mixed(seed.wrapping_add(STEP)))
     }
 
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(STEP);
+        mixed(self.0)
     }
 
     /// A number in `[low, high)`.
     pub fn range(&mut self, low: i64, high: i64) -> i64 {
-        low + (self.next() % (high - low) as u64) as i64
+        low + (self.number() % (high - low) as u64) as i64
     }
 
     pub fn chance(&mut self, percent: i64) -> bool {
@@ -27,6 +27,12 @@ impl Random {
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.range(0, of.len() as i64) as usize]
     }
+}
+
+fn mixed(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// Runs a test for many seeds and names the one that failed. `LAMINAR_SEED` runs one alone,
