@@ -116,6 +116,8 @@ impl Call {
             // NaN is the greatest, as in every order; DataFusion's depends on where it meets one.
             (function @ ("min" | "max"), Dialect::Oracle) if is_double => {
                 let nan = "CAST('NaN' AS DOUBLE)";
+                // The mean of decimals, a double to this tester, is a decimal that holds no NaN.
+                let argument = format!("CAST({argument} AS DOUBLE)");
                 let numbers = format!("{function}(nullif({argument}, {nan})){filter}");
                 let has_nan = format!("bool_or(isnan({argument})){filter}");
                 let nan = format!("CASE WHEN {has_nan} THEN {nan} END");
