@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use laminar_db::UntypedSource;
 use laminar_types::Result;
 use laminar_types::error::code::INGESTION_ARGUMENT;
 
@@ -253,7 +254,18 @@ pub unsafe extern "C" fn laminar_appender_flush(
         let mut appender = unsafe { handle::exclusive(appender, INGESTION_ARGUMENT) }?;
         let (shared, rows) = appender.parts();
         let _pushing = shared.producer.enter()?;
-        let result = rows.flush(|batch| shared.producer.source.push_arrow(batch), may_retry);
+        let pushed =
+            shared.producer.push_rows(|block| rows.write_to(block), UntypedSource::push_rows);
+        let result = match pushed {
+            Some(pushed) => {
+                let keep = pushed.as_ref().is_err_and(may_retry);
+                if !keep {
+                    rows.reset();
+                }
+                pushed.map(|_| ())
+            }
+            None => rows.flush(|batch| shared.producer.source.push_arrow(batch), may_retry),
+        };
         shared.rows.store(rows.len(), Ordering::Relaxed);
         result.map(|()| Outcome::Ok)
     };

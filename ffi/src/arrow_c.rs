@@ -114,7 +114,13 @@ impl Drop for Owner {
 /// call may be tried again.
 pub(crate) struct Offered {
     slot: NonNull<ArrowArray>,
-    owner: Arc<Owner>,
+    array: Taken,
+}
+
+/// An array that was taken: alone, until something is to share it.
+enum Taken {
+    Alone(Owner),
+    Shared(Arc<Owner>),
 }
 
 impl Offered {
@@ -132,18 +138,37 @@ impl Offered {
         }
         // SAFETY: as above.
         unsafe { (*slot.as_ptr()).release = None };
-        Ok(Self { slot, owner: Owner::new(array) })
+        Ok(Self { slot, array: Taken::Alone(Owner(array)) })
     }
 
-    pub(crate) fn owner(&self) -> &Arc<Owner> {
-        &self.owner
+    /// The array, for what only reads it.
+    pub(crate) fn array(&self) -> &ArrowArray {
+        match &self.array {
+            Taken::Alone(owner) => &owner.0,
+            Taken::Shared(owner) => &owner.0,
+        }
+    }
+
+    /// The array, for what shares its memory.
+    pub(crate) fn owner(&mut self) -> &Arc<Owner> {
+        if let Taken::Alone(owner) = &mut self.array {
+            let array = std::mem::replace(&mut owner.0, ArrowArray::released());
+            self.array = Taken::Shared(Owner::new(array));
+        }
+        match &self.array {
+            Taken::Shared(owner) => owner,
+            Taken::Alone(_) => unreachable!("it was just made shared"),
+        }
     }
 
     /// Gives the array back to the struct it came from. Fails when something has kept a part of
     /// it, which only a defect can cause.
     pub(crate) fn give_back(self) -> Result<()> {
-        let mut owner = Arc::try_unwrap(self.owner)
-            .map_err(|_| Error::internal("a refused batch is still in use"))?;
+        let mut owner = match self.array {
+            Taken::Alone(owner) => owner,
+            Taken::Shared(owner) => Arc::try_unwrap(owner)
+                .map_err(|_| Error::internal("a refused batch is still in use"))?,
+        };
         let array = std::mem::replace(&mut owner.0, ArrowArray::released());
         // SAFETY: `take`'s caller vouches for the struct; `array` is the only copy.
         unsafe { ptr::write(self.slot.as_ptr(), array) };

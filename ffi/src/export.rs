@@ -17,13 +17,15 @@ use arrow::array::{
 use arrow::buffer::{Buffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, RowBlock};
 
 use crate::arrow_c::{ArrowArray, ArrowSchema, write_schema};
+use crate::export_rows::RowExporter;
 
 /// Exports the batches of one schema.
 pub(crate) struct Exporter {
     schema: SchemaRef,
+    rows: RowExporter,
 }
 
 impl Exporter {
@@ -31,10 +33,11 @@ impl Exporter {
     pub(crate) fn new(schema: SchemaRef) -> Self {
         let fields = schema.fields();
         if fields.iter().all(|field| plain_type(field.data_type()).is_none()) {
-            return Self { schema };
+            return Self { schema, rows: RowExporter::default() };
         }
         let fields = fields.iter().map(plain_field).collect::<Vec<_>>();
-        Self { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())) }
+        let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+        Self { schema, rows: RowExporter::default() }
     }
 
     /// The columns as C sees them.
@@ -52,7 +55,35 @@ impl Exporter {
         array: *mut ArrowArray,
         schema: *mut ArrowSchema,
     ) -> Result<()> {
-        let exported = self.export(batch)?;
+        // SAFETY: handed through.
+        unsafe { self.put(self.export(batch)?, array, schema) }
+    }
+
+    /// Writes a few rows and, unless the place is NULL, their schema.
+    ///
+    /// # Safety
+    /// As for [`write`](Self::write).
+    pub(crate) unsafe fn write_rows(
+        &self,
+        rows: &RowBlock,
+        array: *mut ArrowArray,
+        schema: *mut ArrowSchema,
+    ) -> Result<()> {
+        if rows.layout().kinds().len() != self.schema.fields().len() {
+            return Err(Error::internal("a block has other columns than its schema"));
+        }
+        // SAFETY: handed through.
+        unsafe { self.put(self.rows.export(rows, &self.schema), array, schema) }
+    }
+
+    /// # Safety
+    /// As for [`write`](Self::write).
+    unsafe fn put(
+        &self,
+        exported: ArrowArray,
+        array: *mut ArrowArray,
+        schema: *mut ArrowSchema,
+    ) -> Result<()> {
         if !schema.is_null() {
             // SAFETY: not NULL, otherwise handed through.
             if let Err(error) = unsafe { write_schema(&self.schema, schema) } {
@@ -335,6 +366,8 @@ unsafe fn release_part(part: *mut ArrowArray) {
 
 /// Releases an array that does not reach C.
 fn drop_exported(mut array: ArrowArray) {
-    // SAFETY: `array` was exported here and was not released.
-    unsafe { release(&raw mut array) };
+    if let Some(release) = array.release {
+        // SAFETY: `array` was exported here and was not released.
+        unsafe { release(&raw mut array) };
+    }
 }

@@ -49,12 +49,16 @@ mod args;
 mod arrow_c;
 mod decimal;
 mod export;
+mod export_rows;
 mod guard;
 mod handle;
 mod import;
+mod import_rows;
 mod rows;
 mod stream;
 mod waker;
 
+#[cfg(test)]
+mod allocation_tests;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,8 @@ use arrow::buffer::{Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, IntervalUnit, SchemaRef};
 use laminar_types::error::code;
-use laminar_types::{Error, Result};
+use laminar_types::rows::{ColumnKind, TINY_ROWS};
+use laminar_types::{Error, Result, RowBlock};
 
 use crate::decimal;
 
@@ -119,6 +120,23 @@ impl Rows {
         for column in &mut self.columns {
             column.truncate(0);
         }
+    }
+
+    /// Appends the ended rows to a block with the columns of the source, if they are few and no
+    /// further one was begun. Answers whether it did; if not, the block holds nothing of use.
+    pub(crate) fn write_to(&self, block: &mut RowBlock) -> bool {
+        let is_plain = (1..=TINY_ROWS).contains(&self.ended)
+            && self.refused.is_none()
+            && self.columns.iter().all(|column| column.length == self.ended);
+        if !is_plain {
+            return false;
+        }
+        for _ in 0..self.ended {
+            block.begin_row(1);
+        }
+        let kinds = block.layout().clone();
+        let columns = self.columns.iter().zip(kinds.kinds()).enumerate();
+        columns.into_iter().all(|(index, (column, kind))| column.write_to(index, *kind, block))
     }
 
     /// Sends the ended rows as one batch. On an error the rows are kept if `keep` says so, and
@@ -440,6 +458,43 @@ impl Column {
             code::VALUE,
             format!("the column `{}` of type {} cannot hold {value}", self.name, self.data_type),
         )
+    }
+
+    /// Sets the values in the rows of a block.
+    fn write_to(&self, index: usize, kind: ColumnKind, block: &mut RowBlock) -> bool {
+        for row in 0..self.length {
+            if self.validity.as_ref().is_some_and(|validity| !validity.get_bit(row)) {
+                continue;
+            }
+            match &self.values {
+                Values::Bits(bits) => block.set_at(row, index, u64::from(bits.get_bit(row))),
+                Values::Fixed { width, bytes } => {
+                    let mut word = [0; 8];
+                    if *width > word.len() {
+                        return false;
+                    }
+                    word[..*width].copy_from_slice(&bytes[row * width..][..*width]);
+                    let mut word = u64::from_le_bytes(word);
+                    if let ColumnKind::Signed(_) = kind {
+                        let shift = 64 - 8 * *width;
+                        word = ((word << shift) as i64 >> shift) as u64;
+                    }
+                    block.set_at(row, index, word);
+                }
+                Values::Variable { large, offsets, bytes } => {
+                    let end = |values: usize| {
+                        last_offset(*large, &offsets[..(values + 1) * offset_width(*large)])
+                    };
+                    let (from, to) = (end(row), end(row + 1));
+                    if !block.has_room(to - from) {
+                        return false;
+                    }
+                    block.set_bytes_at(row, index, &bytes[from..to]);
+                }
+                Values::Nulls => return false,
+            }
+        }
+        true
     }
 
     fn truncate(&mut self, length: usize) {

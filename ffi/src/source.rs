@@ -2,13 +2,13 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use laminar_db::{Epoch, UntypedSource};
 use laminar_types::error::code::INGESTION_ARGUMENT;
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, RowBlock};
 
 use crate::args::{self, Out};
 use crate::arrow_c::{
@@ -19,6 +19,7 @@ use crate::error::ErrorHandle;
 use crate::guard;
 use crate::handle::{self, Noun};
 use crate::import::Importer;
+use crate::import_rows;
 use crate::status::{Outcome, Status};
 use crate::stream::OfferedStream;
 
@@ -39,6 +40,8 @@ pub(crate) struct Producer {
     name: CString,
     /// Whether an exclusive call is in it, through whichever handle.
     in_call: AtomicBool,
+    /// The block that few rows go through. Only the exclusive call takes the lock.
+    rows: Mutex<Option<RowBlock>>,
 }
 
 /// The exclusive use of a producer, until dropped.
@@ -51,6 +54,7 @@ impl Producer {
             name: args::c_string(source.name()),
             source,
             in_call: AtomicBool::new(false),
+            rows: Mutex::new(None),
         })
     }
 
@@ -60,6 +64,20 @@ impl Producer {
             return Err(handle::in_use(Source::NAME));
         }
         Ok(Pushing(self))
+    }
+
+    /// Pushes a few rows as a block, if that is how the engine likes them and `fill` can put them
+    /// into one; else answers `None`.
+    pub(crate) fn push_rows(
+        &self,
+        fill: impl FnOnce(&mut RowBlock) -> bool,
+        send: impl FnOnce(&UntypedSource, &RowBlock) -> Result<Epoch>,
+    ) -> Option<Result<Epoch>> {
+        let layout = self.source.row_layout()?;
+        let mut rows = self.rows.try_lock().ok()?;
+        let rows = rows.get_or_insert_with(|| RowBlock::new(layout));
+        rows.reset(layout);
+        fill(rows).then(|| send(&self.source, rows))
     }
 }
 
@@ -228,7 +246,7 @@ pub unsafe extern "C" fn laminar_push(
     error: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { guard::call(error, || push(source, array, schema, UntypedSource::push_arrow)) }
+    unsafe { guard::call(error, || push(source, array, schema, WAIT)) }
 }
 
 /// Like `laminar_push`, but answers `LAMINAR_AGAIN` at once where that would wait.
@@ -246,7 +264,7 @@ pub unsafe extern "C" fn laminar_try_push(
     error: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { guard::call(error, || push(source, array, schema, UntypedSource::try_push_arrow)) }
+    unsafe { guard::call(error, || push(source, array, schema, TRY)) }
 }
 
 /// Pushes all batches of a stream as one epoch: all of them are taken, or none.
@@ -299,7 +317,7 @@ pub unsafe extern "C" fn laminar_insert(
 ) -> Status {
     let work = || {
         // SAFETY: the caller keeps the conventions of the header.
-        let offered = unsafe { Offered::take(array, INGESTION_ARGUMENT) }?;
+        let mut offered = unsafe { Offered::take(array, INGESTION_ARGUMENT) }?;
         let result = (|| {
             // SAFETY: as above.
             let db = unsafe { handle::shared(db, INGESTION_ARGUMENT) }?;
@@ -394,6 +412,20 @@ pub unsafe extern "C" fn laminar_end_of_input(
     unsafe { guard::call(error, work) }
 }
 
+/// The two forms of a push.
+#[derive(Clone, Copy)]
+struct PushForms {
+    batch: fn(&UntypedSource, RecordBatch) -> Result<Epoch>,
+    rows: fn(&UntypedSource, &RowBlock) -> Result<Epoch>,
+}
+
+/// Waits for the token.
+const WAIT: PushForms =
+    PushForms { batch: UntypedSource::push_arrow, rows: UntypedSource::push_rows };
+/// Does not.
+const TRY: PushForms =
+    PushForms { batch: UntypedSource::try_push_arrow, rows: UntypedSource::try_push_rows };
+
 /// The pushes of one batch.
 ///
 /// # Safety
@@ -402,18 +434,24 @@ unsafe fn push(
     source: *mut Source,
     array: *mut ArrowArray,
     schema: *const ArrowSchema,
-    send: impl FnOnce(&UntypedSource, RecordBatch) -> Result<Epoch>,
+    send: PushForms,
 ) -> Result<Outcome> {
     // SAFETY: handed through.
-    let offered = unsafe { Offered::take(array, INGESTION_ARGUMENT) }?;
+    let mut offered = unsafe { Offered::take(array, INGESTION_ARGUMENT) }?;
     let result = (|| {
         // SAFETY: handed through.
         let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
         let _pushing = producer.enter()?;
+        if schema.is_null() {
+            let fill = |rows: &mut RowBlock| import_rows::read(offered.array(), rows);
+            if let Some(pushed) = producer.push_rows(fill, send.rows) {
+                return pushed;
+            }
+        }
         // SAFETY: handed through.
         let schema = unsafe { CheckedSchema::borrow(schema) }?;
         let batch = producer.importer.batch(offered.owner(), schema.as_ref())?;
-        send(&producer.source, batch)
+        (send.batch)(&producer.source, batch)
     })();
     finish(offered, result)
 }

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use laminar_db as facade;
-use laminar_db::{ChangeBatch, OnFull, Polled, SubscribeOptions, SubscriptionHandle};
+use laminar_db::{OnFull, Polled, PolledChange, SubscribeOptions, SubscriptionHandle};
 use laminar_types::error::code::SUBSCRIPTION_ARGUMENT;
-use laminar_types::{Error, ErrorKind, Result, Weights};
+use laminar_types::{Epoch, Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::args::{self, Out};
@@ -42,7 +42,7 @@ pub(crate) struct SubscriptionShared {
     /// Of the last batch polled.
     epoch: AtomicU64,
     /// Of the last batch polled. `weighted` says without a lock that there are none.
-    weights: Mutex<Option<Weights>>,
+    weights: Mutex<Vec<i64>>,
     weighted: AtomicBool,
     /// What `laminar_on_ready` installed.
     waker: Mutex<Option<Waker>>,
@@ -56,7 +56,7 @@ impl SubscriptionShared {
             handle: subscription.handle(),
             exporter: Exporter::new(subscription.schema()),
             epoch: AtomicU64::new(0),
-            weights: Mutex::new(None),
+            weights: Mutex::new(Vec::new()),
             weighted: AtomicBool::new(false),
             waker: Mutex::new(None),
             registering: Mutex::new(()),
@@ -64,12 +64,13 @@ impl SubscriptionShared {
     }
 
     /// Keeps what the accessors tell of a batch. Only the exclusive call does so.
-    fn remember(&self, change: &mut ChangeBatch) {
-        self.epoch.store(change.epoch, Ordering::Release);
-        let weights = change.weights.take();
-        if weights.is_some() || self.weighted.load(Ordering::Relaxed) {
-            self.weighted.store(weights.is_some(), Ordering::Release);
-            *lock(&self.weights) = weights;
+    fn remember(&self, epoch: Epoch, weights: Option<&[i64]>) {
+        self.epoch.store(epoch, Ordering::Release);
+        self.weighted.store(weights.is_some(), Ordering::Release);
+        if let Some(weights) = weights {
+            let mut kept = lock(&self.weights);
+            kept.clear();
+            kept.extend_from_slice(weights);
         }
     }
 
@@ -180,7 +181,7 @@ pub unsafe extern "C" fn laminar_poll(
         let mut subscription = unsafe { handle::exclusive(subscription, SUBSCRIPTION_ARGUMENT) }?;
         let timeout = timeout(timeout_ms)?;
         let (shared, consumer) = subscription.parts();
-        let mut change = match consumer.poll(timeout) {
+        let change = match consumer.poll_change(timeout) {
             Ok(Polled::Batch(change)) => change,
             Ok(Polled::Empty) => return Ok(Outcome::Again),
             Ok(Polled::Reset) => return Ok(Outcome::Reset),
@@ -191,9 +192,18 @@ pub unsafe extern "C" fn laminar_poll(
             }
             Err(error) => return Err(error),
         };
-        shared.remember(&mut change);
-        // SAFETY: `array` is not NULL, otherwise as above.
-        unsafe { shared.exporter.write(change.batch, array, schema) }?;
+        match change {
+            PolledChange::Batch(change) => {
+                shared.remember(change.epoch, change.weights.as_deref());
+                // SAFETY: `array` is not NULL, otherwise as above.
+                unsafe { shared.exporter.write(change.batch, array, schema) }?;
+            }
+            PolledChange::Rows(rows, epoch) => {
+                shared.remember(epoch, rows.weights());
+                // SAFETY: as above.
+                unsafe { shared.exporter.write_rows(rows, array, schema) }?;
+            }
+        }
         Ok(Outcome::Ok)
     };
     // SAFETY: as above.
@@ -255,7 +265,7 @@ pub unsafe extern "C" fn laminar_subscription_weights(
     let (first, length) = match unsafe { handle::shared(subscription, SUBSCRIPTION_ARGUMENT) } {
         Ok(subscription) if subscription.weighted.load(Ordering::Acquire) => {
             let weights = lock(&subscription.weights);
-            weights.as_ref().map_or((std::ptr::null(), 0), |all| (all.as_ptr(), all.len()))
+            (weights.as_ptr(), weights.len())
         }
         _ => (std::ptr::null(), 0),
     };

@@ -485,7 +485,7 @@ fn a_refused_array_can_be_given_back() {
     let batch = batch_of(&array);
     let mut slot = foreign(&StructArray::from(batch.clone()).to_data());
     // SAFETY: `slot` is initialised and outlives the value.
-    let offered = unsafe { Offered::take(&raw mut slot, code::INGESTION_ARGUMENT) }.unwrap();
+    let mut offered = unsafe { Offered::take(&raw mut slot, code::INGESTION_ARGUMENT) }.unwrap();
     assert!(slot.release.is_none());
     let importer = Importer::new(batch.schema(), true);
     let kept = importer.batch(offered.owner(), None).unwrap();
@@ -493,7 +493,7 @@ fn a_refused_array_can_be_given_back() {
     offered.give_back().unwrap();
     assert!(slot.release.is_some());
     // SAFETY: as above.
-    let offered = unsafe { Offered::take(&raw mut slot, code::INGESTION_ARGUMENT) }.unwrap();
+    let mut offered = unsafe { Offered::take(&raw mut slot, code::INGESTION_ARGUMENT) }.unwrap();
     let kept = importer.batch(offered.owner(), None).unwrap();
     assert!(offered.give_back().is_err());
     assert_eq!(kept, batch);

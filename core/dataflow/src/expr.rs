@@ -30,6 +30,11 @@ impl Expr {
         Self::new(Arc::new(Column::new(name, index)))
     }
 
+    /// The expression as DataFusion has it.
+    pub fn physical(&self) -> &Arc<dyn PhysicalExpr> {
+        &self.physical
+    }
+
     /// The index when the expression is nothing but a column.
     pub fn as_column(&self) -> Option<usize> {
         self.column

@@ -9,11 +9,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use laminar_types::{Delta, Epoch, Error, Frontier, Result, code, mutant};
+use laminar_types::{Change, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant};
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
 use crate::operators::timed_rows::join;
 use crate::state::{TableRows, TableSnapshot};
+
+/// Blocks that are kept to be used again.
+const MOST_SPARE_BLOCKS: usize = 16;
 
 /// Identifies a node for the life of its graph; never used again after removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +32,7 @@ impl NodeId {
 #[derive(Debug, Default)]
 pub struct StepOutput {
     /// The deltas of the nodes that are [tapped](Graph::tap), by tag, in topological order.
-    pub deltas: Vec<(u32, Delta)>,
+    pub deltas: Vec<(u32, Change)>,
     /// Rows left out, with the node that left them out.
     pub dead_letters: Vec<(NodeId, DeadLetter)>,
     /// Nodes that failed in this step, before the nodes that failed with them.
@@ -56,6 +59,8 @@ pub struct Graph {
     dead_letters: Vec<DeadLetter>,
     /// Scratch: the late rows of the node that is visited.
     late: Vec<Delta>,
+    /// Blocks to be used again.
+    spare_blocks: Vec<RowBlock>,
 }
 
 struct Node {
@@ -64,7 +69,7 @@ struct Node {
     inputs: Vec<Input>,
     consumers: Vec<(NodeId, usize)>,
     /// Rows delivered in this step, by port.
-    pending: Vec<(usize, Delta)>,
+    pending: Vec<(usize, Change)>,
     /// Ports whose frontiers moved in this step.
     moved: Vec<usize>,
     /// The frontiers of the output.
@@ -319,16 +324,57 @@ impl Graph {
         }
         self.for_consumers(source, |graph, consumer, port| {
             if audience.includes(graph.node(consumer)) {
-                graph.deliver(consumer, port, change.clone());
+                graph.deliver(consumer, port, Change::Batch(change.clone()));
             }
         });
+    }
+
+    /// Whether some consumer of a source is better given a handful of rows as a block.
+    pub fn takes_rows(&self, source: NodeId) -> bool {
+        self.node(source).consumers.iter().any(|(consumer, _)| match &self.node(*consumer).body {
+            Body::Operator(operator) => operator.takes_rows(),
+            _ => false,
+        })
+    }
+
+    /// As [`push`](Self::push), of rows that came as a block.
+    pub fn push_rows(&mut self, source: NodeId, rows: &RowBlock, audience: Audience) {
+        if rows.is_empty() {
+            return;
+        }
+        self.for_consumers(source, |graph, consumer, port| {
+            if audience.includes(graph.node(consumer)) {
+                let copy = graph.copy(rows);
+                graph.deliver(consumer, port, Change::Rows(copy));
+            }
+        });
+    }
+
+    /// A copy of a block, in a block that was used before if there is one.
+    fn copy(&mut self, rows: &RowBlock) -> RowBlock {
+        match self.spare_blocks.pop() {
+            None => rows.clone(),
+            Some(mut copy) => {
+                copy.copy_from(rows);
+                copy
+            }
+        }
+    }
+
+    /// Takes back the block of a change that was looked at, for further ones.
+    pub fn recycle(&mut self, change: Change) {
+        if let Change::Rows(rows) = change
+            && self.spare_blocks.len() < MOST_SPARE_BLOCKS
+        {
+            self.spare_blocks.push(rows);
+        }
     }
 
     /// Gives a new node what its input has at its creation, as part of the next
     /// [`run`](Self::run): rows, if it is to have them, then the frontiers.
     pub fn backfill(&mut self, consumer: NodeId, port: usize, rows: Option<Delta>) {
         if let Some(rows) = rows.filter(|rows| !rows.is_empty() && !mutant!(BackfillForgotten)) {
-            self.deliver(consumer, port, rows);
+            self.deliver(consumer, port, Change::Batch(rows));
         }
         let input = self.node(consumer).inputs[port].node;
         let frontiers = self.node(input).frontiers.clone();
@@ -417,13 +463,15 @@ impl Graph {
         let mut dead_letters = std::mem::take(&mut self.dead_letters);
         let mut frontiers = std::mem::take(&mut self.frontiers);
         let mut late = std::mem::take(&mut self.late);
+        let mut blocks = std::mem::take(&mut self.spare_blocks);
         let node = self.node_mut(id);
         let late_output = node.late_output;
         // An operator may be left half done only when it fails, and then it never runs again.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = Context { epoch, dead_letters: &mut dead_letters, late: &mut late };
-            node.step(&mut cx, &mut frontiers)
+            node.step(&mut cx, &mut frontiers, &mut blocks)
         }));
+        self.spare_blocks = blocks;
         let mut result =
             result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic)));
         if let (Some(letter), true) = (dead_letters.first(), self.node(id).fails_on_dead_letter) {
@@ -432,19 +480,19 @@ impl Graph {
             dead_letters.clear();
         }
         match result {
-            Ok((delta, frontiers_moved)) => {
+            Ok((change, frontiers_moved)) => {
                 if frontiers_moved {
                     self.for_consumers(id, |graph, consumer, port| {
                         graph.deliver_frontiers(consumer, port, &frontiers);
                     });
                 }
-                if let Some(delta) = delta.filter(|delta| !delta.is_empty()) {
-                    self.hand_on(id, delta, out);
+                if let Some(change) = change.filter(|change| change.num_rows() > 0) {
+                    self.hand_on(id, change, out);
                 }
                 if let Some(output) = late_output.filter(|_| !late.is_empty()) {
                     let schema = self.node(output).traits.schema.clone();
                     match join(&schema, std::mem::take(&mut late)) {
-                        Ok(Some(rows)) => self.hand_on(output, rows, out),
+                        Ok(Some(rows)) => self.hand_on(output, Change::Batch(rows), out),
                         Ok(None) => {}
                         Err(error) => self.fail(id, &error, out),
                     }
@@ -460,21 +508,26 @@ impl Graph {
     }
 
     /// Gives a node's output to everyone who is to have it, to the last one without a copy.
-    fn hand_on(&mut self, id: NodeId, delta: Delta, out: &mut StepOutput) {
+    fn hand_on(&mut self, id: NodeId, change: Change, out: &mut StepOutput) {
         let node = self.node(id);
         let (tap, consumers) = (node.tap, node.consumers.len());
         let copies = consumers - usize::from(tap.is_none() && consumers > 0);
         for index in 0..copies {
             let (consumer, port) = self.node(id).consumers[index];
-            if index == 0 || !mutant!(ReaderSkipped) {
-                self.deliver(consumer, port, delta.clone());
+            if index > 0 && mutant!(ReaderSkipped) {
+                continue;
             }
+            let copy = match &change {
+                Change::Batch(delta) => Change::Batch(delta.clone()),
+                Change::Rows(rows) => Change::Rows(self.copy(rows)),
+            };
+            self.deliver(consumer, port, copy);
         }
         match tap {
-            Some(tag) => out.deltas.push((tag, delta)),
+            Some(tag) => out.deltas.push((tag, change)),
             None if consumers > 0 => {
                 let (consumer, port) = self.node(id).consumers[copies];
-                self.deliver(consumer, port, delta);
+                self.deliver(consumer, port, change);
             }
             None => {}
         }
@@ -498,10 +551,10 @@ impl Graph {
         self.for_consumers(id, |graph, consumer, _| graph.fail(consumer, error, out));
     }
 
-    fn deliver(&mut self, consumer: NodeId, port: usize, delta: Delta) {
+    fn deliver(&mut self, consumer: NodeId, port: usize, change: Change) {
         let node = self.node_mut(consumer);
         if node.failed.is_none() {
-            node.pending.push((port, delta));
+            node.pending.push((port, change));
             self.ready.insert(consumer);
         }
     }
@@ -555,7 +608,8 @@ impl Node {
         &mut self,
         cx: &mut Context<'_>,
         frontiers: &mut Vec<Frontier>,
-    ) -> Result<(Option<Delta>, bool)> {
+        blocks: &mut Vec<RowBlock>,
+    ) -> Result<(Option<Change>, bool)> {
         let Body::Operator(operator) = &mut self.body else { return Ok((None, false)) };
         let moved = !self.moved.is_empty();
         if mutant!(WatermarkBeforeRows) {
@@ -563,23 +617,54 @@ impl Node {
                 operator.advance(port, &self.inputs[port].frontiers, cx)?;
             }
         }
-        for (port, delta) in self.pending.drain(..) {
-            operator.input(port, delta, cx)?;
+        let mut block = None;
+        for (port, change) in self.pending.drain(..) {
+            match change {
+                Change::Batch(delta) => operator.input(port, delta, cx)?,
+                Change::Rows(rows) => {
+                    operator.input_rows(port, &rows, cx)?;
+                    if let Some(another) = block.replace(rows) {
+                        blocks.push(another);
+                    }
+                }
+            }
         }
         for port in self.moved.drain(..) {
             operator.advance(port, &self.inputs[port].frontiers, cx)?;
         }
-        let delta = operator.finish(cx)?;
+        let change = match block {
+            None => operator.finish(cx)?.map(Change::Batch),
+            Some(block) => finish_with_block(operator.as_mut(), block, cx, blocks)?,
+        };
         if !moved {
-            return Ok((delta, false));
+            return Ok((change, false));
         }
         operator.frontiers(frontiers);
         if *frontiers == self.frontiers {
-            return Ok((delta, false));
+            return Ok((change, false));
         }
         self.frontiers.copy_from_slice(frontiers);
-        Ok((delta, true))
+        Ok((change, true))
     }
+}
+
+/// The net change of a step that was given blocks, one of which is there to be used again.
+fn finish_with_block(
+    operator: &mut dyn Operator,
+    mut block: RowBlock,
+    cx: &mut Context<'_>,
+    blocks: &mut Vec<RowBlock>,
+) -> Result<Option<Change>> {
+    block.clear();
+    if operator.finish_rows(&mut block)? {
+        if !block.is_empty() {
+            return Ok(Some(Change::Rows(block)));
+        }
+        blocks.push(block);
+        return Ok(None);
+    }
+    blocks.push(block);
+    Ok(operator.finish(cx)?.map(Change::Batch))
 }
 
 /// The nodes to visit, as a bit for each id.

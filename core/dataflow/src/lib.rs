@@ -11,6 +11,7 @@
 //! | [`aggregate`] | aggregate functions and the table of groups |
 //! | [`state`] | copy-on-write pages and the group index: all that outlives an epoch |
 //! | [`expr`] | expressions over batches, built once |
+//! | [`row_expr`] | the common ones, interpreted row by row |
 //! | [`window`] | the arithmetic of windows and panes |
 //! | `consolidate` | what several changes come to |
 #![deny(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod expr;
 pub mod graph;
 pub mod operator;
 pub mod operators;
+pub mod row_expr;
 pub mod state;
 pub mod window;
 

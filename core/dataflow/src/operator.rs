@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Epoch, Frontier, Result, TimeUnit};
+use laminar_types::{Delta, Epoch, Frontier, Result, RowBlock, TimeUnit};
 
 /// One node of the dataflow: consumes the deltas of its inputs, keeps state, emits one net delta.
 ///
@@ -18,11 +18,31 @@ pub trait Operator: Send {
     /// Takes the rows of one input.
     fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()>;
 
+    /// Whether a handful of rows is better given as a block: then sources do not make Arrow arrays
+    /// of them.
+    fn takes_rows(&self) -> bool {
+        false
+    }
+
+    /// Takes the rows of one input that came as a block: what [`input`](Self::input) would do with
+    /// the same rows as a batch, to the last bit.
+    fn input_rows(&mut self, port: usize, rows: &RowBlock, cx: &mut Context<'_>) -> Result<()> {
+        self.input(port, rows.to_delta()?, cx)
+    }
+
     /// Takes the frontiers of one input, one for each of its event-time columns, in the order of
     /// its [`Traits::times`]. Frontiers never go back.
     fn advance(&mut self, port: usize, frontiers: &[Frontier], cx: &mut Context<'_>) -> Result<()> {
         let _ = (port, frontiers, cx);
         Ok(())
+    }
+
+    /// Emits the net change of the step as a block, if that is how the operator has it: puts it
+    /// into `out`, which is empty and of any layout, and answers true. [`finish`](Self::finish) is
+    /// called otherwise.
+    fn finish_rows(&mut self, out: &mut RowBlock) -> Result<bool> {
+        let _ = out;
+        Ok(false)
     }
 
     /// Emits the net change of the step.

@@ -104,6 +104,7 @@ impl Core {
                 self.owners.remove(node);
             }
         }
+        self.tell_sources();
     }
 
     fn forget_queued(&mut self, source: SourceId) {

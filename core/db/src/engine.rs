@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -20,8 +20,10 @@ use laminar_dataflow::{
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, StreamPlan};
+use laminar_types::rows::TINY_ROWS;
 use laminar_types::{
-    Config, Delta, Epoch, Error, Frontier, Result, TimeUnit, Watermark, code, mutant,
+    Change, Config, Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit, Watermark, code,
+    mutant,
 };
 
 use crate::clock::{Alarm, Clock};
@@ -63,6 +65,9 @@ pub(crate) struct Scratch {
     pub(crate) output: StepOutput,
     pub(crate) pieces: Vec<Piece>,
     pub(crate) frontiers: Vec<Frontier>,
+    times: Vec<i64>,
+    /// A small batch as a block.
+    rows: Option<RowBlock>,
 }
 
 /// What a name stands for.
@@ -157,6 +162,14 @@ pub(crate) struct Timing {
     pub(crate) max_drift_ms: Option<i64>,
 }
 
+impl Timing {
+    /// Whether a few rows can be taken as a block: nothing is put into them or looked up in them
+    /// but the declared event time.
+    fn takes_rows(&self) -> bool {
+        self.max_future_ms.is_none() && self.proctime.is_none() && self.watermark_key.is_none()
+    }
+}
+
 /// How often time goes on for sources with a `proctime()` column.
 const PROCTIME_TICK_MS: i64 = 100;
 
@@ -214,17 +227,10 @@ impl NewSource {
             })?),
         };
         let declared = self.declared.map(|declared| declared.column);
-        Ok(Rules {
-            name: self.name.clone(),
-            schema,
-            event_time: declared
-                .and_then(|declared| given.iter().position(|column| *column == declared)),
-            max_future_ms: self.timing.max_future_ms,
-            clock: Arc::clone(clock),
-            key,
-            pending: AtomicU64::new(0),
-            capacity: self.capacity,
-        })
+        let event_time =
+            declared.and_then(|declared| given.iter().position(|column| *column == declared));
+        let rules = Rules::new(&self.name, &schema, event_time, key, self.capacity, clock);
+        Ok(Rules { max_future_ms: self.timing.max_future_ms, ..rules })
     }
 
     /// Its event times: the declared one and that of the clock; without either, those that
@@ -482,9 +488,10 @@ impl Core {
         output.clear();
         self.graph.run(self.epoch, &mut output);
         let begin = output.deltas.iter().filter(|(tag, _)| *tag == id.0);
-        let begin = begin.map(|(_, delta)| delta.clone()).collect();
+        let begin = begin.map(|(_, change)| change.clone().into_delta()).collect::<Result<_>>()?;
         self.publish(&mut output);
         self.scratch.output = output;
+        self.tell_sources();
         Ok((id, begin))
     }
 
@@ -602,6 +609,17 @@ impl Core {
         inputs
     }
 
+    /// Tells the handles of sources in which form a few rows are best pushed.
+    pub(crate) fn tell_sources(&self) {
+        for source in self.sources.iter().flatten() {
+            // A table finds out what rows change before anyone gets them.
+            let takes_rows = source.history.is_some()
+                && source.timing.takes_rows()
+                && self.graph.takes_rows(source.node);
+            source.rules.takes_rows.store(takes_rows, Ordering::Relaxed);
+        }
+    }
+
     /// Forgets subscriptions that ended, and the anonymous streams behind them.
     pub(crate) fn sweep(&mut self) {
         let mut ended = Vec::new();
@@ -650,14 +668,17 @@ impl Core {
         producer: ProducerId,
         batches: &[RecordBatch],
     ) -> Result<Epoch> {
-        let source = self.source(id)?;
-        if source.producers.has_ended(producer) {
-            return Err(Error::new(
-                code::INGESTION_ARGUMENT,
-                format!("this producer of `{}` has said that its input ended", source.name),
-            ));
-        }
+        self.check_open(id, producer)?;
         let held = self.is_held(id)?;
+        if let [batch] = batches
+            && !held
+            && (1..=TINY_ROWS).contains(&batch.num_rows())
+            && let Some(rows) = self.as_rows(id, batch)?
+        {
+            let pushed = self.push_rows(id, producer, &rows);
+            self.scratch.rows = Some(rows);
+            return pushed;
+        }
         self.epoch += 1;
         self.hear_of(id, producer);
         let stamped = self.stamped(id, batches)?;
@@ -671,6 +692,92 @@ impl Core {
         self.publish(&mut scratch.output);
         self.scratch = scratch;
         result.map(|()| self.epoch)
+    }
+
+    /// Refuses to take more from a producer that has said its end.
+    fn check_open(&self, id: SourceId, producer: ProducerId) -> Result<()> {
+        let source = self.source(id)?;
+        if !source.producers.has_ended(producer) {
+            return Ok(());
+        }
+        Err(Error::new(
+            code::INGESTION_ARGUMENT,
+            format!("this producer of `{}` has said that its input ended", source.name),
+        ))
+    }
+
+    /// A small batch as a block, if some stream is better given it so.
+    fn as_rows(&mut self, id: SourceId, batch: &RecordBatch) -> Result<Option<RowBlock>> {
+        let rules = Arc::clone(&self.source(id)?.rules);
+        let Some(layout) = rules.layout.as_ref() else { return Ok(None) };
+        if !rules.takes_rows.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut rows = self.scratch.rows.take().unwrap_or_else(|| RowBlock::new(layout));
+        rows.reset(layout);
+        let bytes: usize =
+            batch.columns().iter().map(|column| column.get_buffer_memory_size()).sum();
+        if !rows.has_room(bytes) {
+            return Ok(None);
+        }
+        rows.append_batch(batch, None)?;
+        Ok(Some(rows))
+    }
+
+    /// Takes in a few rows as one epoch, and runs it: what [`push`](Self::push) does with the same
+    /// rows as a batch.
+    pub(crate) fn push_rows(
+        &mut self,
+        id: SourceId,
+        producer: ProducerId,
+        rows: &RowBlock,
+    ) -> Result<Epoch> {
+        // What waits for the start is kept as a batch. No stream may take blocks any more.
+        if self.is_held(id)? || !self.source(id)?.rules.takes_rows.load(Ordering::Relaxed) {
+            return self.push(id, producer, &[rows.to_batch()?]);
+        }
+        self.check_open(id, producer)?;
+        self.epoch += 1;
+        self.hear_of(id, producer);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        let result = self.push_block(id, producer, rows, &mut scratch);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
+        result.map(|()| self.epoch)
+    }
+
+    /// The rows of an epoch as a block: one step, or as a batch where it must be cut.
+    fn push_block(
+        &mut self,
+        id: SourceId,
+        producer: ProducerId,
+        rows: &RowBlock,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
+        scratch.times.clear();
+        if let Some(declared) = source.producers.declared() {
+            let times = (0..rows.num_rows()).map(|row| rows.word(row, declared.column) as i64);
+            scratch.times.extend(times);
+        }
+        let Scratch { times, pieces, .. } = scratch;
+        source.producers.cut_times(producer, rows.num_rows(), times, pieces)?;
+        if let Some(history) = &mut source.history {
+            history.append_rows(rows)?;
+        }
+        source.total_rows += rows.num_rows() as u64;
+        source.changed = self.epoch;
+        let node = source.node;
+        let [piece] = scratch.pieces.as_slice() else {
+            return self.run_pieces(id, node, &rows.to_batch()?, false, scratch);
+        };
+        let watermark = piece.watermark;
+        self.source_frontiers(id, watermark, &mut scratch.frontiers);
+        self.graph.push_rows(node, rows, Audience::Running);
+        self.graph.advance(node, &scratch.frontiers, Audience::Running);
+        self.graph.run(self.epoch, &mut scratch.output);
+        Ok(())
     }
 
     /// Whether changes of an input must queue for streams that are held back. Fails with `FULL`
@@ -707,6 +814,18 @@ impl Core {
         source.total_rows += batch.num_rows() as u64;
         source.changed = self.epoch;
         let node = source.node;
+        self.run_pieces(id, node, batch, held, scratch)
+    }
+
+    /// A step for each piece that a batch was cut into.
+    fn run_pieces(
+        &mut self,
+        id: SourceId,
+        node: NodeId,
+        batch: &RecordBatch,
+        held: bool,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         for piece in &scratch.pieces {
             let rows = match piece.rows == batch.num_rows() {
                 true => batch.clone(),
@@ -991,7 +1110,15 @@ impl Core {
                 more.push(next);
             }
             let Some(stream) = self.streams[tag as usize].as_mut() else { continue };
-            if let Err(error) = stream.publish(self.epoch, first, more, &self.clock) {
+            let published = match first {
+                Change::Rows(rows) if more.is_empty() && stream.every.is_none() => {
+                    let published = stream.publish_rows(self.epoch, &rows);
+                    self.graph.recycle(Change::Rows(rows));
+                    published
+                }
+                first => stream.publish_changes(self.epoch, first, more, &self.clock),
+            };
+            if let Err(error) = published {
                 stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
             }
             if let Some(due_ms) = stream.every.as_ref().and_then(|every| every.due_ms) {

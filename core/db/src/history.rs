@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, RowBlock};
 
 use crate::page::{self, Page};
 
@@ -86,6 +86,25 @@ impl History {
             self.keep_large(batch)?;
         } else {
             self.copy_small(batch)?;
+        }
+        self.drop_oldest();
+        Ok(())
+    }
+
+    /// Appends the rows of a block with the history's columns and drops what is too much.
+    ///
+    /// Fails with `INTERNAL` when a text is not one, which only a defect can cause.
+    pub(crate) fn append_rows(&mut self, rows: &RowBlock) -> Result<()> {
+        if self.retain_rows == 0 || self.retain_bytes == Some(0) {
+            self.dropped_rows += rows.num_rows() as u64;
+            return Ok(());
+        }
+        for row in 0..rows.num_rows() {
+            self.tail.append_row(rows, row).map_err(internal)?;
+            self.rows += 1;
+            if self.tail.room() == 0 || self.tail.variable_bytes() >= PAGE_VARIABLE_BYTES {
+                self.seal()?;
+            }
         }
         self.drop_oldest();
         Ok(())

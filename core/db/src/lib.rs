@@ -57,5 +57,5 @@ pub use laminar_types::{
 pub use query::{Query, QueryCanceller};
 pub use source::UntypedSource;
 pub use subscription::{
-    ChangeBatch, OnFull, Polled, SubscribeOptions, Subscription, SubscriptionHandle,
+    ChangeBatch, OnFull, Polled, PolledChange, SubscribeOptions, Subscription, SubscriptionHandle,
 };

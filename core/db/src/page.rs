@@ -13,10 +13,13 @@ use arrow::datatypes::{
     SchemaRef, Utf8Type,
 };
 use arrow::error::ArrowError;
-use laminar_types::Error;
+use laminar_types::rows::Word;
+use laminar_types::{Error, RowBlock};
 
 /// Bytes of strings for which a page allocates at first, per row.
 const BYTES_PER_STRING: usize = 16;
+/// Bytes that a string takes besides its own.
+const BYTES_PER_OFFSET: usize = 4;
 
 /// A batch under construction, whose builders are allocated when the first row comes.
 pub(crate) struct Page {
@@ -75,16 +78,36 @@ impl Page {
 
     /// Copies `rows` rows, at most `room()`, from arrays that have the types of the schema.
     pub(crate) fn append(&mut self, arrays: &[ArrayRef], rows: usize) -> Result<(), ArrowError> {
-        if self.columns.is_empty() {
-            let fields = self.schema.fields();
-            self.columns = fields.iter().map(|f| column(f.data_type(), self.capacity)).collect();
-        }
+        self.allocate();
         for (column, array) in self.columns.iter_mut().zip(arrays) {
             column.append(array)?;
         }
         self.variable_bytes += self.variable_bytes_of(arrays);
         self.rows += rows;
         Ok(())
+    }
+
+    /// Copies one row of a block that has the columns of the schema, if there is room.
+    pub(crate) fn append_row(&mut self, rows: &RowBlock, row: usize) -> Result<(), ArrowError> {
+        self.allocate();
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            column.append_row(rows, row, index)?;
+        }
+        for &index in &self.variable {
+            if rows.layout().kinds()[index].is_bytes() {
+                self.variable_bytes += rows.bytes(row, index).len() + BYTES_PER_OFFSET;
+            }
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Makes the builders, unless they are there.
+    fn allocate(&mut self) {
+        if self.columns.is_empty() {
+            let fields = self.schema.fields();
+            self.columns = fields.iter().map(|f| column(f.data_type(), self.capacity)).collect();
+        }
     }
 
     /// The rows copied so far; the page is empty afterwards.
@@ -104,12 +127,16 @@ impl Page {
 /// One column of a page.
 trait Column: Send + Sync {
     fn append(&mut self, array: &ArrayRef) -> Result<(), ArrowError>;
+    fn append_row(&mut self, rows: &RowBlock, row: usize, column: usize) -> Result<(), ArrowError>;
     fn finish(&mut self) -> Result<ArrayRef, ArrowError>;
     fn copy(&self) -> Result<ArrayRef, ArrowError>;
 }
 
 fn column(data_type: &DataType, capacity: usize) -> Box<dyn Column> {
-    fn bytes<T: ByteArrayType>(capacity: usize) -> Box<dyn Column> {
+    fn bytes<T: ByteArrayType>(capacity: usize) -> Box<dyn Column>
+    where
+        T::Native: OfBytes,
+    {
         Box::new(GenericByteBuilder::<T>::with_capacity(capacity, capacity * BYTES_PER_STRING))
     }
     macro_rules! primitive {
@@ -131,7 +158,18 @@ fn column(data_type: &DataType, capacity: usize) -> Box<dyn Column> {
     }
 }
 
-impl<T: ArrowPrimitiveType> Column for PrimitiveBuilder<T> {
+impl<T: ArrowPrimitiveType> Column for PrimitiveBuilder<T>
+where
+    T::Native: Word,
+{
+    fn append_row(&mut self, rows: &RowBlock, row: usize, column: usize) -> Result<(), ArrowError> {
+        match rows.is_null(row, column) {
+            true => self.append_null(),
+            false => self.append_value(T::Native::of_word(rows.word(row, column))),
+        }
+        Ok(())
+    }
+
     fn append(&mut self, array: &ArrayRef) -> Result<(), ArrowError> {
         self.append_array(array.as_primitive());
         Ok(())
@@ -147,6 +185,14 @@ impl<T: ArrowPrimitiveType> Column for PrimitiveBuilder<T> {
 }
 
 impl Column for BooleanBuilder {
+    fn append_row(&mut self, rows: &RowBlock, row: usize, column: usize) -> Result<(), ArrowError> {
+        match rows.is_null(row, column) {
+            true => self.append_null(),
+            false => self.append_value(bool::of_word(rows.word(row, column))),
+        }
+        Ok(())
+    }
+
     fn append(&mut self, array: &ArrayRef) -> Result<(), ArrowError> {
         self.append_array(array.as_boolean());
         Ok(())
@@ -161,7 +207,18 @@ impl Column for BooleanBuilder {
     }
 }
 
-impl<T: ByteArrayType> Column for GenericByteBuilder<T> {
+impl<T: ByteArrayType> Column for GenericByteBuilder<T>
+where
+    T::Native: OfBytes,
+{
+    fn append_row(&mut self, rows: &RowBlock, row: usize, column: usize) -> Result<(), ArrowError> {
+        match rows.is_null(row, column) {
+            true => self.append_null(),
+            false => self.append_value(T::Native::of_bytes(rows.bytes(row, column))?),
+        }
+        Ok(())
+    }
+
     fn append(&mut self, array: &ArrayRef) -> Result<(), ArrowError> {
         self.append_array(array.as_bytes())
     }
@@ -175,10 +232,33 @@ impl<T: ByteArrayType> Column for GenericByteBuilder<T> {
     }
 }
 
+/// The value of a string or binary column that bytes stand for.
+trait OfBytes {
+    fn of_bytes(bytes: &[u8]) -> Result<&Self, ArrowError>;
+}
+
+impl OfBytes for str {
+    fn of_bytes(bytes: &[u8]) -> Result<&Self, ArrowError> {
+        std::str::from_utf8(bytes).map_err(|error| ArrowError::ComputeError(error.to_string()))
+    }
+}
+
+impl OfBytes for [u8] {
+    fn of_bytes(bytes: &[u8]) -> Result<&Self, ArrowError> {
+        Ok(bytes)
+    }
+}
+
 /// A column of any other type: the arrays as they came, joined when they are asked for.
 struct Pieces(Vec<ArrayRef>);
 
 impl Column for Pieces {
+    fn append_row(&mut self, rows: &RowBlock, row: usize, column: usize) -> Result<(), ArrowError> {
+        let batch = rows.to_batch().map_err(|error| ArrowError::ComputeError(error.to_string()))?;
+        self.0.push(batch.column(column).slice(row, 1));
+        Ok(())
+    }
+
     fn append(&mut self, array: &ArrayRef) -> Result<(), ArrowError> {
         self.0.push(compact(array)?);
         Ok(())

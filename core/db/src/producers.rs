@@ -168,23 +168,44 @@ impl Producers {
         batch: &RecordBatch,
         pieces: &mut Vec<Piece>,
     ) -> Result<()> {
-        pieces.clear();
-        let rows = batch.num_rows();
-        let watermark = self.watermark;
-        if self.settle() != watermark {
-            // A producer that held the watermark back has ended: no row may miss that.
-            pieces.push(Piece { offset: 0, rows: 0, watermark: self.watermark });
-        }
-        let Some(declared) = self.declared.filter(|_| rows > 0) else {
-            pieces.push(Piece { offset: 0, rows, watermark: self.watermark });
-            return Ok(());
+        let Some(declared) = self.declared.filter(|_| batch.num_rows() > 0) else {
+            return self.cut_times(producer, batch.num_rows(), &[], pieces);
         };
         let times = cast(batch.column(declared.column), &DataType::Int64)
             .map_err(|error| Error::internal(format!("an event time is no integer: {error}")))?;
         let times: &[i64] = times.as_primitive::<Int64Type>().values();
         if self.keyed.is_some() {
+            self.begin_cut(pieces);
             return self.cut_keyed(producer, declared, batch, times, pieces);
         }
+        self.cut_times(producer, times.len(), times, pieces)
+    }
+
+    /// Tells of producers that ended since the last push.
+    fn begin_cut(&mut self, pieces: &mut Vec<Piece>) {
+        pieces.clear();
+        let watermark = self.watermark;
+        if self.settle() != watermark {
+            // A producer that held the watermark back has ended: no row may miss that.
+            pieces.push(Piece { offset: 0, rows: 0, watermark: self.watermark });
+        }
+    }
+
+    /// The same for so many rows with these times, which are none where no watermark is declared.
+    /// The source has no watermarks by key.
+    pub(crate) fn cut_times(
+        &mut self,
+        producer: ProducerId,
+        rows: usize,
+        times: &[i64],
+        pieces: &mut Vec<Piece>,
+    ) -> Result<()> {
+        debug_assert!(self.keyed.is_none() || rows == 0);
+        self.begin_cut(pieces);
+        let Some(declared) = self.declared.filter(|_| rows > 0) else {
+            pieces.push(Piece { offset: 0, rows, watermark: self.watermark });
+            return Ok(());
+        };
         let largest = times.iter().copied().max().unwrap_or(i64::MIN);
         let smallest = times.iter().copied().min().unwrap_or(i64::MAX);
         let others = self.others(producer);

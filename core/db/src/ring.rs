@@ -23,11 +23,14 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use laminar_types::error::code;
-use laminar_types::{Epoch, Error, Result, WaitStrategy, Weights, outside};
+use laminar_types::{Epoch, Error, Result, RowBlock, WaitStrategy, Weights, outside};
 
 use crate::subscription::ChangeBatch;
 use crate::wait;
 use laminar_dataflow::consolidate;
+
+/// Blocks of polled changes that are kept to be used again.
+const MOST_SPARE_BLOCKS: usize = 4;
 
 /// What a full ring does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +127,9 @@ struct State {
     snapshot_epoch: Epoch,
     /// Snapshots that were handed over.
     snapshots: u64,
-    queue: VecDeque<ChangeBatch>,
+    queue: VecDeque<Queued>,
+    /// Blocks that were polled, to be used again.
+    spare: Vec<RowBlock>,
     /// Rows in the queue.
     rows: usize,
     /// Rows that came since the queue was last merged.
@@ -152,9 +157,39 @@ enum End {
     Failed(Error),
 }
 
+/// A change as it waits to be polled.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    Batch(ChangeBatch),
+    Rows(RowBlock, Epoch),
+}
+
+impl Queued {
+    fn num_rows(&self) -> usize {
+        match self {
+            Self::Batch(change) => change.batch.num_rows(),
+            Self::Rows(rows, _) => rows.num_rows(),
+        }
+    }
+
+    fn epoch(&self) -> Epoch {
+        match self {
+            Self::Batch(change) => change.epoch,
+            Self::Rows(_, epoch) => *epoch,
+        }
+    }
+
+    fn to_batch(&self) -> Result<ChangeBatch> {
+        match self {
+            Self::Batch(change) => Ok(change.clone()),
+            Self::Rows(rows, epoch) => ChangeBatch::of_rows(rows, *epoch),
+        }
+    }
+}
+
 /// What a look into the ring found; nothing of it is rendered yet.
 pub(crate) enum Taken {
-    Change(ChangeBatch),
+    Change(Queued),
     /// The whole content, in any number of batches.
     Whole(VecDeque<ChangeBatch>, Epoch),
     Lagged(u64),
@@ -172,21 +207,44 @@ impl Ring {
     ///
     /// The batch has the columns of the stream: [`Form`] is applied when it is polled.
     pub(crate) fn publish(&self, change: ChangeBatch) {
-        let rows = change.batch.num_rows();
+        let (rows, epoch) = (change.batch.num_rows(), change.epoch);
+        self.enqueue(rows, epoch, |_| Queued::Batch(change));
+    }
+
+    /// The same for a change that came as a block, which is copied.
+    pub(crate) fn publish_rows(&self, rows: &RowBlock, epoch: Epoch) {
+        self.enqueue(rows.num_rows(), epoch, |spare| {
+            let copy = match spare.pop() {
+                None => rows.clone(),
+                Some(mut copy) => {
+                    copy.copy_from(rows);
+                    copy
+                }
+            };
+            Queued::Rows(copy, epoch)
+        });
+    }
+
+    fn enqueue(
+        &self,
+        rows: usize,
+        epoch: Epoch,
+        change: impl FnOnce(&mut Vec<RowBlock>) -> Queued,
+    ) {
         if rows == 0 || self.closed.load(Relaxed) {
             return;
         }
-        let epoch = change.epoch;
         let mut state = self.lock();
         if state.end.is_some() || state.owed {
             return;
         }
+        let change = change(&mut state.spare);
         state.queue.push_back(change);
         state.rows += rows;
         state.rows_since_merge += rows;
         let mut forgotten = VecDeque::new();
         // An epoch that is alone in the queue may overshoot.
-        let older = state.queue.front().is_some_and(|first| first.epoch < epoch);
+        let older = state.queue.front().is_some_and(|first| first.epoch() < epoch);
         if state.rows > self.options.capacity && older {
             match self.options.policy {
                 Policy::Append | Policy::DropOldest => {
@@ -324,16 +382,16 @@ impl Ring {
     }
 
     /// Forgets whole epochs until the rest fits or only the newest epoch is left.
-    fn forget_oldest(&self, state: &mut State, forgotten: &mut VecDeque<ChangeBatch>) {
-        let newest = state.queue.back().map(|last| last.epoch);
+    fn forget_oldest(&self, state: &mut State, forgotten: &mut VecDeque<Queued>) {
+        let newest = state.queue.back().map(Queued::epoch);
         let mut current = None;
         while let Some(first) = state.queue.front() {
-            let fits = state.rows <= self.options.capacity && current != Some(first.epoch);
-            if fits || Some(first.epoch) == newest {
+            let fits = state.rows <= self.options.capacity && current != Some(first.epoch());
+            if fits || Some(first.epoch()) == newest {
                 break;
             }
-            current = Some(first.epoch);
-            let rows = first.batch.num_rows();
+            current = Some(first.epoch());
+            let rows = first.num_rows();
             forgotten.extend(state.queue.pop_front());
             state.rows -= rows;
             state.missed_total += rows as u64;
@@ -347,7 +405,7 @@ impl Ring {
     fn shrink<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        forgotten: &mut VecDeque<ChangeBatch>,
+        forgotten: &mut VecDeque<Queued>,
     ) -> MutexGuard<'a, State> {
         *forgotten = mem::take(&mut state.queue);
         // A merge pays only if much has come since the last one: otherwise a queue of changes that
@@ -367,12 +425,12 @@ impl Ring {
         match merged {
             Some(merged) if rows_of(merged.as_ref()) <= self.options.capacity => {
                 state.rows = rows_of(merged.as_ref());
-                state.queue.extend(merged);
+                state.queue.extend(merged.map(Queued::Batch));
             }
             _ => {
                 state.missed_total += state.rows as u64;
                 state.rows = 0;
-                forgotten.extend(state.snapshot.drain(..));
+                forgotten.extend(state.snapshot.drain(..).map(Queued::Batch));
                 // Who was told to start again and has not seen the snapshot yet just gets a newer
                 // one: otherwise a slow consumer would be told again and again.
                 state.reset |= !mem::take(&mut state.whole);
@@ -424,10 +482,16 @@ impl Ring {
         &self.options
     }
 
-    /// Takes what comes next. When it is nothing and `is_last_look`, arms the waker.
-    pub(crate) fn take(&self, is_last_look: bool) -> Taken {
+    /// Takes what comes next. When it is nothing and `is_last_look`, arms the waker. `polled` is
+    /// a block that was taken before and is no longer needed.
+    pub(crate) fn take(&self, is_last_look: bool, polled: Option<RowBlock>) -> Taken {
         self.reader.store(wait::thread_mark(), Relaxed);
         let mut state = self.lock();
+        if let Some(polled) = polled
+            && state.spare.len() < MOST_SPARE_BLOCKS
+        {
+            state.spare.push(polled);
+        }
         let taken = state.take();
         match &taken {
             Taken::Change(_) if state.room_waiters > 0 && state.rows < self.options.capacity => {
@@ -516,13 +580,13 @@ impl State {
             return Taken::Whole(mem::take(&mut self.snapshot), self.snapshot_epoch);
         }
         if let Some(change) = self.snapshot.pop_front() {
-            return Taken::Change(change);
+            return Taken::Change(Queued::Batch(change));
         }
         if self.missed > 0 {
             return Taken::Lagged(mem::take(&mut self.missed));
         }
         if let Some(change) = self.queue.pop_front() {
-            self.rows -= change.batch.num_rows();
+            self.rows -= change.num_rows();
             return Taken::Change(change);
         }
         match &self.end {
@@ -570,7 +634,9 @@ fn rows_of(change: Option<&ChangeBatch>) -> usize {
 
 /// The net change as one of the last epoch: `Some(None)` if nothing remains, `None` if it cannot
 /// be told.
-fn merge(changes: &[ChangeBatch]) -> Option<Option<ChangeBatch>> {
+fn merge(changes: &[Queued]) -> Option<Option<ChangeBatch>> {
+    let changes: Vec<ChangeBatch> =
+        changes.iter().map(Queued::to_batch).collect::<Result<_>>().ok()?;
     let last = changes.last()?;
     let schema = last.batch.schema();
     let parts: Vec<_> = changes.iter().map(|c| (c.batch.clone(), c.weights.clone())).collect();

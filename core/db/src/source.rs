@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use laminar_types::{Epoch, Error, Result, TimeUnit, Watermark, code};
+use laminar_types::{Epoch, Error, Result, RowBlock, RowLayout, TimeUnit, Watermark, code};
 
 use crate::clock::Clock;
 use crate::database::Shared;
@@ -40,6 +40,12 @@ pub(crate) struct Rules {
     /// How far ahead of the clock an event time may be.
     pub(crate) max_future_ms: Option<i64>,
     pub(crate) clock: Arc<Clock>,
+    /// The columns as blocks have them, if they can.
+    pub(crate) layout: Option<Arc<RowLayout>>,
+    /// The columns without NULLs, a bit for each of a block's.
+    pub(crate) not_null: u64,
+    /// Whether some stream is better given a few rows as a block, written under the token.
+    pub(crate) takes_rows: AtomicBool,
     /// Rows that wait for the start, written under the token and read without it.
     pub(crate) pending: AtomicU64,
     /// How many rows may wait.
@@ -85,9 +91,7 @@ impl UntypedSource {
         let (id, producer) = (self.id, self.producer);
         self.shared.admission.admit(id, Duration::ZERO)?;
         let pushed = self.shared.try_run(|core| core.push(id, producer, &[batch]))?;
-        pushed.unwrap_or_else(|| {
-            Err(Error::new(code::FULL, "another producer is pushing: push again, or wait in push"))
-        })
+        pushed.unwrap_or_else(|| Err(another_pushes()))
     }
 
     /// Pushes several batches as one epoch: all are taken, or none.
@@ -100,6 +104,30 @@ impl UntypedSource {
         let (id, producer) = (self.id, self.producer);
         self.shared.admission.admit(id, self.shared.config.push_timeout)?;
         self.shared.run(|core| core.push(id, producer, batches))?
+    }
+
+    /// The layout of blocks in which a few rows are best pushed at present; `None` where Arrow
+    /// arrays are as good.
+    pub fn row_layout(&self) -> Option<&Arc<RowLayout>> {
+        self.rules.layout.as_ref().filter(|_| self.rules.takes_rows.load(Ordering::Relaxed))
+    }
+
+    /// Pushes a few rows as one epoch, as [`push_arrow`](Self::push_arrow) does, without Arrow
+    /// arrays. The block has the layout that [`row_layout`](Self::row_layout) told.
+    pub fn push_rows(&self, rows: &RowBlock) -> Result<Epoch> {
+        self.rules.check_rows(rows)?;
+        let (id, producer) = (self.id, self.producer);
+        self.shared.admission.admit(id, self.shared.config.push_timeout)?;
+        self.shared.run(|core| core.push_rows(id, producer, rows))?
+    }
+
+    /// Pushes a few rows unless that would have to wait for the token, which fails with `FULL`.
+    pub fn try_push_rows(&self, rows: &RowBlock) -> Result<Epoch> {
+        self.rules.check_rows(rows)?;
+        let (id, producer) = (self.id, self.producer);
+        self.shared.admission.admit(id, Duration::ZERO)?;
+        let pushed = self.shared.try_run(|core| core.push_rows(id, producer, rows))?;
+        pushed.unwrap_or_else(|| Err(another_pushes()))
     }
 
     /// Promises that this producer sends no more events with a time of at most `ts_ms`, in
@@ -147,6 +175,45 @@ impl Drop for UntypedSource {
 }
 
 impl Rules {
+    /// Of a source with these columns.
+    pub(crate) fn new(
+        name: &str,
+        schema: &SchemaRef,
+        event_time: Option<usize>,
+        key: Vec<usize>,
+        capacity: u64,
+        clock: &Arc<Clock>,
+    ) -> Self {
+        let layout = RowLayout::new(schema);
+        let columns = schema.fields().iter().enumerate();
+        let not_null = columns.filter(|(index, field)| {
+            layout.is_some() && (!field.is_nullable() || event_time == Some(*index))
+        });
+        Self {
+            name: name.to_string(),
+            schema: Arc::clone(schema),
+            event_time,
+            key,
+            max_future_ms: None,
+            clock: Arc::clone(clock),
+            not_null: not_null.fold(0, |bits, (index, _)| bits | 1 << index),
+            layout,
+            takes_rows: AtomicBool::new(false),
+            pending: AtomicU64::new(0),
+            capacity,
+        }
+    }
+
+    /// Refuses a block that the source cannot take.
+    fn check_rows(&self, rows: &RowBlock) -> Result<()> {
+        let is_own = self.layout.as_ref().is_some_and(|own| Arc::ptr_eq(own, rows.layout()));
+        let is_checked = is_own && self.max_future_ms.is_none();
+        if is_checked && rows.null_columns() & self.not_null == 0 {
+            return Ok(());
+        }
+        self.check(&rows.to_batch()?)
+    }
+
     /// Refuses a batch that the source cannot take.
     pub(crate) fn check(&self, batch: &RecordBatch) -> Result<()> {
         let given = batch.schema_ref().fields();
@@ -223,4 +290,8 @@ impl Rules {
     fn refuse(&self, message: String) -> Error {
         Error::new(code::BATCH_SCHEMA, message)
     }
+}
+
+fn another_pushes() -> Error {
+    Error::new(code::FULL, "another producer is pushing: push again, or wait in push")
 }

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::plan::{EmitForm, emit_sql};
-use laminar_types::{Delta, Epoch, Error, Result, Weights};
+use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights};
 
 use crate::clock::Clock;
 use crate::history::History;
@@ -111,7 +111,7 @@ impl Stream {
     }
 
     /// Takes in the change of one epoch, in the pieces that its steps made, and hands it on.
-    pub(crate) fn publish(
+    fn publish(
         &mut self,
         epoch: Epoch,
         first: Delta,
@@ -173,6 +173,32 @@ impl Stream {
             other.publish(ChangeBatch { batch, weights, epoch });
         }
         last.publish(ChangeBatch { batch, weights, epoch });
+        Ok(())
+    }
+
+    /// Takes in the change of one epoch, in the pieces that its steps made, in whichever form, and
+    /// hands it on.
+    pub(crate) fn publish_changes(
+        &mut self,
+        epoch: Epoch,
+        first: Change,
+        more: Vec<Change>,
+        clock: &Clock,
+    ) -> Result<()> {
+        let more = more.into_iter().map(Change::into_delta).collect::<Result<_>>()?;
+        self.publish(epoch, first.into_delta()?, more, clock)
+    }
+
+    /// Takes in the change of one epoch, made by one step, as a block, and hands it on at once:
+    /// the stream has no `EMIT EVERY`.
+    pub(crate) fn publish_rows(&mut self, epoch: Epoch, rows: &RowBlock) -> Result<()> {
+        self.total_rows += rows.num_rows() as u64;
+        if let Some(history) = &mut self.history {
+            history.append_rows(rows)?;
+        }
+        for subscriber in &self.subscribers {
+            subscriber.publish_rows(rows, epoch);
+        }
         Ok(())
     }
 

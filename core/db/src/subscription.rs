@@ -11,9 +11,9 @@ use arrow::array::{Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use laminar_types::{Epoch, Error, Result, Weights, outside};
+use laminar_types::{Epoch, Error, Result, RowBlock, RowLayout, Weights, outside};
 
-use crate::ring::{Form, Ring, RingOptions, RingWriter, Taken};
+use crate::ring::{Form, Queued, Ring, RingOptions, RingWriter, Taken};
 use crate::wait;
 
 /// How to subscribe.
@@ -51,11 +51,28 @@ pub struct ChangeBatch {
     pub epoch: Epoch,
 }
 
+impl ChangeBatch {
+    /// A change that came as a block, as Arrow arrays.
+    pub(crate) fn of_rows(rows: &RowBlock, epoch: Epoch) -> Result<Self> {
+        let weights = rows.weights().map(|weights| Weights::from(weights.to_vec()));
+        Ok(Self { batch: rows.to_batch()?, weights, epoch })
+    }
+}
+
+/// The change of one epoch in the form in which the engine has it.
+#[derive(Debug)]
+pub enum PolledChange<'a> {
+    /// As Arrow arrays.
+    Batch(ChangeBatch),
+    /// A few rows as a block, with weights where rows can disappear, and their epoch.
+    Rows(&'a RowBlock, Epoch),
+}
+
 /// What a poll answered.
 #[derive(Debug)]
-pub enum Polled {
+pub enum Polled<C = ChangeBatch> {
     /// A change.
-    Batch(ChangeBatch),
+    Batch(C),
     /// Nothing came within the time allowed.
     Empty,
     /// So many rows were missed; the next poll goes on with the oldest kept.
@@ -77,6 +94,19 @@ pub(crate) type SnapshotProvider = Box<dyn Fn(&Ring) -> Result<()> + Send + Sync
 pub struct Subscription {
     ring: Arc<Ring>,
     snapshots: Option<SnapshotProvider>,
+    /// The block polled last, as it came.
+    polled: Option<RowBlock>,
+    /// The same in the form that the subscriber gets, where that is another.
+    rendered: Option<RowBlock>,
+}
+
+/// A change that was taken and rendered.
+enum Rendered {
+    Batch(ChangeBatch),
+    /// The block is `polled`.
+    AsItCame(Epoch),
+    /// The block is `rendered`.
+    Anew(Epoch),
 }
 
 impl Subscription {
@@ -88,7 +118,9 @@ impl Subscription {
     ) -> (RingWriter, Self) {
         let writer = RingWriter::new(options);
         let ring = writer.share();
-        (writer, Self { ring, snapshots })
+        let rendered = RowLayout::new(&ring.options().schema);
+        let rendered = rendered.map(|layout| RowBlock::new(&layout));
+        (writer, Self { ring, snapshots, polled: None, rendered })
     }
 
     /// The columns of its batches.
@@ -102,19 +134,47 @@ impl Subscription {
     /// come. After the stream failed and what was queued is drained, each call fails with
     /// `STREAM_FAILED`.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Polled> {
+        self.poll_change(timeout)?.try_map(|change| match change {
+            PolledChange::Batch(change) => Ok(change),
+            PolledChange::Rows(rows, epoch) => ChangeBatch::of_rows(rows, epoch),
+        })
+    }
+
+    /// As [`poll`](Self::poll), but a few rows that the engine has as a block are not made Arrow
+    /// arrays of.
+    pub fn poll_change(&mut self, timeout: Option<Duration>) -> Result<Polled<PolledChange<'_>>> {
+        let polled = self.poll_rendered(timeout)?;
+        polled.try_map(|rendered| {
+            let (block, epoch) = match rendered {
+                Rendered::Batch(change) => return Ok(PolledChange::Batch(change)),
+                Rendered::AsItCame(epoch) => (&self.polled, epoch),
+                Rendered::Anew(epoch) => (&self.rendered, epoch),
+            };
+            let block = block.as_ref().ok_or_else(|| Error::internal("a polled block is gone"))?;
+            Ok(PolledChange::Rows(block, epoch))
+        })
+    }
+
+    fn poll_rendered(&mut self, timeout: Option<Duration>) -> Result<Polled<Rendered>> {
         let timeout = if outside::is_inside() { Some(Duration::ZERO) } else { timeout };
         let mut is_last_look = timeout == Some(Duration::ZERO);
         // The clock is looked at only when there is something to wait for.
         let mut deadline = None;
         loop {
-            match self.ring.take(is_last_look) {
-                Taken::Change(change) => {
+            match self.ring.take(is_last_look, self.polled.take()) {
+                Taken::Change(Queued::Batch(change)) => {
                     if let Some(change) = self.render(change)? {
-                        return Ok(Polled::Batch(change));
+                        return Ok(Polled::Batch(Rendered::Batch(change)));
+                    }
+                }
+                Taken::Change(Queued::Rows(rows, epoch)) => {
+                    if let Some(rendered) = self.render_rows(rows, epoch)? {
+                        return Ok(Polled::Batch(rendered));
                     }
                 }
                 Taken::Whole(content, epoch) => {
-                    return self.render_whole(content, epoch).map(Polled::Batch);
+                    let whole = self.render_whole(content, epoch)?;
+                    return Ok(Polled::Batch(Rendered::Batch(whole)));
                 }
                 Taken::Lagged(rows) => return Ok(Polled::Lagged(rows)),
                 Taken::Reset => return Ok(Polled::Reset),
@@ -156,6 +216,32 @@ impl Subscription {
             Form::NewRows => new_rows(change).map_err(internal),
             Form::Changes => with_weight_column(change, self.schema()).map(Some).map_err(internal),
         }
+    }
+
+    /// The same for a block.
+    fn render_rows(&mut self, rows: RowBlock, epoch: Epoch) -> Result<Option<Rendered>> {
+        let form = self.ring.options().form;
+        let rendered = match (form, &mut self.rendered) {
+            (Form::Plain, _) => {
+                self.polled = Some(rows);
+                return Ok(Some(Rendered::AsItCame(epoch)));
+            }
+            (_, Some(rendered)) => rendered,
+            // One column more than a block can have.
+            (_, None) => {
+                let change = self.render(ChangeBatch::of_rows(&rows, epoch)?)?;
+                return Ok(change.map(Rendered::Batch));
+            }
+        };
+        rendered.clear();
+        if form == Form::Changes {
+            rows_with_weight_column(&rows, rendered);
+        } else {
+            new_rows_of(&rows, rendered);
+        }
+        let is_seen = !rendered.is_empty();
+        self.polled = Some(rows);
+        Ok(is_seen.then_some(Rendered::Anew(epoch)))
     }
 
     /// The content as one batch, which may be one without rows.
@@ -216,6 +302,38 @@ impl SubscriptionHandle {
     /// Rows that were forgotten because the ring was full, in all.
     pub fn missed_rows(&self) -> u64 {
         self.ring.missed_rows()
+    }
+}
+
+impl<C> Polled<C> {
+    /// The same with another kind of change.
+    fn try_map<D>(self, map: impl FnOnce(C) -> Result<D>) -> Result<Polled<D>> {
+        Ok(match self {
+            Self::Batch(change) => Polled::Batch(map(change)?),
+            Self::Empty => Polled::Empty,
+            Self::Lagged(rows) => Polled::Lagged(rows),
+            Self::Reset => Polled::Reset,
+            Self::End => Polled::End,
+        })
+    }
+}
+
+/// Appends the rows with their weights as the last column.
+fn rows_with_weight_column(rows: &RowBlock, out: &mut RowBlock) {
+    let column = rows.layout().kinds().len();
+    for row in 0..rows.num_rows() {
+        out.append_row(rows, row, rows.weight(row));
+        out.set(column, rows.weight(row) as u64);
+    }
+    out.set_weighted();
+}
+
+/// Appends each row with a positive weight, as often as its weight says.
+fn new_rows_of(rows: &RowBlock, out: &mut RowBlock) {
+    for row in 0..rows.num_rows() {
+        for _ in 0..rows.weight(row) {
+            out.append_row(rows, row, 1);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`error`] | [`Error`], its [`ErrorKind`] (the status of the C ABI) and the table of `LDB-NNNN` codes |
 //! | [`delta`] | [`Delta`]: a `RecordBatch` with weights, the value that flows on every edge |
+//! | [`rows`] | [`RowBlock`]: a handful of rows without Arrow arrays; [`Change`]: either form |
 //! | [`time`] | event-time columns, [`Watermark`] and the exclusive [`Frontier`] |
 //! | [`outside`] | host code put off until the token has been given back |
 //! | [`config`] | [`Config`] of a database, its defaults and its JSON form |
@@ -16,11 +17,13 @@ pub mod delta;
 pub mod error;
 pub mod mutants;
 pub mod outside;
+pub mod rows;
 pub mod time;
 
 pub use config::{Backpressure, Config, WaitStrategy};
 pub use delta::{Delta, Weights};
 pub use error::{Code, Error, ErrorKind, Position, Result, code};
+pub use rows::{Change, RowBlock, RowLayout};
 pub use time::{Frontier, TimeUnit, Watermark};
 
 /// Counts the changes of a database: every push, watermark call, timer and DDL statement is one

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
 use laminar_types::{Result, mutant};
 
-use super::{Accumulator, Input, same};
+use super::{Accumulator, ByWord, Input, same};
 use crate::state::Paged;
 
 /// Counts rows, or rows where no argument is null.
@@ -39,6 +39,10 @@ impl Accumulator for Count {
             *counts.at(slot as usize) += weight;
         });
         Ok(())
+    }
+
+    fn by_word(&mut self) -> Option<&mut dyn ByWord> {
+        Some(self)
     }
 
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
@@ -80,5 +84,15 @@ impl Accumulator for Count {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl ByWord for Count {
+    fn add(&mut self, slot: u32, _word: u64, weight: i64) {
+        *self.counts.at_mut(slot as usize) += weight;
+    }
+
+    fn value(&self, slot: u32) -> Option<u64> {
+        Some(*self.counts.at(slot as usize) as u64)
     }
 }

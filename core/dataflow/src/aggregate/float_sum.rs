@@ -14,10 +14,11 @@ use arrow::array::{ArrayRef, ArrowPrimitiveType, Float64Array, PrimitiveArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use laminar_types::Result;
+use laminar_types::rows::Word;
 
 use super::expansion::two_sum;
 use super::presence::Presence;
-use super::{Accumulator, Input, argument, same};
+use super::{Accumulator, ByWord, Input, argument, same};
 use crate::state::Paged;
 
 /// The sum or the average of values of `T`, as a double.
@@ -52,12 +53,21 @@ impl<T: ArrowPrimitiveType> FloatSum<T> {
         };
         Self { sums, presence, is_average, input: PhantomData }
     }
+
+    /// The sum or the average of a slot that has seen a value.
+    fn result(&self, slot: u32) -> f64 {
+        let sum = match &self.sums {
+            Sums::InOrder(sums) => *sums.at(slot as usize),
+            Sums::Exact(sums) => sums.value(slot as usize),
+        };
+        if self.is_average { sum / self.presence.count(slot) as f64 } else { sum }
+    }
 }
 
 impl<T> Accumulator for FloatSum<T>
 where
     T: ArrowPrimitiveType,
-    T::Native: ToDouble,
+    T::Native: ToDouble + Word,
 {
     fn result_type(&self) -> DataType {
         DataType::Float64
@@ -92,6 +102,10 @@ where
         Ok(())
     }
 
+    fn by_word(&mut self) -> Option<&mut dyn ByWord> {
+        Some(self)
+    }
+
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         for (&slot, &from) in slots.iter().zip(other_slots) {
@@ -109,13 +123,7 @@ where
     }
 
     fn evaluate(&self, slots: &[u32]) -> Result<ArrayRef> {
-        let results = slots.iter().map(|&slot| {
-            let sum = match &self.sums {
-                Sums::InOrder(sums) => *sums.at(slot as usize),
-                Sums::Exact(sums) => sums.value(slot as usize),
-            };
-            if self.is_average { sum / self.presence.count(slot) as f64 } else { sum }
-        });
+        let results = slots.iter().map(|&slot| self.result(slot));
         let results: Vec<f64> = results.collect();
         Ok(Arc::new(Float64Array::new(results.into(), self.presence.nulls(slots))))
     }
@@ -160,6 +168,25 @@ where
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl<T> ByWord for FloatSum<T>
+where
+    T: ArrowPrimitiveType,
+    T::Native: ToDouble + Word,
+{
+    fn add(&mut self, slot: u32, word: u64, weight: i64) {
+        let value = T::Native::of_word(word).to_double();
+        match &mut self.sums {
+            Sums::InOrder(sums) => *sums.at_mut(slot as usize) += value,
+            Sums::Exact(sums) => sums.add(slot as usize, value, weight),
+        }
+        self.presence.add(slot, weight);
+    }
+
+    fn value(&self, slot: u32) -> Option<u64> {
+        self.presence.contains(slot).then(|| self.result(slot).to_word())
     }
 }
 

@@ -12,10 +12,11 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
+use laminar_types::rows::Word;
 
 /// A type of values and the arrays that hold them.
 pub(super) trait Kind: Send + Sync + 'static {
-    type Value: Copy + Send + Sync + 'static;
+    type Value: Word + Send + Sync + 'static;
     type Array: Array + 'static;
 
     /// No value is smaller.
@@ -34,7 +35,7 @@ pub(super) struct Primitive<T>(PhantomData<fn(T)>);
 impl<T> Kind for Primitive<T>
 where
     T: ArrowPrimitiveType,
-    T::Native: ArrowNativeTypeOp,
+    T::Native: ArrowNativeTypeOp + Word,
 {
     type Value = T::Native;
     type Array = PrimitiveArray<T>;

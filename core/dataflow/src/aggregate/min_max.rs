@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use arrow::array::{ArrayRef, downcast_primitive};
 use arrow::datatypes::DataType;
+use laminar_types::rows::Word;
 use laminar_types::{Result, mutant};
 
 use super::converted::Converted;
@@ -13,7 +14,7 @@ use super::kind::{Boolean, Kind, Primitive};
 use super::min_max_bytes::ByteExtreme;
 use super::multiset::{ByteMultisets, Multisets};
 use super::presence::Presence;
-use super::{Accumulator, Input, argument, same, unsupported};
+use super::{Accumulator, ByWord, Input, argument, same, unsupported};
 use crate::state::{ByteColumn, Paged};
 
 /// The accumulator of `max` or `min` for an argument of this type.
@@ -100,6 +101,10 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
         Ok(())
     }
 
+    fn by_word(&mut self) -> Option<&mut dyn ByWord> {
+        if K::Value::FITS { Some(self) } else { None }
+    }
+
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         let mut best = self.best.writer();
@@ -143,5 +148,20 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl<K: Kind, const MAX: bool> ByWord for Extreme<K, MAX> {
+    fn add(&mut self, slot: u32, word: u64, weight: i64) {
+        let (value, best) = (K::Value::of_word(word), self.best.at_mut(slot as usize));
+        if K::compare(value, *best) == better(MAX) {
+            *best = value;
+        }
+        self.presence.add(slot, weight);
+    }
+
+    fn value(&self, slot: u32) -> Option<u64> {
+        let best = *self.best.at(slot as usize);
+        self.presence.contains(slot).then(|| best.to_word())
     }
 }

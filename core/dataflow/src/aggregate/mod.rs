@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`table`] | [`AggregateTable`], [`AggregateSnapshot`] |
 //! | `call` | [`AggregateFunction`], [`CallSpec`]: a call before it has state |
+//! | `by_word` | [`ByWord`]: rows one at a time, as words |
 //! | `count`, `sum`, `float_sum`, `avg` | counts and sums |
 //! | `booleans`, `bitwise` | `bool_and`, `bit_or` and their like |
 //! | `moments`, `expansion` | variances, correlation, regression, and the sums behind them |
@@ -28,6 +29,7 @@ mod avg;
 mod batchwise;
 mod bitwise;
 mod booleans;
+mod by_word;
 mod call;
 mod converted;
 mod count;
@@ -58,6 +60,7 @@ use laminar_types::{Error, Result};
 use batchwise::Batchwise;
 use bitwise::Bitwise;
 use booleans::Booleans;
+pub use by_word::ByWord;
 pub use call::{AggregateFunction, BatchFunction, CallSpec};
 use distinct::Distinct;
 pub use input::Input;
@@ -90,6 +93,11 @@ pub trait Accumulator: Any + Send + Sync {
     /// Takes back the last successful update, whose input this is. Only asked of accumulators
     /// that can fail, when another one did.
     fn undo(&mut self, _input: &Input<'_>) {}
+
+    /// The accumulator as one that takes rows one at a time, if it has that form.
+    fn by_word(&mut self) -> Option<&mut dyn ByWord> {
+        None
+    }
 
     /// Adds the state of `other_slots[i]` of an accumulator of the same call to `slots[i]`.
     ///

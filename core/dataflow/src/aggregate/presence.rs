@@ -50,6 +50,18 @@ impl Presence {
         }
     }
 
+    /// Marks one slot, of which a row is selected.
+    pub(super) fn add(&mut self, slot: u32, weight: i64) {
+        match self {
+            Self::Seen(seen) => {
+                // What is noted for `undo` is of no use any more.
+                seen.added.clear();
+                seen.mark(slot);
+            }
+            Self::Counts(counts) => *counts.at_mut(slot as usize) += weight,
+        }
+    }
+
     /// Takes the last update back.
     pub(super) fn undo(&mut self, input: &Input<'_>, selection: Option<&NullBuffer>) {
         match self {

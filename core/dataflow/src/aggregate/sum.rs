@@ -11,11 +11,12 @@ use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::*;
 use laminar_types::Result;
+use laminar_types::rows::Word;
 
 use super::converted::Converted;
 use super::float_sum::FloatSum;
 use super::presence::Presence;
-use super::{Accumulator, Input, argument, overflow, same, unsupported};
+use super::{Accumulator, ByWord, Input, argument, overflow, same, unsupported};
 use crate::state::Paged;
 
 /// The accumulator of `sum` for an argument of this type.
@@ -101,8 +102,9 @@ struct Sum<T, R: ArrowPrimitiveType> {
 impl<T, R> Sum<T, R>
 where
     T: ArrowPrimitiveType,
+    T::Native: Word,
     R: ArrowPrimitiveType,
-    R::Native: Summand + From<T::Native>,
+    R::Native: Summand + From<T::Native> + Word,
 {
     fn new(result: DataType, append_only: bool) -> Self {
         Self::with(result, Paged::new(R::Native::default()), Presence::new(append_only))
@@ -139,8 +141,9 @@ where
 impl<T, R> Accumulator for Sum<T, R>
 where
     T: ArrowPrimitiveType,
+    T::Native: Word,
     R: ArrowPrimitiveType,
-    R::Native: Summand + From<T::Native>,
+    R::Native: Summand + From<T::Native> + Word,
 {
     fn result_type(&self) -> DataType {
         self.result.clone()
@@ -171,6 +174,10 @@ where
         let undone = self.add::<true>(input, selection.as_ref());
         debug_assert!(undone.is_ok());
         self.presence.undo(input, selection.as_ref());
+    }
+
+    fn by_word(&mut self) -> Option<&mut dyn ByWord> {
+        if T::Native::FITS && R::Native::FITS { Some(self) } else { None }
     }
 
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
@@ -219,6 +226,34 @@ where
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl<T, R> ByWord for Sum<T, R>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Word,
+    R: ArrowPrimitiveType,
+    R::Native: Summand + From<T::Native> + Word,
+{
+    fn check(&self, slot: u32, word: u64, weight: i64) -> Result<()> {
+        let sum = *self.sums.at(slot as usize);
+        let (next, beyond) = sum.step(T::Native::of_word(word).into(), weight);
+        match beyond || self.limit.is_some_and(|limit| next.is_beyond(limit)) {
+            true => Err(overflow("sum", &self.result)),
+            false => Ok(()),
+        }
+    }
+
+    fn add(&mut self, slot: u32, word: u64, weight: i64) {
+        let sum = self.sums.at_mut(slot as usize);
+        *sum = sum.step(T::Native::of_word(word).into(), weight).0;
+        self.presence.add(slot, weight);
+    }
+
+    fn value(&self, slot: u32) -> Option<u64> {
+        let sum = self.sums.at(slot as usize);
+        self.presence.contains(slot).then(|| sum.to_word())
     }
 }
 

@@ -7,7 +7,7 @@
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
-use laminar_types::{Error, Result, mutant};
+use laminar_types::{Error, Result, RowBlock, mutant};
 
 use super::{Accumulator, Input};
 use crate::state::group_index::NO_SLOT;
@@ -184,6 +184,75 @@ impl AggregateTable {
             });
         }
         Ok(())
+    }
+
+    /// Whether the methods for single rows work: keys and calls all have a form as words. The
+    /// columns of their input must be such that a block can hold them, too.
+    pub fn takes_rows(&mut self) -> bool {
+        self.index.takes_rows() && self.accumulators.iter_mut().all(|a| a.by_word().is_some())
+    }
+
+    /// Finds or makes the group of one row of a block, and tells whether it was made. It does not
+    /// count as touched: whoever goes by rows keeps that in mind.
+    ///
+    /// # Errors
+    /// When there are too many groups; the table is then as before.
+    pub fn locate_row(
+        &mut self,
+        rows: &RowBlock,
+        row: usize,
+        keys: &[usize],
+    ) -> Result<(u32, bool)> {
+        let (slot, is_new) = self.index.intern_row(rows, row, keys)?;
+        if is_new {
+            self.resize();
+        }
+        Ok((slot, is_new))
+    }
+
+    /// Adds one row to a group: `arguments[i]` is what call `i` takes, or `None` where a filter or
+    /// a null keeps the row from it.
+    ///
+    /// # Errors
+    /// `EXECUTION` when a sum overflows; the group is then as before.
+    pub fn apply_row(&mut self, slot: u32, arguments: &[Option<u64>], weight: i64) -> Result<()> {
+        debug_assert_eq!(arguments.len(), self.accumulators.len());
+        let calls = || arguments.iter().enumerate().filter_map(|(i, word)| Some((i, (*word)?)));
+        for (call, word) in calls() {
+            if self.accumulators[call].can_fail()
+                && let Some(call) = self.accumulators[call].by_word()
+            {
+                call.check(slot, word, weight)?;
+            }
+        }
+        for (call, word) in calls() {
+            if let Some(call) = self.accumulators[call].by_word() {
+                call.add(slot, word, weight);
+            }
+        }
+        if let Some(weights) = &mut self.weights {
+            *weights.at_mut(slot as usize) += weight;
+        }
+        Ok(())
+    }
+
+    /// Sets the columns from `first` on of the last row of a block to the results of a group.
+    pub fn emit_row(&mut self, slot: u32, first: usize, out: &mut RowBlock) {
+        for (call, accumulator) in self.accumulators.iter_mut().enumerate() {
+            if let Some(word) = accumulator.by_word().and_then(|call| call.value(slot)) {
+                out.set(first + call, word);
+            }
+        }
+    }
+
+    /// Ends a step by rows, in which these groups were changed: removes those whose weight came to
+    /// zero.
+    pub fn settle_rows(&mut self, slots: impl Iterator<Item = u32>) {
+        for slot in slots {
+            if self.weights.as_ref().is_some_and(|weights| *weights.at(slot as usize) == 0) {
+                self.remove(slot);
+            }
+        }
     }
 
     /// The slots touched since the last `settle`, each once, in the order of first touch.

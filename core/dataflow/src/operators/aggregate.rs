@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Error, Frontier, Result, Weights};
+use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights};
 
 use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::{Changed, GroupChanges};
@@ -37,6 +37,7 @@ impl Aggregate {
         let key_count = keys.len();
         let grouping = Grouping::new(keys, calls, append_only);
         let groups = GroupChanges::new(grouping.table(input)?, key_count);
+        let groups = if grouping.is_plain() { groups.by_row(input, &schema) } else { groups };
         Ok(Self { grouping, groups, schema, times: Vec::new(), frontiers: Vec::new() })
     }
 
@@ -63,6 +64,31 @@ impl Operator for Aggregate {
             self.frontiers[position] = frontiers[*input];
         }
         Ok(())
+    }
+
+    fn takes_rows(&self) -> bool {
+        self.groups.takes_rows()
+    }
+
+    fn input_rows(&mut self, port: usize, rows: &RowBlock, cx: &mut Context<'_>) -> Result<()> {
+        let mut failures = Vec::new();
+        let is_taken = self.groups.add_rows(&self.grouping, rows, |row, error| {
+            failures.push((row, error));
+        });
+        if !is_taken {
+            return self.input(port, rows.to_delta()?, cx);
+        }
+        if !failures.is_empty() {
+            let batch = rows.to_batch()?;
+            for (row, error) in failures {
+                cx.dead_letter(row_text(&batch, row), error.message().to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_rows(&mut self, out: &mut RowBlock) -> Result<bool> {
+        Ok(self.groups.changed_rows(out))
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {

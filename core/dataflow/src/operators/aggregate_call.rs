@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int8Array, RecordBatch, UInt64Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use laminar_types::{Delta, Error, Result};
+use laminar_types::{Delta, Error, Result, RowBlock};
 
 use crate::aggregate::{
     Accumulator, AggregateArgs, AggregateFunction, AggregateTable, CallSpec, create_call,
@@ -156,6 +156,33 @@ impl Grouping {
             keys.push(Arc::new(Int8Array::from_value(0, batch.num_rows())));
         }
         keys
+    }
+
+    /// Whether every call takes its arguments alone, each as it comes.
+    pub(super) fn is_plain(&self) -> bool {
+        self.calls.iter().all(|call| {
+            !call.distinct && call.order.is_empty() && !call.by_arrival && !call.skip_nulls
+        })
+    }
+
+    /// The columns of the keys in the input, without the constant.
+    pub(super) fn key_indices(&self) -> &[usize] {
+        &self.keys
+    }
+
+    /// What each call takes of a row of a block; `None` where its filter or a null argument keeps
+    /// the row from it.
+    pub(super) fn row_arguments(
+        &self,
+        rows: &RowBlock,
+        row: usize,
+    ) -> impl Iterator<Item = Option<u64>> {
+        self.calls.iter().map(move |call| {
+            let passes = |column| !rows.is_null(row, column) && rows.word(row, column) == 1;
+            let is_taken = call.filter.is_none_or(passes)
+                && call.args.iter().all(|&column| !rows.is_null(row, column));
+            is_taken.then(|| call.args.first().map_or(0, |&column| rows.word(row, column)))
+        })
     }
 
     /// The arguments of the calls, to be borrowed by [`Arguments::args`].

@@ -4,10 +4,12 @@ use std::cmp::Ordering;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
 use arrow::compute::{SortOptions, concat, take};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use laminar_types::{Delta, Error, Result, mutant};
+use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 
 use super::aggregate_call::Grouping;
+use super::row_changes::RowChanges;
 use crate::aggregate::{AggregateSnapshot, AggregateTable};
 
 /// A table of groups, with the rows it had before the step for every group touched in it.
@@ -20,6 +22,8 @@ pub(super) struct GroupChanges {
     /// The rows before the step, with the slot of each, in the order of first touch.
     before: Vec<(Vec<u32>, Vec<ArrayRef>)>,
     scratch: Vec<u32>,
+    /// The same by rows, if the table has that form.
+    by_row: Option<RowChanges>,
 }
 
 /// The rows that ceased and those that came to be, as columns of equal types.
@@ -32,7 +36,44 @@ pub(super) struct Changed {
 
 impl GroupChanges {
     pub(super) fn new(table: AggregateTable, keys: usize) -> Self {
-        Self { table, keys, untold: true, before: Vec::new(), scratch: Vec::new() }
+        let (before, scratch) = (Vec::new(), Vec::new());
+        Self { table, keys, untold: true, before, scratch, by_row: None }
+    }
+
+    /// Takes blocks of rows from now on, if keys, calls, input and output all have that form; the
+    /// rows of groups are `schema`.
+    pub(super) fn by_row(mut self, input: &SchemaRef, schema: &SchemaRef) -> Self {
+        self.by_row = RowChanges::new(&mut self.table, input, schema, self.keys);
+        self
+    }
+
+    /// Whether blocks of rows are taken as such.
+    pub(super) fn takes_rows(&self) -> bool {
+        self.by_row.is_some()
+    }
+
+    /// Adds the rows of a block, and tells of those that failed, which are left out. Answers false,
+    /// and does nothing, where they must be given as a batch.
+    pub(super) fn add_rows(
+        &mut self,
+        grouping: &Grouping,
+        rows: &RowBlock,
+        failed: impl FnMut(usize, Error),
+    ) -> bool {
+        let is_fresh = !self.untold && self.table.touched().is_empty();
+        let Some(by_row) = self.by_row.as_mut().filter(|_| is_fresh) else { return false };
+        by_row.add(&mut self.table, grouping, rows, failed);
+        true
+    }
+
+    /// Ends a step whose rows came by [`add_rows`](Self::add_rows): puts how the rows of the touched
+    /// groups changed into `out`. Answers false where it was another step.
+    pub(super) fn changed_rows(&mut self, out: &mut RowBlock) -> bool {
+        let Some(by_row) = self.by_row.as_mut().filter(|by_row| by_row.is_touched()) else {
+            return false;
+        };
+        by_row.finish(&mut self.table, out);
+        true
     }
 
     /// Adds rows. Answers the rows that failed, which are left out, with what failed.

@@ -4,8 +4,9 @@ use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOp
 use arrow::compute::{concat_batches, filter, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
-use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
+use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights, mutant};
 
+use super::row_program::RowProgram;
 use crate::consolidate::consolidate;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Operator};
@@ -37,6 +38,9 @@ pub struct TimeMap {
 ///
 /// When an expression fails on a batch, the batch is evaluated row by row; a row on which it fails
 /// is left out and noted as a dead letter. A retraction of the row fails alike, so the two cancel.
+///
+/// A block of rows is run row by row without Arrow arrays, where every expression of the chain has
+/// such a form.
 pub struct Map {
     stages: Vec<Stage>,
     schema: SchemaRef,
@@ -45,6 +49,14 @@ pub struct Map {
     /// Whether different rows can become equal, so that a change of one may be no change.
     rows_may_cancel: bool,
     output: Option<Delta>,
+    by_row: Option<ByRow>,
+}
+
+/// The chain over blocks, and what it made of the one of this step.
+struct ByRow {
+    program: RowProgram,
+    output: RowBlock,
+    is_output: bool,
 }
 
 impl Map {
@@ -61,7 +73,12 @@ impl Map {
             .unwrap_or_else(|| input_schema.clone());
         let rows_may_cancel = loses_columns(&stages, &input_schema);
         let input_frontiers = Vec::new();
-        Self { stages, schema, times, input_frontiers, rows_may_cancel, output: None }
+        let by_row = RowProgram::compile(&input_schema, &stages).map(|program| ByRow {
+            output: RowBlock::new(program.layout()),
+            program,
+            is_output: false,
+        });
+        Self { stages, schema, times, input_frontiers, rows_may_cancel, output: None, by_row }
     }
 }
 
@@ -84,6 +101,30 @@ impl Operator for Map {
         debug_assert!(self.output.is_none(), "an input delivers one delta in a step");
         self.output = Some(output).filter(|delta| !delta.is_empty());
         Ok(())
+    }
+
+    fn takes_rows(&self) -> bool {
+        self.by_row.is_some()
+    }
+
+    fn input_rows(&mut self, port: usize, rows: &RowBlock, cx: &mut Context<'_>) -> Result<()> {
+        if let Some(by_row) = &mut self.by_row
+            && by_row.program.run(rows, &mut by_row.output).is_ok()
+            && (!self.rows_may_cancel || by_row.output.is_net())
+        {
+            by_row.is_output = true;
+            return Ok(());
+        }
+        self.input(port, rows.to_delta()?, cx)
+    }
+
+    fn finish_rows(&mut self, out: &mut RowBlock) -> Result<bool> {
+        let Some(by_row) = self.by_row.as_mut().filter(|by_row| by_row.is_output) else {
+            return Ok(false);
+        };
+        by_row.is_output = false;
+        std::mem::swap(out, &mut by_row.output);
+        Ok(true)
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, GenericByteArray, Gene
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ByteArrayType, ByteViewType, DataType};
 use arrow::row::Rows;
-use laminar_types::Result;
+use laminar_types::{Result, RowBlock};
 
 use super::ByteColumn;
 use super::byte_array::{byte_array, each_byte_array};
@@ -37,6 +37,18 @@ impl ByteKeys {
         each_byte_array!(columns[0], array => intern_bytes(
             search, keys, cells, rows, nulls, array, out
         ))
+    }
+
+    pub(super) fn intern_row(
+        &mut self,
+        search: &mut Search,
+        rows: &RowBlock,
+        row: usize,
+        columns: &[usize],
+    ) -> Result<(u32, bool)> {
+        let value = rows.bytes(row, columns[0]);
+        let is_null = rows.is_null(row, columns[0]);
+        search.intern_one(&mut self.keys, (Cell::of(value), value), is_null)
     }
 
     pub(super) fn lookup(

@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use laminar_types::{Result, mutant};
+use laminar_types::{Result, RowBlock, mutant};
 
 use super::Paged;
 use super::group_index::{KeyColumn, Search};
@@ -33,6 +33,17 @@ impl<const N: usize> FixedKeys<N> {
         let nulls = self.layout.nulls_apart(columns).filter(|_| !mutant!(NullKeyIsAnother));
         let packed = self.layout.pack(columns, rows, &mut self.packed)?;
         search.intern(&mut self.keys, rows, nulls, |row| packed[row], out)
+    }
+
+    pub(super) fn intern_row(
+        &mut self,
+        search: &mut Search,
+        rows: &RowBlock,
+        row: usize,
+        columns: &[usize],
+    ) -> Result<(u32, bool)> {
+        let (key, is_null) = self.layout.pack_row(rows, row, columns);
+        search.intern_one(&mut self.keys, key, is_null)
     }
 
     pub(super) fn lookup(

@@ -17,7 +17,8 @@ use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use laminar_types::{Error, Result};
+use laminar_types::rows::ColumnKind;
+use laminar_types::{Error, Result, RowBlock};
 
 use super::byte_keys::ByteKeys;
 use super::fixed_keys::FixedKeys;
@@ -117,6 +118,38 @@ impl GroupIndex {
             slots.resize(rows, 0);
             Ok(())
         })
+    }
+
+    /// Whether [`GroupIndex::intern_row`] works: keys are held as the values that a block has.
+    pub fn takes_rows(&self) -> bool {
+        let is_held = |data_type: &DataType| {
+            // Floats are held with one zero and one NaN.
+            ColumnKind::of(data_type).is_some() && !data_type.is_floating()
+        };
+        !matches!(self.keys, Keys::Rows(_)) && self.types.iter().all(is_held)
+    }
+
+    /// The slot of the group of one row of a block, whose keys stand in these columns, and whether
+    /// the group was made for it.
+    ///
+    /// # Errors
+    /// As [`GroupIndex::intern`].
+    pub fn intern_row(
+        &mut self,
+        rows: &RowBlock,
+        row: usize,
+        columns: &[usize],
+    ) -> Result<(u32, bool)> {
+        let search = &mut self.search;
+        match &mut self.keys {
+            Keys::None => Ok((0, false)),
+            Keys::Fixed1(stored) => stored.intern_row(search, rows, row, columns),
+            Keys::Fixed2(stored) => stored.intern_row(search, rows, row, columns),
+            Keys::Fixed3(stored) => stored.intern_row(search, rows, row, columns),
+            Keys::Fixed4(stored) => stored.intern_row(search, rows, row, columns),
+            Keys::Bytes(stored) => stored.intern_row(search, rows, row, columns),
+            Keys::Rows(_) => Err(Error::internal("keys of this type have no form as a row")),
+        }
     }
 
     /// Puts into `slots` the slot of each row's group, or [`NO_SLOT`] where there is none.
@@ -375,6 +408,27 @@ impl Search {
             row = missing + 1;
         }
         Ok(())
+    }
+
+    /// The slot of one key, and whether its group was made.
+    pub(super) fn intern_one<C: KeyColumn>(
+        &mut self,
+        keys: &mut C,
+        key: C::Probe<'_>,
+        is_null: bool,
+    ) -> Result<(u32, bool)> {
+        self.created.clear();
+        if is_null {
+            return match self.null_slot {
+                Some(slot) => Ok((slot, false)),
+                None => Ok((self.create_null(keys, key)?, true)),
+            };
+        }
+        let hash = keys.hash(&self.hasher, key);
+        match self.table.find(hash, |slot| keys.matches(slot, key)) {
+            Ok(slot) => Ok((slot, false)),
+            Err(at) => Ok((self.create(keys, at, hash, key)?, true)),
+        }
     }
 
     /// Appends to `out` the slots of a batch, [`NO_SLOT`] for keys without a group.

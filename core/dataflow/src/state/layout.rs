@@ -14,7 +14,7 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, ToByteSlice};
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, RowBlock};
 
 /// The widest packed key.
 pub(super) const MAX_WORDS: usize = 4;
@@ -93,6 +93,30 @@ impl Layout {
             field.pack(column, scratch)?;
         }
         Ok(scratch)
+    }
+
+    /// The packed key of one row, and whether it is the null that is kept apart.
+    pub(super) fn pack_row<const N: usize>(
+        &self,
+        rows: &RowBlock,
+        row: usize,
+        columns: &[usize],
+    ) -> ([u64; N], bool) {
+        debug_assert!(N == self.words && columns.len() == self.fields.len());
+        let mut key = [0; N];
+        let mut is_null = false;
+        for (field, &column) in self.fields.iter().zip(columns) {
+            match field.null_bit {
+                _ if !rows.is_null(row, column) => {
+                    let width = width_bits(&field.data_type).unwrap_or(64);
+                    let value = rows.word(row, column) & (u64::MAX >> (64 - width));
+                    key[field.bit / 64] |= value << (field.bit % 64);
+                }
+                Some(bit) => key[bit / 64] |= 1 << (bit % 64),
+                None => is_null = true,
+            }
+        }
+        (key, is_null)
     }
 
     /// The columns that these packed keys were made of; `apart` are the nulls kept apart.
