@@ -10,6 +10,7 @@
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
 //! | `delays` | delay rankings over real flights, against DataFusion |
 //! | `subqueries`, `unnest` | subqueries in expressions, lists into rows, against DataFusion |
+//! | `rows` | a few rows at a time give what batches give |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
@@ -35,6 +36,7 @@ mod lifecycle;
 mod mutants;
 mod over;
 mod scripts;
+mod rows;
 mod sql_errors;
 mod sql_reference;
 mod subqueries;
