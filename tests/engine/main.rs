@@ -35,8 +35,8 @@ mod lifecycle;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod over;
-mod scripts;
 mod rows;
+mod scripts;
 mod sql_errors;
 mod sql_reference;
 mod subqueries;
