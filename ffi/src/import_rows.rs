@@ -36,7 +36,8 @@ fn read_rows(array: &ArrowArray, rows: &mut RowBlock) -> Option<()> {
         && array.n_buffers == 1
         && !array.buffers.is_null()
         && count(array.n_children)? == layout.kinds().len()
-        && !array.children.is_null();
+        && !array.children.is_null()
+        && array.dictionary.is_null();
     // SAFETY: there is one buffer, and the table of buffers is not NULL.
     if !is_plain || !unsafe { *array.buffers }.is_null() {
         return None;
@@ -87,6 +88,7 @@ impl<'a> Child<'a> {
             && array.n_buffers == n_buffers
             && !array.buffers.is_null()
             && array.n_children == 0
+            && array.dictionary.is_null()
             && offset.checked_add(length)? <= own_length;
         if !is_plain {
             return None;

@@ -730,6 +730,32 @@ fn a_row_on_which_an_expression_fails_is_a_dead_letter_and_the_others_pass() {
 }
 
 #[test]
+fn the_least_integer_has_no_opposite() {
+    let db = started(&[
+        SOURCE,
+        "CREATE STREAM opposites AS SELECT k, -v AS x FROM t",
+        "CREATE STREAM narrow AS SELECT k, -CAST(v % 128 AS TINYINT) AS x FROM t",
+        "CREATE STREAM floats AS SELECT k, -CAST(v AS DOUBLE) AS x FROM t WHERE v <= 0",
+    ]);
+    push(&db, &[("a", 5), ("b", i64::MIN), ("c", i64::MAX), ("d", 0)]);
+    let expected = vec![row!["a", -5], row!["c", -i64::MAX], row!["d", 0]];
+    assert_eq!(content(&db, "opposites"), expected);
+    let expected = vec![row!["a", -5], row!["b", 0], row!["c", -127], row!["d", 0]];
+    assert_eq!(content(&db, "narrow"), expected);
+    assert_eq!(content(&db, "floats"), vec![row!["b", 9223372036854775808.0], row!["d", -0.0]]);
+    let letters = query(&db, "SELECT stream, row, error FROM laminar_dead_letters");
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0][0], "opposites".into());
+    assert!(letters[0][2].text().contains("verflow"), "{letters:?}");
+    let error = refused(&db, "SELECT -v FROM t");
+    assert!(error.message().contains("verflow"), "{error}");
+    assert_eq!(
+        query(&db, "SELECT -v FROM t WHERE v < 9 AND v > -9 ORDER BY v"),
+        vec![row![0], row![-5]]
+    );
+}
+
+#[test]
 fn a_sum_that_would_overflow_leaves_the_row_out() {
     let db = started(&[
         SOURCE,

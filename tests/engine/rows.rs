@@ -4,15 +4,18 @@
 //! letter must be the same. (That batches give what they should is what the other tests show.)
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array,
     RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::compute::concat_batches;
-use laminar_db::{LaminarDB, SubscribeOptions, Subscription};
+use laminar_db::{Config, LaminarDB, SubscribeOptions, Subscription};
 
-use super::support::database::{created, drain, execute, query, subscribe};
+use super::support::database::{
+    batch, content, created, drain, execute, listed, query, subscribe, texts,
+};
 use super::support::random::{Random, for_seeds};
 use super::support::replay::Replay;
 use super::support::value::Row;
@@ -107,7 +110,8 @@ impl Expressions<'_> {
             return self.0.pick(&leaves).to_string();
         }
         let below = depth - 1;
-        match self.0.range(0, 7) {
+        match self.0.range(0, 8) {
+            7 => format!("(- {})", self.number(below)),
             0..=2 => {
                 let op = *self.0.pick(&["+", "-", "*", "/", "%"]);
                 format!("({} {op} {})", self.number(below), self.number(below))
@@ -270,6 +274,124 @@ fn groups_change_the_same_row_by_row_and_in_batches() {
         for other in &results[1..] {
             assert_eq!(results[0].0, other.0, "{first}");
             assert_eq!(results[0].1, other.1, "{first}");
+        }
+    });
+}
+
+#[test]
+fn long_strings_go_as_batches() {
+    let long: Vec<String> = (0..40).map(|row| "x".repeat(3_000 * row % 70_000)).collect();
+    let [one, all] = [1, long.len()].map(|rows_at_once| {
+        let db = created(&[
+            "CREATE SOURCE input (s VARCHAR)",
+            "CREATE STREAM output AS SELECT s AS a, s AS b, s AS c FROM input",
+            "CREATE STREAM counts AS SELECT s, count(*) AS n FROM input GROUP BY s EMIT CHANGES",
+        ]);
+        db.start().unwrap();
+        let source = db.source_untyped("input").unwrap();
+        let strings = texts(long.iter().map(|text| Some(text.as_str())));
+        push(&db, &batch(source.schema(), vec![strings]), rows_at_once);
+        (content(&db, "output"), content(&db, "counts"))
+    });
+    assert_eq!(one.0.len(), long.len());
+    assert!(one == all, "the strings came out otherwise");
+}
+
+#[test]
+fn time_goes_the_same_row_by_row_and_in_batches() {
+    const TIMES: [&str; 6] = [
+        "",
+        "WITH (idle_timeout = '5 seconds')",
+        "WITH (watermark_per = 'key:k')",
+        "WITH (watermark_per = 'key:k', idle_timeout = '1 s')",
+        "WITH (max_future_ms = 1000)",
+        "proctime",
+    ];
+    const START_MS: i64 = 1_000_000;
+    for_seeds(30, |seed| {
+        let mut random = random(seed);
+        let times = TIMES[(seed % TIMES.len() as u64) as usize];
+        let (clock, options) = match times {
+            "proctime" => (", at TIMESTAMP(3) AS proctime()", ""),
+            options => ("", options),
+        };
+        let source = format!(
+            "CREATE SOURCE input (k BIGINT, v BIGINT, ts BIGINT NOT NULL{clock}, WATERMARK FOR ts \
+             AS ts - INTERVAL '5' MILLISECOND) {options}"
+        );
+        let latest = if clock.is_empty() { "max(v)" } else { "max(at)" };
+        let sums = format!(
+            "CREATE STREAM sums AS SELECT k, sum(v) AS s, {latest} AS m FROM input GROUP BY k \
+             EMIT CHANGES"
+        );
+        // What is far ahead refuses its push, whatever else is in it: so it comes alone.
+        let pushes: Vec<Vec<(i64, i64, i64)>> = (0..4)
+            .map(|push| {
+                let rows = (0..ROWS as i64 / 2).map(|row| {
+                    let ts = START_MS - 500 + 40 * push + row + random.range(-12, 13);
+                    (random.range(0, 4), random.range(-9, 10), ts)
+                });
+                rows.collect()
+            })
+            .collect();
+        let results: Vec<_> = [ROWS, 1, 9]
+            .into_iter()
+            .map(|rows_at_once| {
+                let db = LaminarDB::open_with_clock_at(Config::default(), START_MS).unwrap();
+                execute(&db, &source);
+                execute(&db, &sums);
+                execute(
+                    &db,
+                    "CREATE STREAM windows AS SELECT k, window_start, count(*) AS n, sum(v) AS s \
+                     FROM input GROUP BY k, tumble(ts, 10) LATE DATA TO late_rows",
+                );
+                execute(
+                    &db,
+                    "CREATE STREAM seconds AS SELECT k, count(*) AS n FROM input GROUP BY k \
+                     EMIT EVERY INTERVAL '1' SECOND CHANGES",
+                );
+                let handle = db.source_untyped("input").unwrap();
+                let columns = |rows: &[(i64, i64, i64)]| -> Vec<ArrayRef> {
+                    let column = |of: fn(&(i64, i64, i64)) -> i64| -> ArrayRef {
+                        Arc::new(rows.iter().map(of).map(Some).collect::<Int64Array>())
+                    };
+                    vec![column(|row| row.0), column(|row| row.1), column(|row| row.2)]
+                };
+                let push = |rows: &[(i64, i64, i64)]| {
+                    for rows in rows.chunks(rows_at_once) {
+                        let columns = columns(rows);
+                        handle.push_arrow(batch(handle.schema(), columns)).unwrap();
+                    }
+                };
+                let mut seconds = subscribe(&db, "seconds");
+                let mut told = Vec::new();
+                for (index, rows) in pushes.iter().enumerate() {
+                    // The first push waits for the start.
+                    push(rows);
+                    if index == 0 {
+                        db.start().unwrap();
+                    }
+                    let columns = columns(&[(0, 1, START_MS + 100_000)]);
+                    let ahead = handle.push_arrow(batch(handle.schema(), columns));
+                    assert_eq!(ahead.is_err(), times.contains("max_future_ms"), "{times}");
+                    db.advance_clock(Duration::from_secs(1)).unwrap();
+                    let changes = drain(&mut seconds).into_iter();
+                    told.push(changes.map(|change| change.batch).collect::<Vec<_>>());
+                }
+                handle.end_of_input().unwrap();
+                let rows = columns(&pushes[0][..1]);
+                assert!(handle.push_arrow(batch(handle.schema(), rows)).is_err());
+                (
+                    ["sums", "windows", "late_rows", "seconds"].map(|name| content(&db, name)),
+                    told,
+                    listed(&db, "SHOW STREAMS", "windows", "late_rows"),
+                    dead_letters(&db),
+                )
+            })
+            .collect();
+        assert!(!results[0].0[1].is_empty());
+        for other in &results[1..] {
+            assert_eq!(&results[0], other, "{source}");
         }
     });
 }

@@ -180,7 +180,9 @@ fn literal_node(value: &ScalarValue, data_type: &DataType) -> Option<Node> {
     let schema = Arc::new(Schema::new(vec![Field::new("literal", data_type.clone(), true)]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![value.to_array().ok()?]).ok()?;
     let mut block = RowBlock::new(&RowLayout::new(&schema)?);
-    block.append_batch(&batch, None).ok()?;
+    if !block.append_batch(&batch, None).ok()? {
+        return None;
+    }
     Some(match block.layout().kinds()[0] {
         _ if block.is_null(0, 0) => Node::Null,
         kind if kind.is_bytes() => Node::Bytes(block.bytes(0, 0).into()),

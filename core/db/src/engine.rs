@@ -715,13 +715,11 @@ impl Core {
         }
         let mut rows = self.scratch.rows.take().unwrap_or_else(|| RowBlock::new(layout));
         rows.reset(layout);
-        let bytes: usize =
-            batch.columns().iter().map(|column| column.get_buffer_memory_size()).sum();
-        if !rows.has_room(bytes) {
-            return Ok(None);
+        if rows.append_batch(batch, None)? {
+            return Ok(Some(rows));
         }
-        rows.append_batch(batch, None)?;
-        Ok(Some(rows))
+        self.scratch.rows = Some(rows);
+        Ok(None)
     }
 
     /// Takes in a few rows as one epoch, and runs it: what [`push`](Self::push) does with the same

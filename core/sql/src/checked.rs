@@ -1,6 +1,6 @@
 //! Checked integer arithmetic in ad-hoc queries.
 //!
-//! DataFusion adds, subtracts and multiplies integers modulo their width. [`CheckedArithmetic`]
+//! DataFusion adds, subtracts, multiplies and negates integers modulo their width. [`CheckedArithmetic`]
 //! puts functions in the place of these operators, which fail on overflow as the operators of
 //! continuous queries do. Decimals are checked by Arrow.
 
@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use arrow::compute::kernels::numeric::{add, mul, sub};
 use arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -21,8 +21,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
-/// Replaces `+`, `-` and `*` of integers by functions that fail on overflow. Stands behind the
-/// coercion of types.
+/// Replaces `+`, `-`, `*` and the sign of integers by functions that fail on overflow. Stands behind
+/// the coercion of types.
 #[derive(Debug)]
 pub struct CheckedArithmetic {
     add: Arc<ScalarUDF>,
@@ -68,6 +68,14 @@ impl AnalyzerRule for CheckedArithmetic {
 
 impl CheckedArithmetic {
     fn checked(&self, expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+        if let Expr::Negative(negated) = &expr
+            && let Ok(data_type) = negated.get_type(schema)
+            && data_type.is_signed_integer()
+            && let Ok(zero) = ScalarValue::new_zero(&data_type)
+        {
+            let arguments = vec![Expr::Literal(zero, None), negated.as_ref().clone()];
+            return Transformed::yes(call(&self.subtract, arguments));
+        }
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
             return Transformed::no(expr);
         };
@@ -84,11 +92,12 @@ impl CheckedArithmetic {
             return Transformed::no(expr);
         }
         let arguments = vec![left.as_ref().clone(), right.as_ref().clone()];
-        Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
-            Arc::clone(function),
-            arguments,
-        )))
+        Transformed::yes(call(function, arguments))
     }
+}
+
+fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

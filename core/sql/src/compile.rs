@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use datafusion::common::DFSchema;
+use arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, Operator, Volatility};
-use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Literal, NegativeExpr};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use laminar_dataflow::Changes;
 use laminar_dataflow::expr::Expr as Compiled;
@@ -41,7 +42,7 @@ impl Compiler<'_> {
             &ExecutionProps::new(),
             &PhysicalPlanningContext::default(),
         )
-        .and_then(checked)
+        .and_then(|physical| checked(physical, self.columns.as_arrow()))
         .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
         Ok(Compiled::new(physical))
     }
@@ -92,8 +93,21 @@ impl Compiler<'_> {
 }
 
 /// The same expression with arithmetic that fails on overflow instead of wrapping around.
-fn checked(physical: Arc<dyn PhysicalExpr>) -> datafusion::error::Result<Arc<dyn PhysicalExpr>> {
+fn checked(
+    physical: Arc<dyn PhysicalExpr>,
+    columns: &Schema,
+) -> datafusion::error::Result<Arc<dyn PhysicalExpr>> {
     let physical = physical.transform_up(|expr| {
+        if let Some(negative) = expr.downcast_ref::<NegativeExpr>() {
+            let data_type = negative.arg().data_type(columns)?;
+            if !data_type.is_signed_integer() {
+                return Ok(Transformed::no(expr));
+            }
+            let zero = Arc::new(Literal::new(ScalarValue::new_zero(&data_type)?));
+            let checked = BinaryExpr::new(zero, Operator::Minus, Arc::clone(negative.arg()))
+                .with_fail_on_overflow(true);
+            return Ok(Transformed::yes(Arc::new(checked) as _));
+        }
         let Some(binary) = expr.downcast_ref::<BinaryExpr>() else {
             return Ok(Transformed::no(expr));
         };

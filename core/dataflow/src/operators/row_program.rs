@@ -124,7 +124,8 @@ fn project(
         match expr.evaluate(rows, row)? {
             Value::Null => {}
             Value::Word(word) => out.set(column, word),
-            Value::Bytes(bytes) => out.set_bytes(column, bytes),
+            Value::Bytes(bytes) if out.has_room(bytes.len()) => out.set_bytes(column, bytes),
+            Value::Bytes(_) => return Err(Uncovered),
         }
     }
     Ok(())

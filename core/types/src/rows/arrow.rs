@@ -81,47 +81,52 @@ impl RowBlock {
         }
     }
 
-    /// Appends the rows of a batch with the columns of the block.
+    /// Appends the rows of a batch with the columns of the block. Answers false where their strings
+    /// are too long; the block then holds nothing of use.
     ///
     /// # Errors
     /// `INTERNAL` when the batch has other columns.
-    pub fn append_batch(&mut self, batch: &RecordBatch, weights: Option<&[i64]>) -> Result<()> {
+    pub fn append_batch(&mut self, batch: &RecordBatch, weights: Option<&[i64]>) -> Result<bool> {
         for row in 0..batch.num_rows() {
             self.begin_row(weights.map_or(1, |weights| weights[row]));
             for (column, array) in batch.columns().iter().enumerate() {
-                if !array.is_null(row) {
-                    self.set_from(column, array, row)?;
+                if !array.is_null(row) && !self.set_from(column, array, row)? {
+                    return Ok(false);
                 }
             }
         }
         if weights.is_some() {
             self.set_weighted();
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn set_from(&mut self, column: usize, array: &ArrayRef, row: usize) -> Result<()> {
+    fn set_from(&mut self, column: usize, array: &ArrayRef, row: usize) -> Result<bool> {
         macro_rules! primitive {
-            ($t:ty) => {
-                self.set(column, array.as_primitive::<$t>().value(row).to_word())
-            };
+            ($t:ty) => {{
+                self.set(column, array.as_primitive::<$t>().value(row).to_word());
+                return Ok(true);
+            }};
         }
-        downcast_primitive! {
+        let bytes = downcast_primitive! {
             array.data_type() => (primitive),
-            DataType::Boolean => self.set(column, array.as_boolean().value(row).to_word()),
-            DataType::Utf8 => self.set_bytes(column, array.as_string::<i32>().value(row).as_bytes()),
-            DataType::LargeUtf8 => {
-                self.set_bytes(column, array.as_string::<i64>().value(row).as_bytes());
+            DataType::Boolean => {
+                self.set(column, array.as_boolean().value(row).to_word());
+                return Ok(true);
             }
-            DataType::Utf8View => {
-                self.set_bytes(column, array.as_string_view().value(row).as_bytes());
-            }
-            DataType::Binary => self.set_bytes(column, array.as_binary::<i32>().value(row)),
-            DataType::LargeBinary => self.set_bytes(column, array.as_binary::<i64>().value(row)),
-            DataType::BinaryView => self.set_bytes(column, array.as_binary_view().value(row)),
+            DataType::Utf8 => array.as_string::<i32>().value(row).as_bytes(),
+            DataType::LargeUtf8 => array.as_string::<i64>().value(row).as_bytes(),
+            DataType::Utf8View => array.as_string_view().value(row).as_bytes(),
+            DataType::Binary => array.as_binary::<i32>().value(row),
+            DataType::LargeBinary => array.as_binary::<i64>().value(row),
+            DataType::BinaryView => array.as_binary_view().value(row),
             other => return Err(Error::internal(format!("no block holds the type {other}"))),
+        };
+        let fits = self.has_room(bytes.len());
+        if fits {
+            self.set_bytes(column, bytes);
         }
-        Ok(())
+        Ok(fits)
     }
 }
 
@@ -171,7 +176,7 @@ mod tests {
         let batch = everything();
         let layout = RowLayout::new(&batch.schema()).unwrap();
         let mut block = RowBlock::new(&layout);
-        block.append_batch(&batch, None).unwrap();
+        assert!(block.append_batch(&batch, None).unwrap());
         assert_eq!(block.to_batch().unwrap(), batch);
         assert!(block.to_delta().unwrap().weights.is_none());
         let mut copy = RowBlock::new(&layout);

@@ -7,6 +7,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 /// Columns of a block: one bit of a word says which values of a row are NULL.
 const MOST_COLUMNS: usize = 64;
 
+/// Bytes of strings that are put into a block.
+const MOST_BYTES: usize = 1 << 16;
+
 /// How the values of a column stand in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
@@ -300,9 +303,11 @@ impl RowBlock {
         self.weights.truncate(rows);
     }
 
-    /// Whether another string fits: places in the bytes of a block are 32 bits wide.
+    /// Whether another string may be put in. Long ones, which a block would copy from step to step
+    /// and keep the memory of, are better off in Arrow arrays, which share theirs.
+    #[inline]
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.len() + bytes <= u32::MAX as usize
+        bytes <= MOST_BYTES && self.bytes.len() <= MOST_BYTES - bytes
     }
 
     /// Becomes a copy of another block, of any layout.
