@@ -318,12 +318,15 @@ impl<C> Polled<C> {
     }
 }
 
-/// Appends the rows with their weights as the last column.
+/// Appends the rows with a weight of -1 or +1 as the last column, equal ones one by one.
 fn rows_with_weight_column(rows: &RowBlock, out: &mut RowBlock) {
     let column = rows.layout().kinds().len();
     for row in 0..rows.num_rows() {
-        out.append_row(rows, row, rows.weight(row));
-        out.set(column, rows.weight(row) as u64);
+        let weight = rows.weight(row);
+        for _ in 0..weight.unsigned_abs() {
+            out.append_row(rows, row, weight.signum());
+            out.set(column, weight.signum() as u64);
+        }
     }
     out.set_weighted();
 }

@@ -186,7 +186,7 @@ where
     }
 
     fn value(&self, slot: u32) -> Option<u64> {
-        self.presence.contains(slot).then(|| self.result(slot).to_word())
+        self.presence.has_value(slot).then(|| self.result(slot).to_word())
     }
 }
 

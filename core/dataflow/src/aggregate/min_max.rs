@@ -110,7 +110,7 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
         let mut best = self.best.writer();
         for (&slot, &from) in slots.iter().zip(other_slots) {
             let (best, value) = (best.at(slot as usize), *other.best.at(from as usize));
-            if K::compare(value, *best) == better(MAX) {
+            if K::compare(value, *best) == better(MAX) || mutant!(LastIsExtreme) {
                 *best = value;
             }
         }
@@ -154,7 +154,7 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
 impl<K: Kind, const MAX: bool> ByWord for Extreme<K, MAX> {
     fn add(&mut self, slot: u32, word: u64, weight: i64) {
         let (value, best) = (K::Value::of_word(word), self.best.at_mut(slot as usize));
-        if K::compare(value, *best) == better(MAX) {
+        if K::compare(value, *best) == better(MAX) || mutant!(LastIsExtreme) {
             *best = value;
         }
         self.presence.add(slot, weight);
@@ -162,6 +162,6 @@ impl<K: Kind, const MAX: bool> ByWord for Extreme<K, MAX> {
 
     fn value(&self, slot: u32) -> Option<u64> {
         let best = *self.best.at(slot as usize);
-        self.presence.contains(slot).then(|| best.to_word())
+        self.presence.has_value(slot).then(|| best.to_word())
     }
 }

@@ -97,6 +97,12 @@ impl Presence {
         }
     }
 
+    /// Whether the result of a slot is a value.
+    #[inline]
+    pub(super) fn has_value(&self, slot: u32) -> bool {
+        self.contains(slot) || mutant!(NothingIsZero)
+    }
+
     /// How many values a slot holds; 0 or 1 where only a set is kept.
     #[inline]
     pub(super) fn count(&self, slot: u32) -> i64 {

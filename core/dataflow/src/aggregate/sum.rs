@@ -253,7 +253,7 @@ where
 
     fn value(&self, slot: u32) -> Option<u64> {
         let sum = self.sums.at(slot as usize);
-        self.presence.contains(slot).then(|| sum.to_word())
+        self.presence.has_value(slot).then(|| sum.to_word())
     }
 }
 

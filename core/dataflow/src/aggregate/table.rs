@@ -217,17 +217,18 @@ impl AggregateTable {
     /// `EXECUTION` when a sum overflows; the group is then as before.
     pub fn apply_row(&mut self, slot: u32, arguments: &[Option<u64>], weight: i64) -> Result<()> {
         debug_assert_eq!(arguments.len(), self.accumulators.len());
+        let added = if mutant!(RetractionsAdded) { 1 } else { weight };
         let calls = || arguments.iter().enumerate().filter_map(|(i, word)| Some((i, (*word)?)));
         for (call, word) in calls() {
             if self.accumulators[call].can_fail()
                 && let Some(call) = self.accumulators[call].by_word()
             {
-                call.check(slot, word, weight)?;
+                call.check(slot, word, added)?;
             }
         }
         for (call, word) in calls() {
             if let Some(call) = self.accumulators[call].by_word() {
-                call.add(slot, word, weight);
+                call.add(slot, word, added);
             }
         }
         if let Some(weights) = &mut self.weights {
@@ -249,7 +250,8 @@ impl AggregateTable {
     /// zero.
     pub fn settle_rows(&mut self, slots: impl Iterator<Item = u32>) {
         for slot in slots {
-            if self.weights.as_ref().is_some_and(|weights| *weights.at(slot as usize) == 0) {
+            let is_zero = |weights: &Paged<i64>| *weights.at(slot as usize) == 0;
+            if self.weights.as_ref().is_some_and(is_zero) && !mutant!(GroupStays) {
                 self.remove(slot);
             }
         }

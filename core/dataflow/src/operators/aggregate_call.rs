@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int8Array, RecordBatch, UInt64Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use laminar_types::{Delta, Error, Result, RowBlock};
+use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 
 use crate::aggregate::{
     Accumulator, AggregateArgs, AggregateFunction, AggregateTable, CallSpec, create_call,
@@ -179,8 +179,9 @@ impl Grouping {
     ) -> impl Iterator<Item = Option<u64>> {
         self.calls.iter().map(move |call| {
             let passes = |column| !rows.is_null(row, column) && rows.word(row, column) == 1;
-            let is_taken = call.filter.is_none_or(passes)
-                && call.args.iter().all(|&column| !rows.is_null(row, column));
+            let has_value = |&column: &usize| !rows.is_null(row, column) || mutant!(NullsCounted);
+            let is_taken = (call.filter.is_none_or(passes) || mutant!(FilterIgnored))
+                && call.args.iter().all(has_value);
             is_taken.then(|| call.args.first().map_or(0, |&column| rows.word(row, column)))
         })
     }

@@ -109,6 +109,7 @@ impl Operator for Map {
 
     fn input_rows(&mut self, port: usize, rows: &RowBlock, cx: &mut Context<'_>) -> Result<()> {
         if let Some(by_row) = &mut self.by_row
+            && !mutant!(MapForgetsRetractions)
             && by_row.program.run(rows, &mut by_row.output).is_ok()
             && (!self.rows_may_cancel || by_row.output.is_net())
         {

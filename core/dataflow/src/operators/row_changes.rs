@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Error, RowBlock, RowLayout};
+use laminar_types::{Error, RowBlock, RowLayout, mutant};
 
 use super::aggregate_call::Grouping;
 use crate::aggregate::AggregateTable;
@@ -138,7 +138,11 @@ impl RowChanges {
             self.new.append_row(&self.key_rows, index, 1);
             table.emit_row(touch.slot, self.keys, &mut self.new);
             let last = self.new.num_rows() - 1;
+            if mutant!(UpdateWithoutRetraction) {
+                touch.old = None;
+            }
             if let Some(old) = touch.old
+                && !mutant!(NetZeroSent)
                 && self.old.nulls(old) == self.new.nulls(last)
                 && self.old.row(old)[self.keys..] == self.new.row(last)[self.keys..]
             {

@@ -43,7 +43,7 @@ impl<const N: usize> FixedKeys<N> {
         columns: &[usize],
     ) -> Result<(u32, bool)> {
         let (key, is_null) = self.layout.pack_row(rows, row, columns);
-        search.intern_one(&mut self.keys, key, is_null)
+        search.intern_one(&mut self.keys, key, is_null && !mutant!(NullKeyIsAnother))
     }
 
     pub(super) fn lookup(
