@@ -256,23 +256,32 @@ impl Producers {
         let Some(keyed) = &mut self.keyed else { return Ok(()) };
         keyed.read(batch)?;
         let mut applied = self.watermark.map_or(i64::MIN, |w| in_unit(w, declared.unit));
+        // The most that the slowest key came to: a key that is new may be behind that.
+        let mut reached = None;
         let mut start = 0;
         for (row, time) in times.iter().enumerate() {
-            let Some(keyed) = &self.keyed else { break };
-            let now = keyed.least().map_or(applied, |least| declared.frontier(least).max(applied));
+            let now = reached.map_or(applied, |least| declared.frontier(least).max(applied));
             if *time < now && now > applied && row > start {
-                let watermark = self.settle();
+                let watermark = self.reached_by_keys(declared, reached);
                 pieces.push(Piece { offset: start, rows: row - start, watermark });
                 applied = now;
                 start = row;
             }
             if let Some(keyed) = &mut self.keyed {
                 keyed.see(row, *time, now_ms);
+                reached = reached.max(keyed.least());
             }
         }
-        let watermark = self.settle();
+        let watermark = self.reached_by_keys(declared, reached);
         pieces.push(Piece { offset: start, rows: times.len() - start, watermark });
         Ok(())
+    }
+
+    /// Notes what the slowest key came to. Tells the source's watermark after it.
+    fn reached_by_keys(&mut self, declared: Declared, least: Option<i64>) -> Option<Watermark> {
+        let of_keys = least.map(|t| Watermark::declared(t, declared.unit, declared.delay_ns));
+        self.watermark = self.watermark.max(of_keys);
+        self.settle()
     }
 
     /// Notes a producer's largest time. Tells the source's watermark after it.

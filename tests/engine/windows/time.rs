@@ -176,6 +176,24 @@ fn the_slowest_key_holds_the_watermark_where_keys_have_their_own() {
 }
 
 #[test]
+fn a_new_key_is_late_against_what_was_reached_however_rows_are_cut() {
+    for rows_at_once in [1, 3] {
+        let db = started_at(&[
+            "CREATE SOURCE t (k BIGINT, v BIGINT, ts BIGINT, WATERMARK FOR ts AS ts - 5)
+             WITH (watermark_per = 'key:k')",
+            TENS,
+        ]);
+        let source = db.source_untyped("t").unwrap();
+        // Key 1 makes it 100, which closes [90, 100); key 2 would be at 97, but it never goes back.
+        for rows in [(1, 0, 105), (2, 0, 102), (3, 0, 99)].chunks(rows_at_once) {
+            push(&source, rows);
+        }
+        let watermark = listed(&db, "SHOW SOURCES", "t", "watermark_ms");
+        assert_eq!((watermark, late_rows(&db, "w")), (Value::Int(100), 1), "{rows_at_once}");
+    }
+}
+
+#[test]
 fn a_group_of_sources_shows_its_drift_and_holds_no_push() {
     let db = started_at(&[
         "CREATE SOURCE a (k BIGINT, v BIGINT, ts BIGINT, WATERMARK FOR ts)
