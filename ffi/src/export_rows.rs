@@ -24,7 +24,9 @@ pub(crate) struct RowExporter {
     pool: Arc<Pool>,
 }
 
+/// Boxes, since an export keeps its place from the first time on: that is what C is given.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "a pooled box is handed out again without an allocation")]
 struct Pool(Mutex<Vec<Box<ExportedRows>>>);
 
 /// What the arrays of one exported block share.
