@@ -5,35 +5,43 @@
 //! - A source's history, its queue and its consumers see the same rows in the same order.
 //! - Streams are held back until the database starts; what they miss until then is queued, in the
 //!   order of its epochs, and replayed at the start. Anonymous streams are never held back.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `objects` | what names stand for |
+//! | `push` | the rows of an epoch |
+//! | `time` | promises, frontiers, the clock |
+
+mod objects;
+mod push;
+mod time;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{Int64Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::RecordBatch;
 use laminar_dataflow::graph::Audience;
 use laminar_dataflow::state::TableRows;
-use laminar_dataflow::{
-    Changes, Content, DeadLetter, EventTime, Graph, NodeId, StepOutput, Traits,
-};
+use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, StreamPlan};
-use laminar_types::rows::TINY_ROWS;
 use laminar_types::{
-    Change, Config, Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit, Watermark, code,
-    mutant,
+    Change, Config, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant,
+};
+
+pub(crate) use objects::{
+    Backfill, InputKind, NewSource, NewStream, Object, Source, SourceId, StreamId, Timing,
 };
 
 use crate::clock::{Alarm, Clock};
 use crate::history::History;
 use crate::keyed_times::KeyedTimes;
-use crate::page;
-use crate::producers::{Declared, Piece, ProducerId, Producers, frontiers};
+use crate::producers::{Piece, ProducerId, Producers};
 use crate::ring::RingWriter;
-use crate::source::Rules;
 use crate::stream::{Every, Stream};
+use time::PROCTIME_TICK_MS;
 
 /// Dead letters that are kept, the newest ones.
 const MOST_DEAD_LETTERS: usize = 1_000;
@@ -70,109 +78,6 @@ pub(crate) struct Scratch {
     rows: Option<RowBlock>,
 }
 
-/// What a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Object {
-    Source(SourceId),
-    Table(SourceId),
-    LookupTable(SourceId),
-    Stream(StreamId),
-    View(StreamId),
-    /// A named output of the stream or source of this name.
-    Sink {
-        from: String,
-        /// The statement that made it.
-        sql: String,
-    },
-    /// The rows that are late for the windows of a stream.
-    LateRows {
-        rows: StreamId,
-        of: String,
-    },
-}
-
-impl Object {
-    /// As SQL calls it.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Source(_) => "SOURCE",
-            Self::Table(_) => "TABLE",
-            Self::LookupTable(_) => "LOOKUP TABLE",
-            Self::Stream(_) => "STREAM",
-            Self::View(_) => "MATERIALIZED VIEW",
-            Self::Sink { .. } | Self::LateRows { .. } => "SINK",
-        }
-    }
-
-    /// The input that it is, if rows come into it from outside.
-    pub(crate) fn input(&self) -> Option<SourceId> {
-        match self {
-            Self::Source(id) | Self::Table(id) | Self::LookupTable(id) => Some(*id),
-            Self::Stream(_) | Self::View(_) | Self::Sink { .. } | Self::LateRows { .. } => None,
-        }
-    }
-}
-
-/// Identifies a source or table among all that ever were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct SourceId(pub(crate) u32);
-
-/// Identifies a stream among all that ever were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct StreamId(pub(crate) u32);
-
-/// An input: a source, which only grows, or a table, which is kept whole.
-pub(crate) struct Source {
-    pub(crate) name: String,
-    pub(crate) sql: String,
-    pub(crate) node: NodeId,
-    pub(crate) schema: SchemaRef,
-    pub(crate) producers: Producers,
-    /// The database's own producer, since its first insert.
-    own_producer: Option<ProducerId>,
-    /// The recent rows of a source. A table's rows are in its node.
-    pub(crate) history: Option<History>,
-    pub(crate) total_rows: u64,
-    /// The epoch of its last change.
-    pub(crate) changed: Epoch,
-    pub(crate) timing: Timing,
-    /// The last stamp of its `proctime()` column, in milliseconds.
-    stamp_ms: i64,
-    /// Since when it is watched for idleness, in milliseconds.
-    since_ms: i64,
-    is_idle: bool,
-    /// What its handles know of it.
-    pub(crate) rules: Arc<Rules>,
-}
-
-/// How a source stands to time, besides its declared watermark.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Timing {
-    /// A producer that is silent for so long is left out.
-    pub(crate) idle_timeout_ms: Option<i64>,
-    /// How far ahead of the clock an event time may be.
-    pub(crate) max_future_ms: Option<i64>,
-    /// The column that the clock fills.
-    pub(crate) proctime: Option<usize>,
-    /// The column whose values have watermarks of their own.
-    pub(crate) watermark_key: Option<usize>,
-    /// The sources that are to stay together.
-    pub(crate) group: Option<String>,
-    /// How far this one may be ahead of the others.
-    pub(crate) max_drift_ms: Option<i64>,
-}
-
-impl Timing {
-    /// Whether a few rows can be taken as a block: nothing is put into them or looked up in them
-    /// but the declared event time.
-    fn takes_rows(&self) -> bool {
-        self.max_future_ms.is_none() && self.proctime.is_none() && self.watermark_key.is_none()
-    }
-}
-
-/// How often time goes on for sources with a `proctime()` column.
-const PROCTIME_TICK_MS: i64 = 100;
-
 /// What happened before the start, for the streams that are held back.
 pub(crate) struct Queued {
     sequence: Epoch,
@@ -180,94 +85,6 @@ pub(crate) struct Queued {
     change: Option<Delta>,
     frontiers: Vec<Frontier>,
     pub(crate) bytes: usize,
-}
-
-/// What a new source or table is to be.
-pub(crate) struct NewSource {
-    pub(crate) name: String,
-    pub(crate) sql: String,
-    pub(crate) kind: InputKind,
-    pub(crate) schema: SchemaRef,
-    pub(crate) declared: Option<Declared>,
-    pub(crate) timing: Timing,
-    pub(crate) retain_rows: usize,
-    pub(crate) capacity: u64,
-}
-
-/// What a new stream or view is to be.
-pub(crate) struct NewStream {
-    /// Empty for the anonymous stream behind `subscribe(sql)`.
-    pub(crate) name: String,
-    /// The query.
-    pub(crate) sql: String,
-    /// The whole statement.
-    pub(crate) statement: String,
-    /// Whether its result is kept whole.
-    pub(crate) is_view: bool,
-    pub(crate) on_error: OnError,
-    pub(crate) retain_rows: usize,
-    pub(crate) backfill: Backfill,
-}
-
-impl NewSource {
-    /// What its handles are to know of it. Producers give all columns but the one that the clock
-    /// fills.
-    pub(crate) fn rules(&self, clock: &Arc<Clock>) -> Result<Rules> {
-        let key = match &self.kind {
-            InputKind::Table { key: Some(key), .. } => key.clone(),
-            _ => Vec::new(),
-        };
-        let given: Vec<usize> = (0..self.schema.fields().len())
-            .filter(|column| Some(*column) != self.timing.proctime)
-            .collect();
-        let schema = match self.timing.proctime {
-            None => Arc::clone(&self.schema),
-            Some(_) => Arc::new(self.schema.project(&given).map_err(|error| {
-                Error::internal(format!("the columns that producers give: {error}"))
-            })?),
-        };
-        let declared = self.declared.map(|declared| declared.column);
-        let event_time =
-            declared.and_then(|declared| given.iter().position(|column| *column == declared));
-        let rules = Rules::new(&self.name, &schema, event_time, key, self.capacity, clock);
-        Ok(Rules { max_future_ms: self.timing.max_future_ms, ..rules })
-    }
-
-    /// Its event times: the declared one and that of the clock; without either, those that
-    /// producers' promises are about. A table without any is complete at every time.
-    fn times(&self) -> Vec<EventTime> {
-        let named = [self.declared.map(|declared| declared.column), self.timing.proctime];
-        let is_named = named.iter().any(Option::is_some);
-        let is_table = self.kind != InputKind::Source;
-        let timed = self.schema.fields().iter().enumerate().filter_map(|(column, field)| {
-            Some(EventTime { column, unit: TimeUnit::of(field.data_type())? })
-        });
-        let of = |time: &EventTime| match is_named {
-            true => named.contains(&Some(time.column)),
-            false => !is_table,
-        };
-        timed.filter(of).collect()
-    }
-}
-
-/// What kind of input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum InputKind {
-    Source,
-    /// A table, with the columns of its primary key.
-    Table {
-        key: Option<Vec<usize>>,
-        is_lookup: bool,
-    },
-}
-
-/// Whether a new stream begins with what its inputs hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Backfill {
-    /// With what updating inputs hold; append-only inputs count from now on.
-    Updating,
-    /// With what every input holds or retains.
-    All,
 }
 
 impl Core {
@@ -661,399 +478,6 @@ impl Core {
         Ok(*source.own_producer.get_or_insert_with(|| source.producers.add(Arc::default(), false)))
     }
 
-    /// Takes in the rows of one epoch, and runs it.
-    pub(crate) fn push(
-        &mut self,
-        id: SourceId,
-        producer: ProducerId,
-        batches: &[RecordBatch],
-    ) -> Result<Epoch> {
-        self.check_open(id, producer)?;
-        let held = self.is_held(id)?;
-        if let [batch] = batches
-            && !held
-            && (1..=TINY_ROWS).contains(&batch.num_rows())
-            && let Some(rows) = self.as_rows(id, batch)?
-        {
-            let pushed = self.push_rows(id, producer, &rows);
-            self.scratch.rows = Some(rows);
-            return pushed;
-        }
-        self.epoch += 1;
-        self.hear_of(id, producer);
-        let stamped = self.stamped(id, batches)?;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.output.clear();
-        let result = stamped
-            .as_deref()
-            .unwrap_or(batches)
-            .iter()
-            .try_for_each(|batch| self.push_batch(id, producer, batch, held, &mut scratch));
-        self.publish(&mut scratch.output);
-        self.scratch = scratch;
-        result.map(|()| self.epoch)
-    }
-
-    /// Refuses to take more from a producer that has said its end.
-    fn check_open(&self, id: SourceId, producer: ProducerId) -> Result<()> {
-        let source = self.source(id)?;
-        if !source.producers.has_ended(producer) {
-            return Ok(());
-        }
-        Err(Error::new(
-            code::INGESTION_ARGUMENT,
-            format!("this producer of `{}` has said that its input ended", source.name),
-        ))
-    }
-
-    /// A small batch as a block, if some stream is better given it so.
-    fn as_rows(&mut self, id: SourceId, batch: &RecordBatch) -> Result<Option<RowBlock>> {
-        let rules = Arc::clone(&self.source(id)?.rules);
-        let Some(layout) = rules.layout.as_ref() else { return Ok(None) };
-        if !rules.takes_rows.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let mut rows = self.scratch.rows.take().unwrap_or_else(|| RowBlock::new(layout));
-        rows.reset(layout);
-        if rows.append_batch(batch, None)? {
-            return Ok(Some(rows));
-        }
-        self.scratch.rows = Some(rows);
-        Ok(None)
-    }
-
-    /// Takes in a few rows as one epoch, and runs it: what [`push`](Self::push) does with the same
-    /// rows as a batch.
-    pub(crate) fn push_rows(
-        &mut self,
-        id: SourceId,
-        producer: ProducerId,
-        rows: &RowBlock,
-    ) -> Result<Epoch> {
-        // What waits for the start is kept as a batch. No stream may take blocks any more.
-        if self.is_held(id)? || !self.source(id)?.rules.takes_rows.load(Ordering::Relaxed) {
-            return self.push(id, producer, &[rows.to_batch()?]);
-        }
-        self.check_open(id, producer)?;
-        self.epoch += 1;
-        self.hear_of(id, producer);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.output.clear();
-        let result = self.push_block(id, producer, rows, &mut scratch);
-        self.publish(&mut scratch.output);
-        self.scratch = scratch;
-        result.map(|()| self.epoch)
-    }
-
-    /// The rows of an epoch as a block: one step, or as a batch where it must be cut.
-    fn push_block(
-        &mut self,
-        id: SourceId,
-        producer: ProducerId,
-        rows: &RowBlock,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
-        scratch.times.clear();
-        if let Some(declared) = source.producers.declared() {
-            let times = (0..rows.num_rows()).map(|row| rows.word(row, declared.column) as i64);
-            scratch.times.extend(times);
-        }
-        let Scratch { times, pieces, .. } = scratch;
-        source.producers.cut_times(producer, rows.num_rows(), times, pieces)?;
-        if let Some(history) = &mut source.history {
-            history.append_rows(rows)?;
-        }
-        source.total_rows += rows.num_rows() as u64;
-        source.changed = self.epoch;
-        let node = source.node;
-        let [piece] = scratch.pieces.as_slice() else {
-            return self.run_pieces(id, node, &rows.to_batch()?, false, scratch);
-        };
-        let watermark = piece.watermark;
-        self.source_frontiers(id, watermark, &mut scratch.frontiers);
-        self.graph.push_rows(node, rows, Audience::Running);
-        self.graph.advance(node, &scratch.frontiers, Audience::Running);
-        self.graph.run(self.epoch, &mut scratch.output);
-        Ok(())
-    }
-
-    /// Whether changes of an input must queue for streams that are held back. Fails with `FULL`
-    /// when too much waits already: one epoch may overshoot, so that a batch of any size is taken.
-    pub(crate) fn is_held(&self, id: SourceId) -> Result<bool> {
-        let held = !self.started && self.graph.has_held_consumers(self.source(id)?.node);
-        if held && self.queued_bytes >= self.max_queued_bytes {
-            return Err(Error::new(
-                code::FULL,
-                format!(
-                    "{} bytes wait for start(), and {} may: call start(), or raise \
-                     max_queued_bytes",
-                    self.queued_bytes, self.max_queued_bytes
-                ),
-            ));
-        }
-        Ok(held)
-    }
-
-    /// One batch of an epoch: a step for each piece that it is cut into.
-    fn push_batch(
-        &mut self,
-        id: SourceId,
-        producer: ProducerId,
-        batch: &RecordBatch,
-        held: bool,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
-        source.producers.cut(producer, batch, &mut scratch.pieces)?;
-        if let Some(history) = &mut source.history {
-            history.append(batch)?;
-        }
-        source.total_rows += batch.num_rows() as u64;
-        source.changed = self.epoch;
-        let node = source.node;
-        self.run_pieces(id, node, batch, held, scratch)
-    }
-
-    /// A step for each piece that a batch was cut into.
-    fn run_pieces(
-        &mut self,
-        id: SourceId,
-        node: NodeId,
-        batch: &RecordBatch,
-        held: bool,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        for piece in &scratch.pieces {
-            let rows = match piece.rows == batch.num_rows() {
-                true => batch.clone(),
-                false => batch.slice(piece.offset, piece.rows),
-            };
-            let change = match self.graph.table_mut(node) {
-                Some(table) => table.insert(&rows)?,
-                None => Some(Delta::insert(rows)),
-            };
-            self.source_frontiers(id, piece.watermark, &mut scratch.frontiers);
-            self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output)?;
-        }
-        Ok(())
-    }
-
-    /// One step of an epoch: a change of an input, then the frontiers after it.
-    pub(crate) fn step(
-        &mut self,
-        id: SourceId,
-        node: NodeId,
-        change: Option<Delta>,
-        held: bool,
-        frontiers: &[Frontier],
-        output: &mut StepOutput,
-    ) -> Result<()> {
-        if let Some(change) = &change {
-            self.graph.push(node, change, Audience::Running);
-        }
-        self.graph.advance(node, frontiers, Audience::Running);
-        self.graph.run(self.epoch, output);
-        if held {
-            let change = change.map(|Delta { batch, weights }| {
-                Ok::<_, Error>(Delta { batch: page::compact_batch(&batch)?, weights })
-            });
-            self.enqueue(id, change.transpose()?, frontiers);
-        }
-        Ok(())
-    }
-
-    /// Takes in a producer's promise, and runs the epoch that it makes.
-    pub(crate) fn watermark(
-        &mut self,
-        id: SourceId,
-        producer: ProducerId,
-        watermark: Watermark,
-    ) -> Result<Epoch> {
-        self.source_mut(id)?.producers.promise(producer, watermark);
-        self.epoch += 1;
-        self.hear_of(id, producer);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.output.clear();
-        self.advance_source(id, &mut scratch);
-        self.publish(&mut scratch.output);
-        self.scratch = scratch;
-        Ok(self.epoch)
-    }
-
-    /// Moves the frontiers of a source to where its producers and the clock have brought them.
-    fn advance_source(&mut self, id: SourceId, scratch: &mut Scratch) {
-        let Ok(source) = self.source(id) else { return };
-        let (node, watermark) = (source.node, source.producers.watermark());
-        let held = !self.started && self.graph.has_held_consumers(node);
-        self.source_frontiers(id, watermark, &mut scratch.frontiers);
-        if held {
-            self.enqueue(id, None, &scratch.frontiers);
-        }
-        self.graph.advance(node, &scratch.frontiers, Audience::Running);
-        self.graph.run(self.epoch, &mut scratch.output);
-    }
-
-    /// The frontiers that a watermark, and the clock, mean for the event times of a source.
-    pub(crate) fn source_frontiers(
-        &self,
-        id: SourceId,
-        watermark: Option<Watermark>,
-        out: &mut Vec<Frontier>,
-    ) {
-        let Ok(source) = self.source(id) else { return };
-        let times = &self.graph.traits(source.node).times;
-        frontiers(watermark, times.iter().map(|time| time.unit), out);
-        for (time, frontier) in times.iter().zip(out) {
-            if source.timing.proctime == Some(time.column) {
-                *frontier = match source.stamp_ms {
-                    i64::MIN => Frontier::MIN,
-                    // Rounded down to the unit, as the stamps are.
-                    ms => Frontier::before(stamp_in(ms, time.unit), time.unit),
-                };
-            }
-        }
-    }
-
-    /// Notes that a producer is alive, where silence means something.
-    fn hear_of(&mut self, id: SourceId, producer: ProducerId) {
-        let now_ms = match self.source(id) {
-            Ok(source) if source.timing.idle_timeout_ms.is_some() => self.clock.now_ms(),
-            _ => return,
-        };
-        let Ok(source) = self.source_mut(id) else { return };
-        source.producers.see(producer, now_ms);
-        let timeout_ms = source.timing.idle_timeout_ms.unwrap_or(i64::MAX);
-        let was_idle = std::mem::take(&mut source.is_idle);
-        let node = source.node;
-        if was_idle {
-            self.graph.set_idle(node, false);
-        }
-        self.alarm.set(now_ms.saturating_add(timeout_ms));
-    }
-
-    /// The batches with the column that the clock fills, for a source that has one. The stamp is a
-    /// part of the input from here on.
-    fn stamped(
-        &mut self,
-        id: SourceId,
-        batches: &[RecordBatch],
-    ) -> Result<Option<Vec<RecordBatch>>> {
-        let Some(column) = self.source(id)?.timing.proctime else { return Ok(None) };
-        let now_ms = self.clock.now_ms();
-        let source = self.source_mut(id)?;
-        source.stamp_ms = source.stamp_ms.max(now_ms);
-        let data_type = source.schema.field(column).data_type();
-        let unit = TimeUnit::of(data_type).unwrap_or(TimeUnit::Millisecond);
-        let stamp = stamp_in(source.stamp_ms, unit);
-        let stamped = batches.iter().map(|batch| {
-            let stamps = Int64Array::from_value(stamp, batch.num_rows());
-            let mut columns = batch.columns().to_vec();
-            columns.insert(column, arrow::compute::cast(&stamps, data_type)?);
-            RecordBatch::try_new(Arc::clone(&source.schema), columns)
-        });
-        let stamped: std::result::Result<Vec<_>, _> = stamped.collect();
-        stamped.map(Some).map_err(|error| Error::internal(format!("a stamp does not fit: {error}")))
-    }
-
-    /// What there is to do because time has passed: silent producers are left out, `proctime()`
-    /// goes on, `EMIT EVERY` tells what it gathered. Sets the alarm for the next time.
-    pub(crate) fn tick(&mut self) {
-        let now_ms = self.clock.now_ms();
-        let mut next_ms = i64::MAX;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        for index in 0..self.sources.len() {
-            let id = SourceId(index as u32);
-            let Ok(source) = self.source_mut(id) else { continue };
-            let node = source.node;
-            let watermark = source.producers.watermark();
-            let mut moved = false;
-            let mut idle = source.is_idle;
-            if source.timing.proctime.is_some() {
-                moved |= now_ms > source.stamp_ms;
-                source.stamp_ms = source.stamp_ms.max(now_ms);
-                next_ms = next_ms.min(now_ms.saturating_add(PROCTIME_TICK_MS));
-            }
-            // Before the start nobody is silent: what waits is replayed in its order.
-            if let Some(timeout_ms) = source.timing.idle_timeout_ms.filter(|_| self.started) {
-                let Ok(source) = self.source_mut(id) else { continue };
-                let since_ms = now_ms.saturating_sub(timeout_ms);
-                let earliest = source.producers.mark_idle(since_ms);
-                idle = source.producers.all_idle() && source.since_ms <= since_ms;
-                source.is_idle = idle;
-                moved |= source.producers.watermark() != watermark;
-                let since_ms = match idle {
-                    true => None,
-                    false => Some(earliest.unwrap_or(source.since_ms)),
-                };
-                if let Some(since_ms) = since_ms.or(earliest) {
-                    next_ms = next_ms.min(since_ms.saturating_add(timeout_ms));
-                }
-            }
-            scratch.output.clear();
-            if moved {
-                self.epoch += 1;
-                self.advance_source(id, &mut scratch);
-            }
-            if idle != self.graph.is_idle(node) {
-                self.epoch += u64::from(!moved);
-                self.graph.set_idle(node, idle);
-                self.graph.run(self.epoch, &mut scratch.output);
-            }
-            self.publish(&mut scratch.output);
-        }
-        self.scratch = scratch;
-        for index in 0..self.streams.len() {
-            let due = self.streams[index].as_ref().and_then(|stream| stream.every.as_ref()?.due_ms);
-            match due {
-                Some(due_ms) if due_ms <= now_ms => self.flush(StreamId(index as u32)),
-                Some(due_ms) => next_ms = next_ms.min(due_ms),
-                None => {}
-            }
-        }
-        self.alarm.set(next_ms);
-    }
-
-    /// Tells what a stream with `EMIT EVERY` has gathered.
-    pub(crate) fn flush(&mut self, id: StreamId) {
-        let epoch = self.epoch;
-        let Some(stream) = self.stream_if_exists(id) else { return };
-        if let Err(error) = stream.flush(epoch) {
-            stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
-        }
-    }
-
-    /// How far a source is ahead of the slowest of its alignment group, in milliseconds; `None`
-    /// when it is in no group or one of the group has no watermark yet.
-    pub(crate) fn drift_ms(&self, id: SourceId) -> Option<i64> {
-        let source = self.source(id).ok()?;
-        let group = source.timing.group.as_ref()?;
-        let own_ms = source.producers.watermark()?.millis()?;
-        let members = self.sources.iter().flatten();
-        let of_group = members.filter(|other| other.timing.group.as_ref() == Some(group));
-        let watermarks = of_group
-            .filter(|other| !other.is_idle)
-            .map(|other| other.producers.watermark().and_then(Watermark::millis));
-        let least = watermarks.min().flatten()?;
-        Some(own_ms.saturating_sub(least))
-    }
-
-    fn enqueue(&mut self, source: SourceId, change: Option<Delta>, frontiers: &[Frontier]) {
-        let bytes = change.as_ref().map_or(0, |change| page::batch_bytes(&change.batch));
-        let count = change.as_ref().map_or(0, Delta::num_rows) as u64;
-        if let Some(source) = &mut self.sources[source.0 as usize] {
-            source.rules.pending.fetch_add(count, Ordering::Relaxed);
-        }
-        self.queued_bytes += bytes;
-        self.queue.push_back(Queued {
-            sequence: self.epoch,
-            source,
-            change,
-            frontiers: frontiers.to_vec(),
-            bytes,
-        });
-    }
-
     /// Starts: replays what queued, each piece as an epoch, to the streams that were held back.
     pub(crate) fn start(&mut self) {
         if self.started {
@@ -1189,12 +613,6 @@ impl Content for Batches {
     fn batches(&self) -> Result<Vec<RecordBatch>> {
         Ok(self.0.clone())
     }
-}
-
-/// A time of the clock in a unit, rounded down.
-fn stamp_in(ms: i64, unit: TimeUnit) -> i64 {
-    let ns = i128::from(ms) * 1_000_000;
-    i64::try_from(ns.div_euclid(i128::from(unit.nanos()))).unwrap_or(i64::MAX)
 }
 
 fn dropped_source() -> Error {
