@@ -450,7 +450,7 @@ mod tests {
             let good = enqueue(scope, token, move || token.run(|count| *count += 1));
             drop(release);
             holder.join().unwrap();
-            for (thread, text) in bad.into_iter().zip(["oh", "no text"]) {
+            for (thread, text) in bad.into_iter().zip(["oh", "no message"]) {
                 let error: Error = thread.join().unwrap().map(|never: ()| never).unwrap_err();
                 assert_eq!(error.code(), code::PANIC);
                 assert!(error.message().contains(text), "{error}");
