@@ -155,4 +155,14 @@ impl Predicate {
             operator => format!("{left} {operator} {}", self.right.sql(self.left.data_type())),
         }
     }
+
+    /// For the oracle: true, never NULL, where the engine's condition does not fail. A condition
+    /// that is the same for every row is not evaluated, and so does not fail.
+    pub fn succeeds(&self) -> Option<String> {
+        let is_constant = matches!(
+            (&self.left, self.operator),
+            (Expression::IsEqual(..), "IS NULL" | "IS NOT NULL")
+        );
+        if is_constant { None } else { self.left.succeeds() }
+    }
 }

@@ -72,7 +72,7 @@ impl Call {
             from.columns.iter().filter(|column| column.data_type.is_number()).collect();
         let filter = random.chance(15).then(|| Predicate::random(&from.columns, random));
         // What fails inside of an aggregate is a row of its own kind: plain columns only.
-        let filter = filter.filter(|filter| filter.left.succeeds().is_none());
+        let filter = filter.filter(|filter| filter.succeeds().is_none());
         let any = || Some(from.columns[from.columns.len() - 1].clone());
         let (function, argument) = match (random.range(0, 14), numbers.is_empty()) {
             (0..=2, _) => ("count", None),
@@ -351,7 +351,7 @@ impl Query {
         if let Some(filter) = &self.filter {
             conditions.push(filter.sql(dialect));
             if dialect == Dialect::Oracle {
-                conditions.extend(filter.left.succeeds());
+                conditions.extend(filter.succeeds());
             }
         }
         let filtered = |conditions: &[String]| match conditions {

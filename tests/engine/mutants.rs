@@ -8,8 +8,8 @@
 use laminar_tests::differential::{case::Case, compare, driver, judge};
 use laminar_types::mutants::{Mutant, select};
 
-/// Cases tried for each bug, the first ones of the bounded tester.
-const CASES: u64 = 200;
+/// Cases tried for each bug; the bounded tester takes the first ones.
+const CASES: u64 = 400;
 
 #[test]
 fn every_mutant_is_noticed() {
