@@ -1,21 +1,8 @@
 //! Window functions, over rows that come and rows that change, against the batch answer.
 
 use crate::row;
-use crate::support::changing::Changing;
+use crate::support::changing::run;
 use crate::support::database::{content, execute, refused, started};
-use crate::support::random::{Random, for_seeds};
-
-fn run(queries: &[&str], seeds: u64, pushes: usize, largest: i64) {
-    for_seeds(seeds, |seed| {
-        let mut changing = Changing::new(queries);
-        let mut random = Random::new(seed);
-        for _ in 0..pushes {
-            let rows = if random.chance(50) { 1 } else { random.range(1, largest) };
-            changing.push(&mut random, rows as usize);
-            changing.check();
-        }
-    });
-}
 
 #[test]
 fn rankings() {

@@ -3,24 +3,11 @@
 use laminar_db::LaminarDB;
 
 use crate::row;
-use crate::support::changing::Changing;
+use crate::support::changing::run;
 use crate::support::database::{
     batches, content, drain_rows, execute, query, refused, started, subscribe,
 };
-use crate::support::random::{Random, for_seeds};
 use crate::support::value::{Row, rows};
-
-fn run(queries: &[&str], seeds: u64, pushes: usize, largest: i64) {
-    for_seeds(seeds, |seed| {
-        let mut changing = Changing::new(queries);
-        let mut random = Random::new(seed);
-        for _ in 0..pushes {
-            let rows = if random.chance(50) { 1 } else { random.range(1, largest) };
-            changing.push(&mut random, rows as usize);
-            changing.check();
-        }
-    });
-}
 
 #[test]
 fn order_by_limit_is_the_first_rows() {

@@ -8,7 +8,7 @@ use laminar_db::{LaminarDB, SubscribeOptions, Subscription};
 
 use super::database::{batch, content, execute, started, texts};
 use super::oracle::Oracle;
-use super::random::Random;
+use super::random::{Random, for_seeds};
 use super::replay::Replay;
 use super::value::assert_same;
 
@@ -112,4 +112,18 @@ impl Changing {
             assert_eq!(stream.replay.content(), got, "what was told adds up: {what}");
         }
     }
+}
+
+/// Checks queries after each of so many random pushes of fewer than `largest` rows, half of them of
+/// one row.
+pub fn run(queries: &[&str], seeds: u64, pushes: usize, largest: i64) {
+    for_seeds(seeds, |seed| {
+        let mut changing = Changing::new(queries);
+        let mut random = Random::new(seed);
+        for _ in 0..pushes {
+            let rows = if random.chance(50) { 1 } else { random.range(1, largest) };
+            changing.push(&mut random, rows as usize);
+            changing.check();
+        }
+    });
 }

@@ -66,8 +66,8 @@ impl Lowering<'_> {
         Ok(self.lowered(node, join.schema.as_ref().clone(), None, holds_content))
     }
 
-    /// One input of a join: a relation with exactly the columns of its plan.
-    fn join_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
+    /// A relation with exactly the columns of its plan.
+    pub(super) fn exact(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
         let mut lowered = self.plan(plan)?;
         let schema = plan.schema();
         if lowered.window.is_some() || lowered.columns.fields().len() != schema.fields().len() {
@@ -78,7 +78,13 @@ impl Lowering<'_> {
             lowered = self.project(lowered, &exprs, schema)?;
             lowered.labels.pop();
         }
-        let columns = schema.as_ref().clone();
+        Ok(lowered)
+    }
+
+    /// One input of a join.
+    fn join_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
+        let lowered = self.exact(plan)?;
+        let columns = plan.schema().as_ref().clone();
         let (input, traits) = self.operator_input(lowered)?;
         Ok(JoinRelation { input, traits, columns })
     }

@@ -361,19 +361,10 @@ impl Lowering<'_> {
         self.timed_node(Box::new(operator), out, left, right, label, &join.schema).map(Some)
     }
 
-    /// One input of a join: a relation with exactly the columns of its plan.
+    /// One input of a join.
     fn timed_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
-        let mut lowered = self.plan(plan)?;
-        let schema = plan.schema();
-        if lowered.window.is_some() || lowered.columns.fields().len() != schema.fields().len() {
-            let exprs: Vec<Expr> = (0..schema.fields().len())
-                .map(|index| Expr::Column(Column::from(lowered.columns.qualified_field(index))))
-                .collect();
-            lowered.window = None;
-            lowered = self.project(lowered, &exprs, schema)?;
-            lowered.labels.pop();
-        }
-        Ok(JoinRelation { lowered, columns: schema.as_ref().clone(), extra: Vec::new() })
+        let lowered = self.exact(plan)?;
+        Ok(JoinRelation { lowered, columns: plan.schema().as_ref().clone(), extra: Vec::new() })
     }
 
     fn timed_node(
