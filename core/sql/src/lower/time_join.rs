@@ -348,7 +348,13 @@ impl Lowering<'_> {
                 .collect(),
             declared_watermark: declared(traits[0]) && declared(traits[1]),
         };
+        let time_of = |side: usize, column| {
+            let time = traits[side].time_of(column);
+            time.ok_or_else(|| Error::internal("a bound is between event-time columns"))
+        };
+        let other_frontiers = [time_of(0, low.left)?, time_of(1, high.right)?];
         let operator = IntervalJoin::new(IntervalPlan {
+            other_frontiers,
             sides: [left_side, right_side],
             others: [low.left, high.right],
             low_ns: low.span_ns,

@@ -59,6 +59,9 @@ pub struct IntervalPlan {
     pub sides: [TimedSide; 2],
     /// The other column of the two: `lower` of the left side, `upper` of the right one.
     pub others: [usize; 2],
+    /// Their positions among the event-time columns of their inputs: what is still to come has
+    /// these times or later ones, which tells when the rows of the opposite side match nothing more.
+    pub other_frontiers: [usize; 2],
     /// In nanoseconds.
     pub low_ns: i64,
     /// In nanoseconds.
@@ -87,7 +90,10 @@ pub struct IntervalJoin {
     pairs: SchemaRef,
     keys: GroupIndex,
     sides: [Side; 2],
+    /// Of the sides' times.
     frontiers: [Frontier; 2],
+    /// Of the sides' other times.
+    other_frontiers: [Frontier; 2],
     output: TimedOutput,
     late_rows: u64,
     since_eviction: usize,
@@ -135,6 +141,7 @@ impl IntervalJoin {
             keys: GroupIndex::new(&plan.sides[0].key_types())?,
             sides: [side(0)?, side(1)?],
             frontiers: [Frontier::MIN; 2],
+            other_frontiers: [Frontier::MIN; 2],
             output: TimedOutput::new(plan.schema.clone(), false),
             late_rows: 0,
             since_eviction: 0,
@@ -149,7 +156,7 @@ impl IntervalJoin {
 
     /// Rows of a side before this match nothing that can still come.
     fn bound(&self, side: usize) -> i64 {
-        let other = self.frontiers[1 - side].in_unit(self.unit);
+        let other = self.other_frontiers[1 - side].in_unit(self.unit);
         let span = if side == 0 { self.high.saturating_neg() } else { self.low };
         match other {
             i64::MIN | i64::MAX => other,
@@ -416,6 +423,7 @@ impl Operator for IntervalJoin {
         if let Some(frontier) = self.plan.sides[port].frontier {
             self.frontiers[port] = frontiers[frontier];
         }
+        self.other_frontiers[port] = frontiers[self.plan.other_frontiers[port]];
         Ok(())
     }
 
@@ -430,8 +438,9 @@ impl Operator for IntervalJoin {
         out.clear();
         // A row comes out when it comes, or when the other side passes what it can match.
         let [left, right] = self.frontiers;
+        let [other_left, other_right] = self.other_frontiers;
         let (low, high) = (i128::from(self.plan.low_ns), i128::from(self.plan.high_ns));
-        let carried = [left.min(right.shift(-high)), right.min(left.shift(low))];
+        let carried = [left.min(other_right.shift(-high)), right.min(other_left.shift(low))];
         out.extend((0..2).filter(|side| self.plan.has_time[*side]).map(|side| carried[side]));
     }
 
