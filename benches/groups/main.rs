@@ -8,9 +8,6 @@
 //! that are replaced: fills that many groups, then pushes single rows into groups here and there
 //! and polls after each. A line of JSON per figure goes to stdout, a line for people to stderr.
 
-#[path = "../throughput/clock.rs"]
-mod clock;
-
 use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +15,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use clock::Clock;
+use laminar_benches::clock::Clock;
 use laminar_db::{LaminarDB, Polled, SubscribeOptions, Subscription};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;

@@ -15,17 +15,11 @@
 //! | `input` | the rows, made once into Arrow batches; their cost is left out |
 //! | `streaming` | one run of Laminar |
 //! | `reference` | one run of DataFusion |
-//! | `sink` | takes the output: a checksum, with the clock stopped |
-//! | `checksum` | a sum over rows that does not depend on their order |
-//! | `clock` | the processor time of the process |
 //! | `report` | medians, and what is printed |
 
-mod checksum;
-mod clock;
 mod input;
 mod reference;
 mod report;
-mod sink;
 mod streaming;
 mod workload;
 

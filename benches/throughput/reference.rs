@@ -7,8 +7,8 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
+use laminar_benches::sink::{Outcome, Sink};
 
-use crate::sink::{Outcome, Sink};
 use crate::workload::Workload;
 use crate::{Result, input};
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use laminar_benches::sink::{Outcome, Sink};
 use laminar_db::{LaminarDB, Polled, SubscribeOptions, Subscription};
 
 use crate::Result;
-use crate::sink::{Outcome, Sink};
 use crate::workload::{Output, Workload};
 
 /// No event of any input comes later: 2100-01-01.

@@ -6,6 +6,7 @@
 //! | `windows` | windows, watermarks and late rows, against a model of a few lines |
 //! | `time_joins` | ASOF, temporal and interval joins, against their definitions |
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
+//! | `nexmark` | the queries of Nexmark, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
 //! | `delays` | delay rankings over real flights, against DataFusion |
@@ -34,6 +35,7 @@ mod joins;
 mod lifecycle;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod nexmark;
 mod over;
 mod rows;
 mod scripts;

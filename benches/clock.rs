@@ -1,18 +1,18 @@
 //! [`Clock`]: the processor time of the whole process, which can be stopped in between.
 
 /// Counts processor time from its start.
-pub(crate) struct Clock {
+pub struct Clock {
     started_ns: u64,
     stopped_ns: u64,
 }
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self { started_ns: process_ns(), stopped_ns: 0 }
     }
 
     /// Does something that is not counted.
-    pub(crate) fn without<R>(&mut self, work: impl FnOnce() -> R) -> R {
+    pub fn without<R>(&mut self, work: impl FnOnce() -> R) -> R {
         let before = process_ns();
         let result = work();
         self.stopped_ns += process_ns() - before;
@@ -20,7 +20,7 @@ impl Clock {
     }
 
     /// The seconds counted.
-    pub(crate) fn seconds(&self) -> f64 {
+    pub fn seconds(&self) -> f64 {
         (process_ns() - self.started_ns - self.stopped_ns) as f64 / 1e9
     }
 }

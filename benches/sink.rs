@@ -1,8 +1,8 @@
 //! [`Sink`]: takes an engine's output. Freeing the output counts, its checksum does not.
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 
-use crate::Result;
 use crate::checksum::Checksum;
 use crate::clock::Clock;
 
@@ -11,13 +11,13 @@ const MOST_BATCHES: usize = 1_024;
 const MOST_ROWS: usize = 65_536;
 
 /// What one run of an engine took and gave.
-pub(crate) struct Outcome {
-    pub(crate) cpu_seconds: f64,
-    pub(crate) checksum: Checksum,
+pub struct Outcome {
+    pub cpu_seconds: f64,
+    pub checksum: Checksum,
 }
 
 /// Collects output, and adds it up now and then with the clock stopped.
-pub(crate) struct Sink {
+pub struct Sink {
     clock: Clock,
     /// The first columns, which are the query's; what follows them is the engine's own.
     columns: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// Starts the clock.
-    pub(crate) fn start(columns: usize) -> Self {
+    pub fn start(columns: usize) -> Self {
         Self {
             columns,
             held: Vec::with_capacity(MOST_BATCHES),
@@ -39,16 +39,16 @@ impl Sink {
     }
 
     /// Takes rows, each once.
-    pub(crate) fn take(&mut self, batch: RecordBatch) -> Result<()> {
+    pub fn take(&mut self, batch: RecordBatch) -> Result<(), ArrowError> {
         self.take_weighted(batch, None)
     }
 
     /// Takes a change.
-    pub(crate) fn take_weighted(
+    pub fn take_weighted(
         &mut self,
         batch: RecordBatch,
         weights: Option<Vec<i64>>,
-    ) -> Result<()> {
+    ) -> Result<(), ArrowError> {
         self.rows += batch.num_rows();
         self.held.push((batch, weights));
         if self.held.len() == MOST_BATCHES || self.rows >= MOST_ROWS {
@@ -57,7 +57,7 @@ impl Sink {
         Ok(())
     }
 
-    fn add_up(&mut self) -> Result<()> {
+    fn add_up(&mut self) -> Result<(), ArrowError> {
         let (held, checksum, columns) = (&self.held, &mut self.checksum, self.columns);
         self.clock.without(|| {
             held.iter()
@@ -69,7 +69,10 @@ impl Sink {
     }
 
     /// Stops the clock; `rest` is read after that.
-    pub(crate) fn finish(mut self, rest: impl FnOnce(&mut Self) -> Result<()>) -> Result<Outcome> {
+    pub fn finish<E: From<ArrowError>>(
+        mut self,
+        rest: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<Outcome, E> {
         self.add_up()?;
         let cpu_seconds = self.clock.seconds();
         rest(&mut self)?;
