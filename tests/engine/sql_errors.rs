@@ -154,6 +154,12 @@ fn rules_of_sql() {
     check(&db, "SELECT CAST('x' AS BIGINT)", query, &["x"]);
     check(
         &db,
+        "CREATE STREAM ^s AS SELECT a.sym, b.sym FROM trades AS a JOIN trades AS b ON a.ts = b.ts",
+        ErrorKind::InvalidSchema,
+        &["two columns of `s` are called `sym`", "AS"],
+    );
+    check(
+        &db,
         "CREATE STREAM s AS SELECT sym FROM trades ^EMIT ON WINDOW CLOSE",
         query,
         &["needs a window"],

@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast;
 use laminar_sql::parser::{Options, statement::*};
+use laminar_sql::plan::StreamPlan;
 use laminar_types::{Error, Result, TimeUnit, code};
 
 use crate::adhoc;
@@ -119,6 +120,7 @@ impl LaminarDB {
                             return Err(Error::new(code::EXISTS, message).at(late.sink.position));
                         }
                     }
+                    refuse_repeated_columns(&plan, &stream.name)?;
                     let new = NewStream {
                         name: name.clone(),
                         sql: stream.query.text.clone(),
@@ -309,6 +311,22 @@ pub(crate) fn whole_statement(sql: &str) -> String {
 fn rows(batch: Result<RecordBatch>) -> Result<ExecuteResult> {
     let batch = batch?;
     Ok(ExecuteResult::Rows(Query::ready(batch.schema(), [batch])))
+}
+
+/// What has a name is read by the names of its columns.
+fn refuse_repeated_columns(plan: &StreamPlan, stream: &Name) -> Result<()> {
+    let fields = plan.traits().schema.fields();
+    let repeated = fields.iter().enumerate().find(|(index, field)| {
+        fields[..*index].iter().any(|earlier| earlier.name() == field.name())
+    });
+    repeated.map_or(Ok(()), |(_, field)| {
+        let message = format!(
+            "two columns of `{}` are called `{}`: give one of them another name with AS",
+            stream.value,
+            field.name()
+        );
+        Err(Error::new(code::INVALID_SCHEMA, message).at(stream.position))
+    })
 }
 
 pub(crate) fn ddl(statement: &str, object: String) -> ExecuteResult {
