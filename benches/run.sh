@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks, over the staged release library and with the release profile.
 #
-#   benches/run.sh [latency|footprint|throughput|groups]... [-- ARGUMENTS]     (default: the first three)
+#   benches/run.sh [latency|footprint|throughput|nexmark|groups]... [-- ARGUMENTS]     (default: the first four)
 #
 # ARGUMENTS go to the programs, so name one when giving some. Figures for people go to the
 # terminal; lines of JSON go to laminar-bench/results.jsonl in Cargo's target directory, the first
@@ -21,7 +21,7 @@ programs=()
 arguments=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-    latency | footprint | throughput | groups) programs+=("$1") ;;
+    latency | footprint | throughput | nexmark | groups) programs+=("$1") ;;
     --)
         shift
         arguments=("$@")
@@ -34,7 +34,7 @@ while [[ $# -gt 0 ]]; do
     esac
     shift
 done
-[[ ${#programs[@]} -gt 0 ]] || programs=(latency footprint throughput)
+[[ ${#programs[@]} -gt 0 ]] || programs=(latency footprint throughput nexmark)
 
 if [[ ! -e $library ]]; then
     echo "run.sh: no library in $stage: run RELEASE=1 cmake/stage.sh, or make bench" >&2
@@ -67,8 +67,9 @@ machine >"$results"
 for program in "${programs[@]}"; do
     echo "== $program" >&2
     case $program in
-    throughput | groups)
-        (cd "$root" && cargo bench --locked -p laminar-benches --bench "$program" -- \
+    throughput | groups | nexmark)
+        [[ $program == nexmark ]] && package=laminar-nexmark || package=laminar-benches
+        (cd "$root" && cargo bench --locked -p "$package" --bench "$program" -- \
             "${arguments[@]}") >>"$results"
         ;;
     *)
