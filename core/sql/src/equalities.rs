@@ -1,13 +1,14 @@
-//! Which conditions of a query can become the keys of its joins.
+//! Which conditions of a query can move: become the keys of its joins, or filter their inputs.
 //!
 //! A key is computed for every row of its side, a condition only for the rows that come as far. So
-//! that no row fails that would not have failed where the query has the condition, an equality is
-//! moved only if neither of its sides can fail.
+//! that no row fails that would not have failed where the query has the condition, it is moved only
+//! if no row can make it fail.
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchema};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Like, Operator};
 
 /// `left = right`, each side over columns of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,9 +68,37 @@ pub(crate) fn implied(condition: &Expr, columns: &DFSchema) -> Vec<Equality> {
 }
 
 /// Whether all columns of an expression are columns of a relation.
-fn is_over(expr: &Expr, columns: &DFSchema) -> bool {
+pub(crate) fn is_over(expr: &Expr, columns: &DFSchema) -> bool {
     let known = |column: &&Column| columns.maybe_index_of_column(column).is_some();
     expr.column_refs().iter().all(known)
+}
+
+/// Whether a condition has a value, or NULL, for every row.
+pub(crate) fn condition_never_fails(condition: &Expr, columns: &DFSchema) -> bool {
+    use Operator::{And, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq, Or};
+    let of = |expr: &Expr| condition_never_fails(expr, columns);
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let compares = matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | And | Or)
+                || matches!(op, IsDistinctFrom | IsNotDistinctFrom);
+            compares && of(left) && of(right)
+        }
+        Expr::Not(inner)
+        | Expr::IsNull(inner)
+        | Expr::IsNotNull(inner)
+        | Expr::IsTrue(inner)
+        | Expr::IsFalse(inner)
+        | Expr::IsUnknown(inner)
+        | Expr::IsNotTrue(inner)
+        | Expr::IsNotFalse(inner)
+        | Expr::IsNotUnknown(inner) => of(inner),
+        Expr::Between(Between { expr, low, high, .. }) => of(expr) && of(low) && of(high),
+        Expr::InList(InList { expr, list, .. }) => of(expr) && list.iter().all(of),
+        Expr::Like(Like { expr, pattern, .. }) => {
+            of(expr) && matches!(pattern.as_ref(), Expr::Literal(..))
+        }
+        other => never_fails(other, columns),
+    }
 }
 
 /// Whether an expression has a value for every row.

@@ -30,5 +30,6 @@ mod milliseconds;
 pub mod parser;
 pub mod plan;
 pub mod planner;
+mod push_down;
 mod time_joins;
 pub mod window_query;

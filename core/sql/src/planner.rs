@@ -1,9 +1,9 @@
 //! [`Planner`]: from a parsed query to a [`StreamPlan`].
 //!
 //! DataFusion binds names, coerces types and simplifies; [`crate::lower`] turns its logical plan
-//! into operators. Only rewrites that keep rows and their errors where they are run here: no
-//! predicate moves across an operator, except for equalities that cannot fail and join relations
-//! that have no condition of their own ([`CrossJoins`]).
+//! into operators. Only rewrites that make no more rows fail are run here: a condition moves only if
+//! it cannot fail, to become the key of relations that are joined without one ([`CrossJoins`]) or to
+//! filter rows before they are kept ([`PushDown`]).
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -45,6 +45,7 @@ use crate::lower;
 use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::plan::StreamPlan;
+use crate::push_down::PushDown;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_versions};
 use crate::window_query::prepare_windows;
 
@@ -133,7 +134,6 @@ impl Planner {
         query: &StreamQuery,
         columns: &[Name],
     ) -> Result<StreamPlan> {
-        // Late rows are handed on with all of their columns.
         let prune = query.late_data_to.is_none();
         let logical = renamed(self.bind(catalog, &query.query, prune)?, columns)?;
         lower::lower(&logical, catalog, query)
@@ -177,7 +177,9 @@ impl Planner {
             Arc::new(DecorrelateLateralJoin::new()),
             Arc::new(CrossJoins),
         ];
+        // Late rows are handed on unfiltered and with all of their columns.
         if prune {
+            rules.push(Arc::new(PushDown));
             rules.push(Arc::new(OptimizeProjections::new()));
         }
         Optimizer::with_rules(rules)
