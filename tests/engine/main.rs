@@ -7,6 +7,7 @@
 //! | `time_joins` | ASOF, temporal and interval joins, against their definitions |
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `nexmark` | the queries of Nexmark, against DataFusion |
+//! | `tpch` | the queries of TPC-H over tables that change, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
 //! | `delays` | delay rankings over real flights, against DataFusion |
@@ -45,6 +46,7 @@ mod subqueries;
 mod tables;
 mod time_joins;
 mod top_n;
+mod tpch;
 mod unnest;
 mod views;
 mod windows;
