@@ -152,7 +152,8 @@ fn push(db: &LaminarDB, changes: Changes, log: &RecordBatch) {
         .unwrap();
 }
 
-/// Creates a stream per query over `u` and compares each with the batch answer after every push.
+/// Creates a stream per query over `u` and compares each with the batch answer before the first
+/// push, after every one, and after every row is gone.
 pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize) {
     let mut random = Random::new(seed);
     let db = database(changes);
@@ -161,6 +162,7 @@ pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize
     }
     let all = log_rows(&mut random, &db, changes, 0, row_count);
     let oracle = Oracle::new();
+    compare_content(&db, &oracle, content_of(&all.slice(0, 0), changes), changes, queries);
     let mut offset = 0;
     let mut pushes = 0;
     while offset < row_count {
@@ -171,20 +173,40 @@ pub fn compare(seed: u64, changes: Changes, queries: &[String], row_count: usize
         push(&db, changes, &all.slice(offset, size));
         (offset, pushes) = (offset + size, pushes + 1);
         let content = content_of(&all.slice(0, offset), changes);
-        oracle.table("u", content.schema(), vec![content]);
-        for (index, query) in queries.iter().enumerate() {
-            let got = batches(&db, &format!("SELECT * FROM s{index}"));
-            let expected = oracle.batches(query);
-            if expected.iter().any(|batch| batch.num_rows() > 0) {
-                assert_eq!(types(&got), types(&expected), "types of {query}");
-            }
-            let what = format!("{query} over {offset} rows as {changes:?}");
-            assert_near(&what, &rows(&got), &rows(&expected), 1e-9, 1e-6);
-        }
+        compare_content(&db, &oracle, content, changes, queries);
+    }
+    if changes != Changes::Appends {
+        let mut gone =
+            vec![Arc::clone(all.column(0)), Arc::new(BooleanArray::from(vec![false; row_count]))];
+        gone.extend_from_slice(&all.columns()[2..]);
+        push(&db, changes, &RecordBatch::try_new(all.schema(), gone).unwrap());
+        let nothing = content_of(&all.slice(0, 0), changes);
+        compare_content(&db, &oracle, nothing, changes, queries);
     }
     for (index, query) in queries.iter().enumerate() {
         let letters = listed(&db, "SHOW STREAMS", &format!("s{index}"), "dead_letters");
         assert_eq!(letters, Value::Int(0), "{query}");
+    }
+}
+
+/// Compares each stream with the batch answer over this content of `u`.
+fn compare_content(
+    db: &LaminarDB,
+    oracle: &Oracle,
+    content: RecordBatch,
+    changes: Changes,
+    queries: &[String],
+) {
+    let row_count = content.num_rows();
+    oracle.table("u", content.schema(), vec![content]);
+    for (index, query) in queries.iter().enumerate() {
+        let got = batches(db, &format!("SELECT * FROM s{index}"));
+        let expected = oracle.batches(query);
+        if expected.iter().any(|batch| batch.num_rows() > 0) {
+            assert_eq!(types(&got), types(&expected), "types of {query}");
+        }
+        let what = format!("{query} over {row_count} rows as {changes:?}");
+        assert_near(&what, &rows(&got), &rows(&expected), 1e-9, 1e-6);
     }
 }
 

@@ -26,10 +26,15 @@ pub struct AggregateArgs<'a> {
 ///
 /// Over append-only input a group lives until it is removed. Over updating input a group has the
 /// sum of its rows' weights, is in the result while that is positive, and vanishes at `settle`
-/// when it is zero. Without key columns there is exactly one group, slot 0, always in the result.
+/// when it is zero. *Permanent* groups are always in the result, whatever the rows, and have the
+/// first slots: without key columns the only group, otherwise those that
+/// [`AggregateTable::with_permanent`] names.
 pub struct AggregateTable {
     index: GroupIndex,
-    is_global: bool,
+    /// How many groups are permanent.
+    permanent: u32,
+    /// Their keys, if there are key columns.
+    permanent_keys: Vec<ArrayRef>,
     accumulators: Vec<Box<dyn Accumulator>>,
     /// The weight of each group, over updating input.
     weights: Option<Paged<i64>>,
@@ -63,7 +68,8 @@ impl AggregateTable {
     ) -> Result<Self> {
         let mut table = Self {
             index: GroupIndex::new(key_types)?,
-            is_global: key_types.is_empty(),
+            permanent: u32::from(key_types.is_empty()),
+            permanent_keys: Vec::new(),
             accumulators,
             weights: (!append_only).then(|| Paged::new(0)),
             slots: Vec::new(),
@@ -76,6 +82,27 @@ impl AggregateTable {
         Ok(table)
     }
 
+    /// The table, which has no groups yet, with permanent groups of these keys: columns of equal
+    /// length with a different key in every row.
+    ///
+    /// # Errors
+    /// When there are too many groups.
+    pub fn with_permanent(mut self, keys: Vec<ArrayRef>) -> Result<Self> {
+        debug_assert!(self.index.is_empty(), "permanent groups are the first ones");
+        let groups = keys.first().map_or(0, |column| column.len());
+        self.index.intern(&keys, groups, &mut self.slots)?;
+        debug_assert_eq!(self.index.len(), groups, "every permanent group has a key of its own");
+        self.permanent = groups as u32;
+        self.permanent_keys = keys;
+        self.resize();
+        Ok(self)
+    }
+
+    /// How many groups are permanent; their slots are the first ones.
+    pub fn permanent(&self) -> u32 {
+        self.permanent
+    }
+
     /// The table with [`AggregateTable::touched`] left empty, which saves a part of the cost of
     /// every row: for a pane that is read once, when it closes. Groups whose weight comes to zero
     /// are not in the result, but `settle` does not find them.
@@ -84,7 +111,7 @@ impl AggregateTable {
         self
     }
 
-    /// A table of the same shape without groups.
+    /// A table of the same shape without rows.
     ///
     /// # Errors
     /// None for a table that exists.
@@ -92,6 +119,10 @@ impl AggregateTable {
         let accumulators = self.accumulators.iter().map(|accumulator| accumulator.fresh());
         let append_only = self.weights.is_none();
         let table = Self::new(self.index.types(), accumulators.collect(), append_only)?;
+        let table = match self.permanent_keys.is_empty() {
+            true => table,
+            false => table.with_permanent(self.permanent_keys.clone())?,
+        };
         Ok(Self { untracked: self.untracked, ..table })
     }
 
@@ -267,11 +298,11 @@ impl AggregateTable {
         &self.touched.is_new
     }
 
-    /// Whether the group of a live slot is in the result: its weight is positive.
+    /// Whether the group of a live slot is in the result: it is permanent, or its weight is positive.
     pub fn is_present(&self, slot: u32) -> bool {
         let least = i64::from(mutant!(GroupVanishesOneRowEarly)) - i64::from(mutant!(GroupStays));
         let is_present = |weights: &Paged<i64>| *weights.at(slot as usize) > least;
-        self.is_global || self.weights.as_ref().is_none_or(is_present)
+        slot < self.permanent || self.weights.as_ref().is_none_or(is_present)
     }
 
     /// Ends an epoch: removes the touched groups whose weight came to zero, and forgets what was
@@ -288,8 +319,8 @@ impl AggregateTable {
         self.touched.slots.clear();
     }
 
-    /// Removes the group of a live slot, whatever its rows; the only group of a table without
-    /// keys is emptied instead. Not between `locate` and `apply`.
+    /// Removes the group of a live slot, whatever its rows; a permanent one is emptied instead. Not
+    /// between `locate` and `apply`.
     pub fn remove(&mut self, slot: u32) {
         for accumulator in &mut self.accumulators {
             accumulator.reset(slot);
@@ -297,7 +328,9 @@ impl AggregateTable {
         if let Some(weights) = &mut self.weights {
             *weights.at_mut(slot as usize) = 0;
         }
-        self.index.remove(slot);
+        if slot >= self.permanent {
+            self.index.remove(slot);
+        }
     }
 
     /// The rows of these live slots: key columns, then one column per aggregate call.
@@ -393,14 +426,20 @@ impl AggregateTable {
     pub fn snapshot(&mut self) -> AggregateSnapshot {
         AggregateSnapshot {
             keys: self.index.snapshot(),
-            is_global: self.is_global,
+            permanent: self.permanent,
             accumulators: self.accumulators.iter_mut().map(|a| a.snapshot()).collect(),
             weights: self.weights.as_mut().map(Paged::snapshot),
         }
     }
 
-    /// Forgets all groups and keeps memory for new ones.
+    /// Forgets all rows, and all groups but the permanent ones, and keeps memory for new ones.
     pub fn clear(&mut self) {
+        if !self.permanent_keys.is_empty() {
+            let slots: Vec<u32> = self.index.live_slots().collect();
+            slots.into_iter().for_each(|slot| self.remove(slot));
+            self.touched.clear();
+            return;
+        }
         self.index.clear();
         self.accumulators.iter_mut().for_each(|accumulator| accumulator.clear());
         if let Some(weights) = &mut self.weights {
@@ -504,7 +543,7 @@ fn input_weights(slots: &[u32], weights: Option<&[i64]>, mut each: impl FnMut(u3
 /// The groups of a table at one moment.
 pub struct AggregateSnapshot {
     keys: GroupKeys,
-    is_global: bool,
+    permanent: u32,
     accumulators: Vec<Box<dyn Accumulator>>,
     weights: Option<Paged<i64>>,
 }
@@ -523,8 +562,8 @@ impl AggregateSnapshot {
     /// The slots of all groups in the result, ascending.
     pub fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
         self.keys.live_slots().filter(|&slot| {
-            let weights = self.weights.as_ref().filter(|_| !self.is_global);
-            weights.is_none_or(|weights| *weights.at(slot as usize) > 0)
+            let has_rows = |weights: &Paged<i64>| *weights.at(slot as usize) > 0;
+            slot < self.permanent || self.weights.as_ref().is_none_or(has_rows)
         })
     }
 

@@ -27,16 +27,23 @@ pub struct Aggregate {
 
 impl Aggregate {
     /// Groups rows of `input` by the columns `keys`; `schema` has the keys, then the calls.
+    /// `permanent` has, for each key column, the keys of the groups that are there without rows
+    /// too; without key columns there is one such group anyway.
     pub fn new(
         input: &SchemaRef,
         keys: Vec<usize>,
+        permanent: Vec<ArrayRef>,
         calls: Vec<AggregateCall>,
         schema: SchemaRef,
         append_only: bool,
     ) -> Result<Self> {
         let key_count = keys.len();
         let grouping = Grouping::new(keys, calls, append_only);
-        let groups = GroupChanges::new(grouping.table(input)?, key_count);
+        let mut table = grouping.table(input)?;
+        if !permanent.is_empty() {
+            table = table.with_permanent(permanent)?;
+        }
+        let groups = GroupChanges::new(table, key_count);
         let groups = if grouping.is_plain() { groups.by_row(input, &schema) } else { groups };
         Ok(Self { grouping, groups, schema, times: Vec::new(), frontiers: Vec::new() })
     }

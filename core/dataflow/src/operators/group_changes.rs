@@ -127,12 +127,11 @@ impl GroupChanges {
         let is_first = std::mem::take(&mut self.untold);
         let mut slots = std::mem::take(&mut self.scratch);
         slots.clear();
-        if is_first && self.keys == 0 {
-            slots.push(0);
-        } else {
-            let present = self.table.touched().iter().filter(|slot| self.table.is_present(**slot));
-            slots.extend(present);
-        }
+        // Permanent groups are told of at first, with rows or without.
+        let permanent = if is_first { self.table.permanent() } else { 0 };
+        slots.extend(0..permanent);
+        let touched = self.table.touched().iter();
+        slots.extend(touched.filter(|slot| **slot >= permanent && self.table.is_present(**slot)));
         let mut before = std::mem::take(&mut self.before);
         if mutant!(UpdateWithoutRetraction) {
             before.clear();

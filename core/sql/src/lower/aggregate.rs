@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
@@ -68,11 +69,13 @@ impl Lowering<'_> {
         };
         let mut keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
         let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.over(&columns)).collect();
+        let mut permanent = Vec::new();
         if let Some(sets) = &sets {
             let number_type = aggregate.schema.field(sets.exprs()).data_type();
             let first;
             (prepared, first) = self.expand(prepared, &keys, sets, number_type)?;
             keys = (first..=first + keys.len()).collect();
+            permanent = sets.empty_sets(&prepared.columns, &keys)?;
         }
         let (input, traits) = self.operator_input(prepared)?;
         let labels = aggregate.aggr_expr.iter().zip(&calls).map(|(expr, call)| {
@@ -89,7 +92,7 @@ impl Lowering<'_> {
                     aggregate,
                     input,
                     &traits,
-                    keys,
+                    (keys, permanent),
                     calls,
                     output,
                     format!("Aggregate by ({}): {}", keys_label.join(", "), labels.join(", ")),
@@ -114,7 +117,7 @@ impl Lowering<'_> {
         aggregate: &LogicalAggregate,
         input: InputRef,
         input_traits: &Traits,
-        keys: Vec<usize>,
+        (keys, permanent): (Vec<usize>, Vec<ArrayRef>),
         calls: Vec<AggregateCall>,
         output: SchemaRef,
         label: String,
@@ -138,7 +141,8 @@ impl Lowering<'_> {
             times,
             declared_watermark: input_traits.declared_watermark,
         };
-        let operator = Aggregate::new(&input_traits.schema, keys, calls, output, append_only)?
+        let schema = &input_traits.schema;
+        let operator = Aggregate::new(schema, keys, permanent, calls, output, append_only)?
             .with_times(positions);
         let node = self.add(Box::new(operator), traits, vec![input], label);
         Ok(self.lowered(node, aggregate.schema.as_ref().clone(), None, true))

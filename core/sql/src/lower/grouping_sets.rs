@@ -1,11 +1,14 @@
 //! `GROUPING SETS`, `ROLLUP` and `CUBE`: every row once for each set, with the keys outside the
-//! set as NULL and the set's number as one more key.
+//! set as NULL and the set's number as one more key. A set without keys has its one group with and
+//! without rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, UInt64Array, new_null_array};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::ScalarValue;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{Expr, GroupingSet};
 use datafusion::physical_expr::expressions::Literal;
 use laminar_dataflow::expr::Expr as Compiled;
@@ -61,6 +64,28 @@ impl GroupingSets {
     /// How many expressions the sets choose from.
     pub(super) fn exprs(&self) -> usize {
         self.exprs
+    }
+
+    /// The groups of the sets without keys, as columns of keys for rows whose `keys` are these
+    /// columns; no columns if every set has a key.
+    pub(super) fn empty_sets(&self, columns: &DFSchema, keys: &[usize]) -> Result<Vec<ArrayRef>> {
+        let is_empty = |set: &[bool]| !set.contains(&true);
+        let sets = self.sets.iter().zip(&self.numbers);
+        let numbers: Vec<u64> =
+            sets.filter(|(set, _)| is_empty(set)).map(|(_, number)| *number).collect();
+        let Some((number, keys)) = keys.split_last().filter(|_| !numbers.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let data_type = |column: &usize| columns.field(*column).data_type();
+        let nulls = keys.iter().map(|key| new_null_array(data_type(key), numbers.len()));
+        let mut permanent: Vec<ArrayRef> = nulls.collect();
+        let numbers = cast(&UInt64Array::from(numbers), data_type(number));
+        permanent.push(
+            numbers.map_err(|error| {
+                Error::internal(format!("the numbers of grouping sets: {error}"))
+            })?,
+        );
+        Ok(permanent)
     }
 
     /// Leaves the choice to the other expressions: the one at `index` is the window of all sets.
@@ -124,7 +149,7 @@ impl Lowering<'_> {
         let node = self.add(Box::new(operator), expanded, inputs, "Union all".to_string());
         let old = columns.iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
         let all = old.chain(new_fields.into_iter().map(|field| (None, field))).collect();
-        let columns = datafusion::common::DFSchema::new_with_metadata(all, Default::default())
+        let columns = DFSchema::new_with_metadata(all, Default::default())
             .map_err(|error| Error::internal(sentence(&error)))?;
         Ok((self.lowered(node, columns, None, false), known))
     }
