@@ -13,7 +13,7 @@ use laminar_types::{Change, Delta, Epoch, Error, Frontier, Result, RowBlock, cod
 
 use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
 use crate::operators::timed_rows::join;
-use crate::state::{TableRows, TableSnapshot};
+use crate::state::{Container, Parts, Snapshot, TableRows, TableSnapshot};
 
 /// Blocks that are kept to be used again.
 const MOST_SPARE_BLOCKS: usize = 16;
@@ -311,6 +311,33 @@ impl Graph {
         }
     }
 
+    /// What a node holds between two steps: the parts of its operator or table, and the frontiers
+    /// that it was told and gave.
+    ///
+    /// # Errors
+    /// As [`Operator::snapshot`].
+    pub fn snapshot(&mut self, id: NodeId) -> Result<Snapshot> {
+        let node = self.node_mut(id);
+        Snapshot::of(|parts| node.parts(parts))
+    }
+
+    /// Puts a node of the same plan where another was at a snapshot.
+    ///
+    /// # Errors
+    /// As [`Operator::restore`].
+    pub fn restore(&mut self, id: NodeId, snapshot: &Snapshot) -> Result<()> {
+        let node = self.node_mut(id);
+        snapshot.put_back(|parts| node.parts(parts))
+    }
+
+    /// The [name](Operator::name) of a node's operator, if it has one.
+    pub fn operator_name(&self, id: NodeId) -> Option<&'static str> {
+        match &self.node(id).body {
+            Body::Operator(operator) => Some(operator.name()),
+            _ => None,
+        }
+    }
+
     /// Why a node stopped, if it did.
     pub fn failure(&self, id: NodeId) -> Option<&Error> {
         self.node(id).failed.as_ref()
@@ -602,6 +629,20 @@ impl Graph {
 }
 
 impl Node {
+    /// What outlives an epoch.
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        match &mut self.body {
+            Body::Source => {}
+            Body::Table(rows) => rows.parts(parts)?,
+            Body::Operator(operator) => operator.parts(parts)?,
+        }
+        for input in &mut self.inputs {
+            parts.numbers(&mut input.frontiers)?;
+        }
+        parts.numbers(&mut self.frontiers)?;
+        parts.number(&mut self.idle)
+    }
+
     /// One visit: rows, then frontiers, then the net change. Tells whether the frontiers of the
     /// output moved, which `frontiers` then holds.
     fn step(

@@ -4,6 +4,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Epoch, Frontier, Result, RowBlock, TimeUnit};
 
+#[cfg(doc)]
+use crate::state::Container;
+use crate::state::{Parts, Snapshot};
+
 /// One node of the dataflow: consumes the deltas of its inputs, keeps state, emits one net delta.
 ///
 /// Within a step the graph calls, in this order: [`input`](Self::input) once for each port that
@@ -12,7 +16,8 @@ use laminar_types::{Delta, Epoch, Frontier, Result, RowBlock, TimeUnit};
 ///
 /// An operator reads no clock, does not depend on hash iteration order in what it emits, and
 /// does not know its consumers. All of its state that outlives an epoch lives in containers of
-/// [`crate::state`]. An error fails the operator for good; errors of single rows are not errors
+/// [`crate::state`] and in single numbers, and is what [`parts`](Self::parts) hands over. An error
+/// fails the operator for good; errors of single rows are not errors
 /// of the operator but [`DeadLetter`]s.
 pub trait Operator: Send {
     /// Takes the rows of one input.
@@ -51,6 +56,35 @@ pub trait Operator: Send {
     /// The frontiers of the output's event-time columns, in the order of its [`Traits::times`].
     fn frontiers(&self, out: &mut Vec<Frontier>) {
         out.clear();
+    }
+
+    /// Hands over everything that outlives an epoch, as [`Container::parts`] does: between two steps
+    /// an operator made from the same plan goes on from these parts exactly as this one does.
+    ///
+    /// # Errors
+    /// As there.
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()>;
+
+    /// What the operator holds between two steps. Cheap: clones page roots.
+    ///
+    /// # Errors
+    /// None that an operator has of itself.
+    fn snapshot(&mut self) -> Result<Snapshot> {
+        Snapshot::of(|parts| self.parts(parts))
+    }
+
+    /// Becomes what an operator made from the same plan was at a snapshot.
+    ///
+    /// # Errors
+    /// `INTERNAL` when it was made from another plan; the operator is then to be given up.
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        snapshot.put_back(|parts| self.parts(parts))
+    }
+
+    /// The type's own name, for people.
+    fn name(&self) -> &'static str {
+        let name = std::any::type_name::<Self>();
+        name.rsplit("::").next().unwrap_or(name)
     }
 
     /// A consistent read of everything the operator has emitted and not retracted, or `None` when

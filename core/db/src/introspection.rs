@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::SchemaRef;
-use laminar_dataflow::state::TableRows;
+use laminar_dataflow::state::{Container, TableRows};
 use laminar_dataflow::{Content, Metrics};
 use laminar_sql::parser::statement::Show;
 use laminar_types::{Error, Result};

@@ -60,7 +60,7 @@ mod table {
         RetractionsAdded: "a row taken back counts as one more", "dataflow/aggregate/table";
         FilterIgnored: "FILTER of an aggregate lets everything pass", "dataflow/aggregate/input";
         NullsCounted: "an aggregate takes NULL in", "dataflow/aggregate/input";
-        ExtremeNeverFalls: "min and max keep values that were taken back", "dataflow/aggregate/multiset";
+        ExtremeNeverFalls: "min and max keep values that were taken back", "dataflow/aggregate/retained";
         LastIsExtreme: "min and max over appended rows are the last row", "dataflow/aggregate/min_max";
         NothingIsZero: "the sum of no values is not NULL", "dataflow/aggregate/presence";
         MergeForgetsCounts: "panes that are merged lose their counts", "dataflow/aggregate/count";

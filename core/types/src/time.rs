@@ -96,6 +96,16 @@ impl Frontier {
     /// Everything has arrived: end of input, tables, lookups.
     pub const MAX: Self = Self(i128::MAX);
 
+    /// As nanoseconds; the ends of `i128` are [`Self::MIN`] and [`Self::MAX`].
+    pub fn to_nanos(self) -> i128 {
+        self.0
+    }
+
+    /// The frontier of which [`Self::to_nanos`] gives this.
+    pub fn of_nanos(nanos: i128) -> Self {
+        Self(nanos)
+    }
+
     /// The frontier just before a time.
     pub fn before(time: i64, unit: TimeUnit) -> Self {
         Self(i128::from(time) * i128::from(unit.nanos()))

@@ -15,7 +15,7 @@ use super::float_sum::FloatSum;
 use super::presence::Presence;
 use super::sum::Summand;
 use super::{Accumulator, Input, argument, overflow, same, unsupported};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// Digits that a decimal sum needs beyond its input's: four for the scale and nine for the rows,
 /// as DataFusion reckons.
@@ -209,6 +209,11 @@ where
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (sums, presence) = (self.sums.snapshot(), self.presence.snapshot());
         Box::new(Self::with(&self.argument, sums, presence))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.sums.parts(parts)?;
+        self.presence.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

@@ -1,7 +1,8 @@
-//! [`Batchwise`]: DataFusion's own accumulators, one per group, over append-only input.
+//! [`Batchwise`]: DataFusion's own accumulators over append-only input.
 //!
-//! For what has no incremental form here and needs none of its rows back. The results are kept
-//! beside the accumulators, so that readers need none.
+//! For what has no incremental form here and needs none of its rows back. A group is held as the
+//! state that its accumulator gives to be merged, in Arrow's row format: an accumulator lives as
+//! long as it is asked something.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -10,62 +11,72 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, UInt32Array, new_null_array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Accumulator as BatchAccumulator;
 use laminar_types::Result;
 
 use super::call::{BatchFunction, CallSpec, batch_error};
 use super::{Accumulator, Input, same};
-use crate::state::arrow_error;
+use crate::state::{Bits, ByteColumn, Container, Parts, arrow_error};
 
-/// Results in a shared chunk.
-const CHUNK: usize = 256;
-
-type Results = Vec<Arc<Vec<ScalarValue>>>;
-
-/// An accumulator of DataFusion for every slot that has rows.
+/// The state of an accumulator of DataFusion for every slot that has rows.
 pub(super) struct Batchwise {
-    call: CallSpec,
+    call: Arc<CallSpec>,
     function: BatchFunction,
-    /// The result of no rows.
-    nothing: ScalarValue,
-    groups: Vec<Option<std::sync::Mutex<Box<dyn BatchAccumulator>>>>,
-    results: Results,
+    format: Arc<RowConverter>,
+    states: ByteColumn,
+    held: Bits,
 }
 
 impl Batchwise {
     pub(super) fn new(call: &CallSpec, function: &BatchFunction) -> Result<Self> {
-        let mut accumulator = function.accumulator()?;
-        let nothing = accumulator.evaluate().map_err(|error| batch_error(&error))?;
-        Ok(Self::with(call.clone(), function.clone(), nothing, Results::new()))
+        let state = columns_of(function.accumulator()?.as_mut()).map_err(|e| batch_error(&e))?;
+        let fields = state.iter().map(|column| SortField::new(column.data_type().clone()));
+        let format = Arc::new(RowConverter::new(fields.collect()).map_err(arrow_error)?);
+        Ok(Self::with(Arc::new(call.clone()), function.clone(), format))
     }
 
-    fn with(
-        call: CallSpec,
-        function: BatchFunction,
-        nothing: ScalarValue,
-        results: Results,
-    ) -> Self {
-        Self { call, function, nothing, groups: Vec::new(), results }
+    fn with(call: Arc<CallSpec>, function: BatchFunction, format: Arc<RowConverter>) -> Self {
+        let (states, held) = (ByteColumn::default(), Bits::default());
+        Self { call, function, format, states, held }
     }
 
-    /// Changes the accumulator of a slot and keeps its new result.
+    /// An accumulator with the state of a slot.
+    fn accumulator(&self, slot: u32) -> Result<Box<dyn BatchAccumulator>> {
+        let mut accumulator = self.function.accumulator()?;
+        if self.held.contains(slot) {
+            let parser = self.format.parser();
+            let row = parser.parse(self.states.value(slot as usize));
+            let state = self.format.convert_rows([row]).map_err(arrow_error)?;
+            accumulator.merge_batch(&state).map_err(|error| batch_error(&error))?;
+        }
+        Ok(accumulator)
+    }
+
+    /// Changes the state of a slot.
     fn change(
         &mut self,
         slot: u32,
-        change: impl FnOnce(&mut dyn BatchAccumulator) -> datafusion::error::Result<()>,
+        change: impl FnOnce(&mut dyn BatchAccumulator) -> Result<(), DataFusionError>,
     ) -> Result<()> {
-        let group = &mut self.groups[slot as usize];
-        if group.is_none() {
-            *group = Some(self.function.accumulator()?.into());
+        let mut accumulator = self.accumulator(slot)?;
+        let state = change(accumulator.as_mut()).and_then(|()| columns_of(accumulator.as_mut()));
+        let state = state.map_err(|error| batch_error(&error))?;
+        let rows = self.format.convert_columns(&state).map_err(arrow_error)?;
+        let row = rows.row(0);
+        // Most rows change nothing in a large approximation.
+        if self.held.insert(slot) || self.states.value(slot as usize) != row.data() {
+            self.states.set(slot as usize, row.data());
         }
-        let Some(group) = group else { return Ok(()) };
-        let accumulator = group.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let result = change(accumulator.as_mut()).and_then(|()| accumulator.evaluate());
-        let result = result.map_err(|error| batch_error(&error))?;
-        Arc::make_mut(&mut self.results[slot as usize / CHUNK])[slot as usize % CHUNK] = result;
         Ok(())
     }
+}
+
+/// What an accumulator gives to be merged, as columns of one row.
+fn columns_of(accumulator: &mut dyn BatchAccumulator) -> Result<Vec<ArrayRef>, DataFusionError> {
+    accumulator.state()?.iter().map(ScalarValue::to_array).collect()
 }
 
 impl Accumulator for Batchwise {
@@ -74,12 +85,7 @@ impl Accumulator for Batchwise {
     }
 
     fn resize(&mut self, slots: usize) {
-        if slots > self.groups.len() {
-            self.groups.resize_with(slots, || None);
-        }
-        while self.results.len() * CHUNK < slots {
-            self.results.push(Arc::new(vec![self.nothing.clone(); CHUNK]));
-        }
+        self.states.resize(slots);
     }
 
     fn update(&mut self, input: &Input<'_>) -> Result<()> {
@@ -99,13 +105,10 @@ impl Accumulator for Batchwise {
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
         let other: &Self = same(other)?;
         for (&slot, &from) in slots.iter().zip(other_slots) {
-            let Some(theirs) = &other.groups[from as usize] else { continue };
-            let mut theirs = theirs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let state = theirs.state().map_err(|error| batch_error(&error))?;
-            let state = state.iter().map(ScalarValue::to_array);
-            let state =
-                state.collect::<Result<Vec<_>, _>>().map_err(|error| batch_error(&error))?;
-            self.change(slot, |accumulator| accumulator.merge_batch(&state))?;
+            if other.held.contains(from) {
+                let mut theirs = other.accumulator(from)?;
+                self.change(slot, |ours| ours.merge_batch(&columns_of(theirs.as_mut())?))?;
+            }
         }
         Ok(())
     }
@@ -114,41 +117,41 @@ impl Accumulator for Batchwise {
         if slots.is_empty() {
             return Ok(new_null_array(&self.result_type(), 0));
         }
-        let results = slots.iter().map(|&slot| {
-            let chunk = self.results.get(slot as usize / CHUNK);
-            chunk.map_or(&self.nothing, |chunk| &chunk[slot as usize % CHUNK]).clone()
-        });
+        let results = slots
+            .iter()
+            .map(|&slot| self.accumulator(slot)?.evaluate().map_err(|error| batch_error(&error)));
+        let results = results.collect::<Result<Vec<ScalarValue>>>()?;
         ScalarValue::iter_to_array(results).map_err(|error| batch_error(&error))
     }
 
     fn reset(&mut self, slot: u32) {
-        self.groups[slot as usize] = None;
-        let results = Arc::make_mut(&mut self.results[slot as usize / CHUNK]);
-        results[slot as usize % CHUNK] = self.nothing.clone();
+        self.states.set(slot as usize, &[]);
+        self.held.remove(slot);
     }
 
     fn clear(&mut self) {
-        self.groups.clear();
-        self.results.clear();
+        self.states.clear();
+        self.held.clear();
     }
 
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
-        let (call, function) = (self.call.clone(), self.function.clone());
-        Box::new(Self::with(call, function, self.nothing.clone(), self.results.clone()))
+        let (states, held) = (self.states.snapshot(), self.held.snapshot());
+        let (call, format) = (Arc::clone(&self.call), Arc::clone(&self.format));
+        Box::new(Self { call, function: self.function.clone(), format, states, held })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.states.parts(parts)?;
+        self.held.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {
-        let (call, function) = (self.call.clone(), self.function.clone());
-        Box::new(Self::with(call, function, self.nothing.clone(), Results::new()))
+        let (call, format) = (Arc::clone(&self.call), Arc::clone(&self.format));
+        Box::new(Self::with(call, self.function.clone(), format))
     }
 
     fn state_bytes(&self) -> usize {
-        let groups = self
-            .groups
-            .iter()
-            .flatten()
-            .map(|group| group.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).size());
-        groups.sum::<usize>() + self.results.len() * CHUNK * size_of::<ScalarValue>()
+        self.states.state_bytes() + self.held.state_bytes()
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -15,7 +15,7 @@ use laminar_types::Result;
 use super::converted::Converted;
 use super::presence::Presence;
 use super::{Accumulator, Input, argument, same, unsupported};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// Which bits of a result are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +167,11 @@ where
         Box::new(Self { function: self.function, values, presence, input: PhantomData })
     }
 
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.values.parts(parts)?;
+        self.presence.parts(parts)
+    }
+
     fn fresh(&self) -> Box<dyn Accumulator> {
         let values = Paged::new(Self::neutral(self.function));
         let presence = self.presence.fresh();
@@ -270,6 +275,10 @@ where
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let counts = self.counts.snapshot();
         Box::new(Self { function: self.function, counts, input: PhantomData })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.counts.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use laminar_types::Result;
 
 use super::{Accumulator, Input, argument, same};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// `bool_and` if `ALL`, otherwise `bool_or`.
 pub(super) struct Booleans<const ALL: bool> {
@@ -76,6 +76,10 @@ impl<const ALL: bool> Accumulator for Booleans<ALL> {
 
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         Box::new(Self { counts: self.counts.snapshot() })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.counts.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

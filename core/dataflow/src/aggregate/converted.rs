@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use laminar_types::Result;
 
 use super::{Accumulator, Input, same};
-use crate::state::arrow_error;
+use crate::state::{Parts, arrow_error};
 
 /// An accumulator whose arguments are first cast to another type.
 pub(super) struct Converted {
@@ -71,6 +71,10 @@ impl Accumulator for Converted {
 
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         Box::new(Self { to: self.to.clone(), inner: self.inner.snapshot() })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.inner.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

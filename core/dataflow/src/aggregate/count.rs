@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use laminar_types::{Result, mutant};
 
 use super::{Accumulator, ByWord, Input, same};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// Counts rows, or rows where no argument is null.
 pub(super) struct Count {
@@ -72,6 +72,10 @@ impl Accumulator for Count {
 
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         Box::new(Self { all: self.all, counts: self.counts.snapshot() })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.counts.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, UInt32Type};
 use laminar_types::Result;
 
 use super::{Accumulator, Input, same};
-use crate::state::{GroupIndex, Paged, SlotSet, arrow_error};
+use crate::state::{Container, GroupIndex, Paged, Parts, SlotSet, arrow_error};
 
 /// An aggregate that takes each combination of arguments once.
 pub(super) struct Distinct {
@@ -217,6 +217,13 @@ impl Accumulator for Distinct {
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         // A reader needs the results alone.
         self.inner.snapshot()
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.index.parts(parts)?;
+        self.counts.parts(parts)?;
+        self.sizes.parts(parts)?;
+        self.inner.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

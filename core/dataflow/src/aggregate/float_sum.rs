@@ -19,7 +19,7 @@ use laminar_types::rows::Word;
 use super::expansion::two_sum;
 use super::presence::Presence;
 use super::{Accumulator, ByWord, Input, argument, same};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// The sum or the average of values of `T`, as a double.
 pub(super) struct FloatSum<T> {
@@ -151,6 +151,17 @@ where
         };
         let presence = self.presence.snapshot();
         Box::new(Self { sums, presence, is_average: self.is_average, input: PhantomData })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        match &mut self.sums {
+            Sums::InOrder(sums) => sums.parts(parts)?,
+            Sums::Exact(ExactSums { pairs, specials }) => {
+                pairs.parts(parts)?;
+                specials.parts(parts)?;
+            }
+        }
+        self.presence.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

@@ -13,7 +13,7 @@ use super::call::CallSpec;
 use super::min_max::better;
 use super::row_codec::RowCodec;
 use super::{Accumulator, Input, same};
-use crate::state::{Bits, ByteColumn};
+use crate::state::{Bits, ByteColumn, Container, Parts};
 
 /// The last row of every slot, or the first, as the codec orders them.
 pub(super) struct KeptRow<const LAST: bool> {
@@ -91,6 +91,11 @@ impl<const LAST: bool> Accumulator for KeptRow<LAST> {
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (rows, held) = (self.rows.snapshot(), self.held.snapshot());
         Box::new(Self { call: self.call.clone(), codec: self.codec.beside(), rows, held })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)?;
+        self.held.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

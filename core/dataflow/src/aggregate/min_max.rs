@@ -12,44 +12,25 @@ use laminar_types::{Result, mutant};
 use super::converted::Converted;
 use super::kind::{Boolean, Kind, Primitive};
 use super::min_max_bytes::ByteExtreme;
-use super::multiset::{ByteMultisets, Multisets};
 use super::presence::Presence;
 use super::{Accumulator, ByWord, Input, argument, same, unsupported};
-use crate::state::{ByteColumn, Paged};
+use crate::state::{ByteColumn, Container, Paged, Parts};
 
-/// The accumulator of `max` or `min` for an argument of this type.
-pub(super) fn create<const MAX: bool>(
-    data_type: &DataType,
-    append_only: bool,
-) -> Result<Box<dyn Accumulator>> {
+/// The accumulator of `max` or `min` for an argument of this type, over append-only input.
+pub(super) fn create<const MAX: bool>(data_type: &DataType) -> Result<Box<dyn Accumulator>> {
     macro_rules! primitive {
         ($t:ty) => {
-            Ok(of_kind::<Primitive<$t>, MAX>(data_type, append_only))
+            Ok(Box::new(Extreme::<Primitive<$t>, MAX>::new(data_type)))
         };
     }
     downcast_primitive! {
         data_type => (primitive),
-        DataType::Boolean => Ok(of_kind::<Boolean, MAX>(data_type, append_only)),
+        DataType::Boolean => Ok(Box::new(Extreme::<Boolean, MAX>::new(data_type))),
         DataType::Dictionary(_, values) => {
-            Ok(Converted::over(values.as_ref().clone(), create::<MAX>(values, append_only)?))
+            Ok(Converted::over(values.as_ref().clone(), create::<MAX>(values)?))
         }
-        other if ByteColumn::supports(other) => Ok(if append_only {
-            Box::new(ByteExtreme::<MAX>::new(data_type))
-        } else {
-            Box::new(ByteMultisets::<MAX>::new(data_type))
-        }),
+        other if ByteColumn::supports(other) => Ok(Box::new(ByteExtreme::<MAX>::new(data_type))),
         other => Err(unsupported(if MAX { "max" } else { "min" }, std::slice::from_ref(other))),
-    }
-}
-
-fn of_kind<K: Kind, const MAX: bool>(
-    data_type: &DataType,
-    append_only: bool,
-) -> Box<dyn Accumulator> {
-    if append_only {
-        Box::new(Extreme::<K, MAX>::new(data_type))
-    } else {
-        Box::new(Multisets::<K, MAX>::new(data_type))
     }
 }
 
@@ -136,6 +117,11 @@ impl<K: Kind, const MAX: bool> Accumulator for Extreme<K, MAX> {
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (best, presence) = (self.best.snapshot(), self.presence.snapshot());
         Box::new(Self { data_type: self.data_type.clone(), best, presence })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.best.parts(parts)?;
+        self.presence.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

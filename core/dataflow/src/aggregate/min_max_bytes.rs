@@ -9,7 +9,7 @@ use laminar_types::Result;
 
 use super::min_max::better;
 use super::{Accumulator, Input, same};
-use crate::state::{Bits, ByteColumn, byte_array, each_byte_array};
+use crate::state::{Bits, ByteColumn, Container, Parts, byte_array, each_byte_array};
 
 /// The best string of each slot.
 pub(super) struct ByteExtreme<const MAX: bool> {
@@ -80,6 +80,11 @@ impl<const MAX: bool> Accumulator for ByteExtreme<MAX> {
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (best, held) = (self.best.snapshot(), self.held.snapshot());
         Box::new(Self { data_type: self.data_type.clone(), best, held })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.best.parts(parts)?;
+        self.held.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

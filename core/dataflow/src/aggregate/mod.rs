@@ -16,9 +16,8 @@
 //! | `booleans`, `bitwise` | `bool_and`, `bit_or` and their like |
 //! | `moments`, `expansion` | variances, correlation, regression, and the sums behind them |
 //! | `min_max`, `min_max_bytes`, `kind` | smallest and largest value over append-only input |
-//! | `multiset` | the same over updating input |
 //! | `kept_row` | the first or last row of a group over append-only input |
-//! | `retained`, `percentile` | what needs every row of a group, in an order |
+//! | `retained`, `percentile` | what needs every row of a group, in an order; `min` and `max` over updating input |
 //! | `row_codec` | rows of a call as byte strings in its order |
 //! | `distinct` | any of them over distinct arguments |
 //! | `batchwise` | DataFusion's own accumulators over append-only input |
@@ -42,7 +41,6 @@ mod kind;
 mod min_max;
 mod min_max_bytes;
 mod moments;
-mod multiset;
 mod percentile;
 mod presence;
 mod retained;
@@ -62,12 +60,15 @@ use bitwise::Bitwise;
 use booleans::Booleans;
 pub use by_word::ByWord;
 pub use call::{AggregateFunction, BatchFunction, CallSpec};
+use converted::Converted;
 use distinct::Distinct;
 pub use input::Input;
 use kept_row::KeptRow;
 pub use moments::Moment;
 use retained::Retained;
 pub use table::{AggregateArgs, AggregateSnapshot, AggregateTable};
+
+use crate::state::Parts;
 
 /// The state of one aggregate call for all groups, as columns indexed by slot.
 ///
@@ -120,6 +121,12 @@ pub trait Accumulator: Any + Send + Sync {
     /// The same results for readers, sharing memory; neither sees later changes of the other.
     fn snapshot(&mut self) -> Box<dyn Accumulator>;
 
+    /// Hands over the parts of its state: see [`Container::parts`](crate::state::Container::parts).
+    ///
+    /// # Errors
+    /// As there.
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()>;
+
     /// The same call without state.
     fn fresh(&self) -> Box<dyn Accumulator>;
 
@@ -163,16 +170,23 @@ fn of_every_row(call: &CallSpec, append_only: bool) -> Result<Box<dyn Accumulato
         (Of::Count, [_, ..]) => Ok(Box::new(count::Count::new(false))),
         (Of::Sum, [argument]) => sum::create(argument, append_only),
         (Of::Avg, [argument]) => avg::create(argument, append_only),
-        (Of::Min | Of::Max, [argument]) if argument.is_nested() || argument.is_null() => {
+        (Of::Min | Of::Max, [DataType::Dictionary(_, values)]) if !append_only => {
+            let call = CallSpec { args: vec![values.as_ref().clone()], ..call.clone() };
+            Ok(Converted::over(values.as_ref().clone(), of_every_row(&call, append_only)?))
+        }
+        (Of::Min | Of::Max, [_]) if !append_only => {
             let call = CallSpec { skip_nulls: true, ..call.clone() };
-            match (&call.function, append_only) {
-                (Of::Min, true) => Ok(Box::new(KeptRow::<false>::new(&call)?)),
-                (_, true) => Ok(Box::new(KeptRow::<true>::new(&call)?)),
-                (_, false) => Ok(Box::new(Retained::new(&call, append_only)?)),
+            Ok(Box::new(Retained::new(&call, append_only)?))
+        }
+        (of @ (Of::Min | Of::Max), [argument]) if argument.is_nested() || argument.is_null() => {
+            let call = CallSpec { skip_nulls: true, ..call.clone() };
+            match of {
+                Of::Min => Ok(Box::new(KeptRow::<false>::new(&call)?)),
+                _ => Ok(Box::new(KeptRow::<true>::new(&call)?)),
             }
         }
-        (Of::Min, [argument]) => min_max::create::<false>(argument, append_only),
-        (Of::Max, [argument]) => min_max::create::<true>(argument, append_only),
+        (Of::Min, [argument]) => min_max::create::<false>(argument),
+        (Of::Max, [argument]) => min_max::create::<true>(argument),
         (Of::BoolAnd, [DataType::Boolean]) => Ok(Box::new(Booleans::<true>::default())),
         (Of::BoolOr, [DataType::Boolean]) => Ok(Box::new(Booleans::<false>::default())),
         (Of::BitAnd, [argument]) => bitwise::create(Bitwise::And, argument, append_only),

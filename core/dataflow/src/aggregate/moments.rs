@@ -19,7 +19,7 @@ use laminar_types::Result;
 use super::converted::Converted;
 use super::expansion::{Double, Expansion};
 use super::{Accumulator, Input, same, unsupported};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// A function of the moments of one variable, or of two: then the first argument is y.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -350,6 +350,11 @@ impl<const S: usize, const K: usize> Accumulator for Moments<S, K> {
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (sums, specials) = (self.sums.snapshot(), self.specials.snapshot());
         Box::new(Self { moment: self.moment, sums, specials })
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.sums.parts(parts)?;
+        self.specials.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

@@ -5,11 +5,12 @@
 //! largest slot. Over updating input, and for averages, it is a count per slot.
 
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use laminar_types::Result;
 
 use super::Input;
 use laminar_types::mutant;
 
-use crate::state::{Bits, Paged};
+use crate::state::{Bits, Container, Paged, Parts};
 
 /// The slots that have seen a value.
 pub(super) enum Presence {
@@ -151,8 +152,20 @@ impl Presence {
     pub(super) fn fresh(&self) -> Self {
         Self::new(matches!(self, Self::Seen(_)))
     }
+}
 
-    pub(super) fn state_bytes(&self) -> usize {
+impl Container for Presence {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        match self {
+            Self::Seen(seen) => {
+                parts.number(&mut seen.dense)?;
+                seen.others.parts(parts)
+            }
+            Self::Counts(counts) => counts.parts(parts),
+        }
+    }
+
+    fn state_bytes(&self) -> usize {
         match self {
             Self::Seen(seen) => seen.others.state_bytes(),
             Self::Counts(counts) => counts.state_bytes(),

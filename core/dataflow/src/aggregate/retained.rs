@@ -1,7 +1,7 @@
 //! [`Retained`]: aggregates that need every row of a group, in an order.
 //!
-//! The rows of every group are an ordered multiset; a row that goes is taken out of it. A result
-//! is read off it: a first or last row and the row of a rank without looking at the others, arrays
+//! The rows of every group are an ordered multiset; a row that goes is taken out of it, so `min` and
+//! `max` over updating input are among them. A result is read off it: a first or last row and the row of a rank without looking at the others, arrays
 //! and strings by one walk, and what DataFusion alone knows how to compute by running its
 //! accumulator over the rows.
 
@@ -14,20 +14,19 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use laminar_types::error::code;
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, mutant};
 
 use super::call::{AggregateFunction, BatchFunction, CallSpec, batch_error};
 use super::percentile::{self, Middle};
 use super::row_codec::RowCodec;
 use super::{Accumulator, Input, same};
-use crate::state::sorted_bytes::Run;
-use crate::state::{SortedBytes, arrow_error};
+use crate::state::{Container, OrderedBags, Parts, arrow_error};
 
 /// The rows of every slot, as the codec orders them.
 pub(super) struct Retained {
     call: Arc<CallSpec>,
     codec: RowCodec,
-    rows: SortedBytes,
+    rows: OrderedBags,
     /// How many rows from the start (or, negative, from the end) are enough, where none goes.
     enough: Option<i64>,
 }
@@ -39,25 +38,25 @@ impl Retained {
             _ => None,
         };
         let codec = RowCodec::new(call)?;
-        Ok(Self { call: Arc::new(call.clone()), codec, rows: SortedBytes::default(), enough })
+        Ok(Self { call: Arc::new(call.clone()), codec, rows: OrderedBags::default(), enough })
     }
 
     /// Takes out the rows of a slot that can no longer be the one asked for.
-    fn forget_surplus(&mut self, slot: u32, enough: i64) {
-        while let Some(run) = self.rows.run(slot)
-            && run.len() > enough.unsigned_abs()
-        {
-            let rank = if enough > 0 { run.len() - 1 } else { 0 };
-            let Some(row) = run.nth(rank).map(<[u8]>::to_vec) else { return };
-            self.rows.add(slot, &row, -1);
+    fn forget_surplus(&mut self, slot: u32, enough: i64) -> Result<()> {
+        while self.rows.bag(slot).len() > enough.unsigned_abs() {
+            let bag = self.rows.bag(slot);
+            let rank = if enough > 0 { bag.len() - 1 } else { 0 };
+            let Some(row) = bag.nth(rank).map(<[u8]>::to_vec) else { return Ok(()) };
+            self.rows.add(slot, &row, -1)?;
         }
+        Ok(())
     }
 
     /// The row that a rank chooses of every slot.
     fn pick(&self, slots: &[u32], rank: impl Fn(u64) -> Option<u64>) -> Result<ArrayRef> {
         self.codec.decode_each(slots.iter().map(|&slot| {
-            let run = self.rows.run(slot)?;
-            run.nth(rank(run.len())?)
+            let bag = self.rows.bag(slot);
+            bag.nth(rank(bag.len())?)
         }))
     }
 
@@ -67,7 +66,7 @@ impl Retained {
         let mut rows = Vec::new();
         for &slot in slots {
             let before = rows.len();
-            for (row, count) in self.rows.run(slot).into_iter().flat_map(Run::iter) {
+            for (row, count) in self.rows.bag(slot).iter() {
                 rows.extend(std::iter::repeat_n(row, count as usize));
             }
             lengths.push(rows.len() - before);
@@ -116,7 +115,7 @@ impl Retained {
     fn recompute(&self, slots: &[u32], function: &BatchFunction) -> Result<ArrayRef> {
         let results = slots.iter().map(|&slot| {
             let mut accumulator = function.accumulator()?;
-            let rows = self.rows.run(slot).into_iter().flat_map(Run::iter);
+            let rows = self.rows.bag(slot).iter();
             let rows = rows.flat_map(|(row, count)| std::iter::repeat_n(row, count as usize));
             let rows: Vec<&[u8]> = rows.collect();
             if !rows.is_empty() {
@@ -146,26 +145,29 @@ impl Accumulator for Retained {
         }
     }
 
-    fn resize(&mut self, slots: usize) {
-        self.rows.resize(slots);
-    }
+    /// A slot without rows takes no room.
+    fn resize(&mut self, _slots: usize) {}
 
     fn update(&mut self, input: &Input<'_>) -> Result<()> {
         let selection = input.selection_of(&self.call);
         self.codec.encode(input.args)?;
-        let Self { codec, rows, .. } = self;
+        let Self { call, codec, rows, .. } = self;
+        let is_extreme = matches!(call.function, AggregateFunction::Min | AggregateFunction::Max);
+        let mut added = Ok(());
         input.each(selection.as_ref(), |row, slot, weight| {
-            rows.add(slot, codec.row(row).data(), weight);
+            if added.is_ok() && !(is_extreme && weight < 0 && mutant!(ExtremeNeverFalls)) {
+                added = rows.add(slot, codec.row(row).data(), weight);
+            }
         });
+        added?;
         if let Some(enough) = self.enough {
-            input.slots.iter().for_each(|&slot| self.forget_surplus(slot, enough));
+            input.slots.iter().try_for_each(|&slot| self.forget_surplus(slot, enough))?;
         }
         Ok(())
     }
 
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
-        self.rows.merge(slots, &same::<Self>(other)?.rows, other_slots);
-        Ok(())
+        self.rows.merge(slots, &same::<Self>(other)?.rows, other_slots)
     }
 
     fn evaluate(&self, slots: &[u32]) -> Result<ArrayRef> {
@@ -180,17 +182,17 @@ impl Accumulator for Retained {
             Of::Batch(function) => self.recompute(slots, function),
             of => {
                 let share = if let Of::Percentile(share) = of { *share } else { 0.5 };
-                let middles = slots.iter().map(|&slot| {
-                    let rows = self.rows.run(slot).map_or(0, Run::len);
-                    Middle::of(share, rows)
-                });
+                let middles =
+                    slots.iter().map(|&slot| Middle::of(share, self.rows.bag(slot).len()));
                 let middles: Vec<Option<Middle>> = middles.collect();
-                let pick =
-                    |rank: fn(&Middle) -> u64| {
-                        self.codec.decode_each(slots.iter().zip(&middles).map(|(&slot, middle)| {
-                            self.rows.run(slot)?.nth(rank(middle.as_ref()?))
-                        }))
-                    };
+                let pick = |rank: fn(&Middle) -> u64| {
+                    self.codec.decode_each(
+                        slots
+                            .iter()
+                            .zip(&middles)
+                            .map(|(&slot, middle)| self.rows.bag(slot).nth(rank(middle.as_ref()?))),
+                    )
+                };
                 let (lower, upper) = (pick(|middle| middle.lower)?, pick(|middle| middle.upper)?);
                 match of {
                     Of::Median => percentile::halfway(&lower, &upper),
@@ -217,11 +219,15 @@ impl Accumulator for Retained {
         })
     }
 
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)
+    }
+
     fn fresh(&self) -> Box<dyn Accumulator> {
         Box::new(Self {
             call: Arc::clone(&self.call),
             codec: self.codec.beside(),
-            rows: SortedBytes::default(),
+            rows: OrderedBags::default(),
             enough: self.enough,
         })
     }

@@ -17,7 +17,7 @@ use super::converted::Converted;
 use super::float_sum::FloatSum;
 use super::presence::Presence;
 use super::{Accumulator, ByWord, Input, argument, overflow, same, unsupported};
-use crate::state::Paged;
+use crate::state::{Container, Paged, Parts};
 
 /// The accumulator of `sum` for an argument of this type.
 pub(super) fn create(data_type: &DataType, append_only: bool) -> Result<Box<dyn Accumulator>> {
@@ -213,6 +213,11 @@ where
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (sums, presence) = (self.sums.snapshot(), self.presence.snapshot());
         Box::new(Self::with(self.result.clone(), sums, presence))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.sums.parts(parts)?;
+        self.presence.parts(parts)
     }
 
     fn fresh(&self) -> Box<dyn Accumulator> {

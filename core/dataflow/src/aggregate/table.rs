@@ -11,7 +11,7 @@ use laminar_types::{Error, Result, RowBlock, mutant};
 
 use super::{Accumulator, Input};
 use crate::state::group_index::NO_SLOT;
-use crate::state::{GroupIndex, GroupKeys, Paged};
+use crate::state::{Container, GroupIndex, GroupKeys, Paged, Parts};
 
 /// The arguments and the filter of one aggregate call over a batch.
 #[derive(Clone, Copy, Default)]
@@ -449,15 +449,6 @@ impl AggregateTable {
         self.resize();
     }
 
-    /// Bytes allocated, shared memory counted in full.
-    pub fn state_bytes(&self) -> usize {
-        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.state_bytes());
-        self.index.state_bytes()
-            + accumulators.sum::<usize>()
-            + self.weights.as_ref().map_or(0, Paged::state_bytes)
-            + self.touched.bits.capacity() * size_of::<u64>()
-    }
-
     /// Gives every column room for all slots of the index.
     fn resize(&mut self) {
         let slots = self.index.slots();
@@ -479,6 +470,23 @@ impl AggregateTable {
         }
         let undone = self.touched.slots.split_off(self.touched_before);
         self.touched.forget(&undone, self.touched_before);
+    }
+}
+
+impl Container for AggregateTable {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        debug_assert!(self.touched.slots.is_empty(), "groups are settled at the end of a step");
+        self.index.parts(parts)?;
+        self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.parts(parts))?;
+        self.weights.as_mut().map_or(Ok(()), |weights| weights.parts(parts))
+    }
+
+    fn state_bytes(&self) -> usize {
+        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.state_bytes());
+        self.index.state_bytes()
+            + accumulators.sum::<usize>()
+            + self.weights.as_ref().map_or(0, Paged::state_bytes)
+            + self.touched.bits.capacity() * size_of::<u64>()
     }
 }
 

@@ -6,6 +6,7 @@ use arrow::datatypes::Int64Type;
 
 use super::*;
 use crate::aggregate::{AggregateFunction, create};
+use crate::state::Snapshot;
 
 /// count(*), sum(v), max(v) by a BIGINT key.
 fn table(append_only: bool) -> AggregateTable {
@@ -190,7 +191,7 @@ fn agrees_with_a_model_under_retraction() {
         rows.sort();
         rows
     };
-    let mut snapshots = Vec::new();
+    let (mut snapshots, mut parts) = (Vec::new(), Vec::new());
     for step in 0..400 {
         let (mut batch, mut weights) = (Vec::new(), Vec::new());
         for _ in 0..1 + next(40) {
@@ -214,8 +215,28 @@ fn agrees_with_a_model_under_retraction() {
             assert_eq!(table.len(), of_model(&model).len());
         }
         if step % 37 == 0 {
+            table.settle();
+            parts.push((Snapshot::take(&mut table).unwrap(), model.clone()));
             snapshots.push((table.snapshot(), of_model(&model)));
         }
+        if step % 150 == 149 {
+            // Back to an earlier time, and on from there.
+            let (snapshot, then) = &parts[next(parts.len() as u64) as usize];
+            table.settle();
+            snapshot.restore(&mut table).unwrap();
+            model = then.clone();
+            assert_eq!(sorted(live(&table)), of_model(&model));
+        }
+    }
+    for (snapshot, then) in &parts {
+        let mut restored = self::table(false);
+        snapshot.restore(&mut restored).unwrap();
+        assert_eq!(sorted(live(&restored)), of_model(then));
+        // Known groups are found again.
+        let known = restored.len();
+        let again: Vec<_> = live(&restored).iter().map(|row| (row[0].unwrap(), 0)).collect();
+        add(&mut restored, &again, Some(&vec![1; again.len()])).unwrap();
+        assert_eq!(restored.len(), known);
     }
     let reader = std::thread::spawn(move || {
         for (snapshot, expected) in snapshots {

@@ -7,6 +7,7 @@ use laminar_types::ErrorKind;
 
 use super::AggregateFunction::{Avg, Count, CountAll, Max, Min, Sum};
 use super::*;
+use crate::state::Snapshot;
 
 const SLOTS: usize = 5;
 
@@ -201,6 +202,13 @@ fn expected(function: &AggregateFunction, values: &[ArrayRef], result: &DataType
     }
 }
 
+/// An accumulator of the same call with what another one held.
+fn restored(like: &dyn Accumulator, snapshot: &Snapshot) -> Box<dyn Accumulator> {
+    let mut fresh = like.fresh();
+    snapshot.put_back(|parts| fresh.parts(parts)).unwrap();
+    fresh
+}
+
 /// Random batches, with filters and, unless append-only, retractions of earlier rows, compared
 /// with a naive model; snapshots taken on the way must still hold at the end.
 fn check(function: AggregateFunction, data_type: &DataType, append_only: bool) {
@@ -211,7 +219,7 @@ fn check(function: AggregateFunction, data_type: &DataType, append_only: bool) {
     accumulator.resize(SLOTS);
     let mut model: Vec<Vec<(ArrayRef, usize, i64)>> = vec![Vec::new(); SLOTS];
     let all: Vec<u32> = (0..SLOTS as u32).collect();
-    let mut snapshots = Vec::new();
+    let (mut snapshots, mut parts) = (Vec::new(), Vec::new());
     for round in 0..12 {
         let rows = 1 + random.next(30) as usize;
         let mut slots: Vec<u32> = (0..rows).map(|_| random.next(SLOTS as u64 - 1) as u32).collect();
@@ -260,10 +268,18 @@ fn check(function: AggregateFunction, data_type: &DataType, append_only: bool) {
             let name = function.name();
             assert_eq!(&got.slice(slot, 1), &want, "{name}({data_type}) {append_only} {round}");
         }
+        parts.push((Snapshot::of(|parts| accumulator.parts(parts)).unwrap(), got.clone()));
         snapshots.push((accumulator.snapshot(), got));
+        if round % 4 == 3 {
+            // Another one goes on from the parts.
+            accumulator = restored(accumulator.as_ref(), &parts[round].0);
+        }
     }
     for (snapshot, want) in &snapshots {
         assert_eq!(&snapshot.evaluate(&all).unwrap(), want);
+    }
+    for (snapshot, want) in &parts {
+        assert_eq!(&restored(accumulator.as_ref(), snapshot).evaluate(&all).unwrap(), want);
     }
     // Two copies merged crosswise hold everything twice; a reset slot holds nothing.
     let (snapshot, got) = snapshots.pop().unwrap();

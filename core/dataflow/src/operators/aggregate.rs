@@ -10,6 +10,7 @@ use super::group_changes::{Changed, GroupChanges};
 use crate::aggregate::AggregateSnapshot;
 use crate::expr::row_text;
 use crate::operator::{Content, Context, Metrics, Operator};
+use crate::state::{Container, Parts};
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -111,6 +112,12 @@ impl Operator for Aggregate {
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
         let schema = self.schema.clone();
         Some(Box::new(Groups { snapshot: self.groups.snapshot(), schema }))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.grouping.parts(parts)?;
+        self.groups.parts(parts)?;
+        parts.numbers(&mut self.frontiers)
     }
 
     fn metrics(&self) -> Metrics {

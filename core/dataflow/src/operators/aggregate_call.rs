@@ -11,6 +11,7 @@ use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 use crate::aggregate::{
     Accumulator, AggregateArgs, AggregateFunction, AggregateTable, CallSpec, create_call,
 };
+use crate::state::Parts;
 
 /// An aggregate over columns of the input.
 #[derive(Debug, Clone)]
@@ -138,6 +139,11 @@ impl Grouping {
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|error| Error::internal(format!("rows cannot be numbered: {error}")))?;
         Ok(Delta { batch, weights: delta.weights })
+    }
+
+    /// What outlives an epoch.
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.arrived.as_mut().map_or(Ok(()), |arrived| parts.number(arrived))
     }
 
     /// The rows as they came in, for people.

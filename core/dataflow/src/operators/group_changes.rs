@@ -11,6 +11,7 @@ use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 use super::aggregate_call::Grouping;
 use super::row_changes::RowChanges;
 use crate::aggregate::{AggregateSnapshot, AggregateTable};
+use crate::state::{Container, Parts};
 
 /// A table of groups, with the rows it had before the step for every group touched in it.
 pub(super) struct GroupChanges {
@@ -217,8 +218,15 @@ impl GroupChanges {
     pub(super) fn snapshot(&mut self) -> AggregateSnapshot {
         self.table.snapshot()
     }
+}
 
-    pub(super) fn state_bytes(&self) -> usize {
+impl Container for GroupChanges {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.table.parts(parts)?;
+        parts.number(&mut self.untold)
+    }
+
+    fn state_bytes(&self) -> usize {
         self.table.state_bytes()
     }
 }

@@ -6,10 +6,12 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
 use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights, mutant};
 
+use super::passed_frontiers::PassedFrontiers;
 use super::row_program::RowProgram;
 use crate::consolidate::consolidate;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Operator};
+use crate::state::Parts;
 
 /// One link of the chain.
 #[derive(Debug, Clone)]
@@ -44,8 +46,7 @@ pub struct TimeMap {
 pub struct Map {
     stages: Vec<Stage>,
     schema: SchemaRef,
-    times: Vec<TimeMap>,
-    input_frontiers: Vec<Frontier>,
+    frontiers: PassedFrontiers,
     /// Whether different rows can become equal, so that a change of one may be no change.
     rows_may_cancel: bool,
     output: Option<Delta>,
@@ -72,13 +73,13 @@ impl Map {
             })
             .unwrap_or_else(|| input_schema.clone());
         let rows_may_cancel = loses_columns(&stages, &input_schema);
-        let input_frontiers = Vec::new();
+        let frontiers = PassedFrontiers::new(times);
         let by_row = RowProgram::compile(&input_schema, &stages).map(|program| ByRow {
             output: RowBlock::new(program.layout()),
             program,
             is_output: false,
         });
-        Self { stages, schema, times, input_frontiers, rows_may_cancel, output: None, by_row }
+        Self { stages, schema, frontiers, rows_may_cancel, output: None, by_row }
     }
 }
 
@@ -129,8 +130,7 @@ impl Operator for Map {
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        self.input_frontiers.clear();
-        self.input_frontiers.extend_from_slice(frontiers);
+        self.frontiers.advance(frontiers);
         Ok(())
     }
 
@@ -139,12 +139,11 @@ impl Operator for Map {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        out.clear();
-        out.extend(self.times.iter().map(|time| {
-            self.input_frontiers
-                .get(time.input)
-                .map_or(Frontier::MIN, |frontier| frontier.shift(i128::from(time.shift_ns)))
-        }));
+        self.frontiers.write(out);
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.frontiers.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

@@ -7,10 +7,12 @@ use laminar_types::{Delta, Error, Frontier, Result, mutant};
 
 use super::aggregate::batch;
 use super::map::TimeMap;
+use super::passed_frontiers::PassedFrontiers;
 use crate::aggregate::{
     AggregateArgs, AggregateFunction, AggregateSnapshot, AggregateTable, create,
 };
 use crate::operator::{Content, Context, Metrics, Operator};
+use crate::state::{Container, Parts};
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -19,8 +21,7 @@ const CONTENT_ROWS: usize = 8_192;
 pub struct Materialize {
     rows: AggregateTable,
     schema: SchemaRef,
-    times: Vec<TimeMap>,
-    frontiers: Vec<Frontier>,
+    frontiers: PassedFrontiers,
     output: Option<Delta>,
 }
 
@@ -31,7 +32,7 @@ impl Materialize {
             schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let weight = create(AggregateFunction::CountAll, &[], false)?;
         let rows = AggregateTable::new(&columns, vec![weight], false)?;
-        Ok(Self { rows, schema, times, frontiers: Vec::new(), output: None })
+        Ok(Self { rows, schema, frontiers: PassedFrontiers::new(times), output: None })
     }
 }
 
@@ -46,8 +47,7 @@ impl Operator for Materialize {
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        self.frontiers.clear();
-        self.frontiers.extend_from_slice(frontiers);
+        self.frontiers.advance(frontiers);
         Ok(())
     }
 
@@ -56,9 +56,12 @@ impl Operator for Materialize {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        out.clear();
-        let input = |time: &TimeMap| self.frontiers.get(time.input).copied();
-        out.extend(self.times.iter().map(|time| input(time).unwrap_or(Frontier::MIN)));
+        self.frontiers.write(out);
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)?;
+        self.frontiers.parts(parts)
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

@@ -9,6 +9,7 @@ mod materialize;
 mod over;
 mod over_reach;
 mod partition_rows;
+mod passed_frontiers;
 mod row_changes;
 mod row_codec;
 mod row_program;

@@ -15,7 +15,7 @@ use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, 
 use super::row_codec::{RowCodec, restored};
 use crate::consolidate::consolidate;
 use crate::operator::{Content, Context, Metrics, Operator};
-use crate::state::{ByteColumn, OrderedRows, arrow_error};
+use crate::state::{ByteColumn, Container, OrderedRows, Parts, arrow_error};
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -325,10 +325,7 @@ impl Operator for Over {
         self.retracted.clear();
         self.inserted.clear();
         self.old_values.clear();
-        self.partitions.rows.settle();
-        for (partition, _) in changes.partitions() {
-            self.partitions.forget_if_empty(partition);
-        }
+        self.partitions.settle(&changes);
         Ok(())
     }
 
@@ -345,6 +342,11 @@ impl Operator for Over {
             columns: self.columns.clone(),
             schema: self.schema.clone(),
         }))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.partitions.parts(parts)?;
+        self.values.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

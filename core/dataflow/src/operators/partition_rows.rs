@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Result};
 
 use super::row_codec::{Encoded, OrderColumn, RowCodec};
-use crate::state::{GroupIndex, OrderedPartitions, OrderedRows, arrow_error};
+use crate::state::{Container, GroupIndex, OrderedPartitions, OrderedRows, Parts, arrow_error};
 
 /// How rows are partitioned and ordered.
 #[derive(Debug, Clone)]
@@ -127,14 +127,25 @@ impl PartitionRows {
         }
     }
 
-    /// Forgets a partition when it has no rows.
-    pub(super) fn forget_if_empty(&mut self, partition: u32) {
-        if self.rows.is_empty(partition) {
-            self.index.remove(partition);
+    /// Ends a step with these changes: forgets the rows that were removed, and the partitions that
+    /// have none.
+    pub(super) fn settle(&mut self, changes: &Changes) {
+        self.rows.settle();
+        for (partition, _) in &changes.partitions {
+            if self.rows.is_empty(*partition) {
+                self.index.remove(*partition);
+            }
         }
     }
+}
 
-    pub(super) fn state_bytes(&self) -> usize {
+impl Container for PartitionRows {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.index.parts(parts)?;
+        self.rows.parts(parts)
+    }
+
+    fn state_bytes(&self) -> usize {
         self.index.state_bytes() + self.rows.state_bytes()
     }
 }

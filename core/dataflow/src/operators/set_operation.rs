@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use laminar_types::{Delta, Error, Result, mutant};
 
 use crate::operator::{Content, Context, Metrics, Operator};
-use crate::state::{GroupIndex, GroupKeys, Paged, SlotSet};
+use crate::state::{Container, GroupIndex, GroupKeys, Paged, Parts, SlotSet};
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -131,6 +131,11 @@ impl Operator for SetOperation {
             rows: self.rows.snapshot(),
             counts: self.counts.snapshot(),
         }))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)?;
+        self.counts.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

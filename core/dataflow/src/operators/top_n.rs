@@ -12,7 +12,7 @@ use super::partition_rows::{
 };
 use super::row_codec::RowCodec;
 use crate::operator::{Content, Context, Metrics, Operator};
-use crate::state::OrderedRows;
+use crate::state::{Container, OrderedRows, Parts};
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -193,10 +193,7 @@ impl Operator for TopN {
             self.change(partition, &changes)?;
         }
         self.output = self.delta()?;
-        self.partitions.rows.settle();
-        for (partition, _) in changes.partitions() {
-            self.partitions.forget_if_empty(partition);
-        }
+        self.partitions.settle(&changes);
         Ok(())
     }
 
@@ -212,6 +209,10 @@ impl Operator for TopN {
             columns: self.columns.clone(),
             schema: self.schema.clone(),
         }))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.partitions.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

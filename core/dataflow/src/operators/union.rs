@@ -7,6 +7,7 @@ use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
 use crate::consolidate::consolidate;
 use crate::operator::{Context, Operator};
+use crate::state::Parts;
 
 /// Adds up its inputs. Its frontier is the minimum of theirs.
 pub struct Union {
@@ -83,5 +84,9 @@ impl Operator for Union {
         out.extend((0..columns).map(|column| {
             self.frontiers.iter().map(|port| port[column]).min().unwrap_or(Frontier::MIN)
         }));
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.frontiers.iter_mut().try_for_each(|port| parts.numbers(port))
     }
 }

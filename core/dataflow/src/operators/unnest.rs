@@ -12,8 +12,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use laminar_types::{Delta, Error, Frontier, Result, Weights};
 
 use super::map::TimeMap;
+use super::passed_frontiers::PassedFrontiers;
 use crate::operator::{Content, Context, Operator};
-use crate::state::arrow_error;
+use crate::state::{Parts, arrow_error};
 
 /// What becomes of a column of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,7 @@ pub enum UnnestColumn {
 /// Takes lists and structs apart.
 pub struct Unnest {
     spec: Spec,
-    times: Vec<TimeMap>,
-    frontiers: Vec<Frontier>,
+    frontiers: PassedFrontiers,
     output: Option<Delta>,
 }
 
@@ -53,7 +53,7 @@ impl Unnest {
         times: Vec<TimeMap>,
     ) -> Self {
         let spec = Spec { columns, preserve_nulls, schema };
-        Self { spec, times, frontiers: Vec::new(), output: None }
+        Self { spec, frontiers: PassedFrontiers::new(times), output: None }
     }
 }
 
@@ -70,8 +70,7 @@ impl Operator for Unnest {
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        self.frontiers.clear();
-        self.frontiers.extend_from_slice(frontiers);
+        self.frontiers.advance(frontiers);
         Ok(())
     }
 
@@ -80,9 +79,11 @@ impl Operator for Unnest {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        out.clear();
-        let input = |time: &TimeMap| self.frontiers.get(time.input).copied();
-        out.extend(self.times.iter().map(|time| input(time).unwrap_or(Frontier::MIN)));
+        self.frontiers.write(out);
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.frontiers.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

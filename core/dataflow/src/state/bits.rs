@@ -2,7 +2,9 @@
 
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 
-use super::Paged;
+use laminar_types::Result;
+
+use super::{Container, Paged, Parts};
 
 /// A set of slots. What was never set is not in it; memory follows the largest slot ever set.
 pub struct Bits {
@@ -60,9 +62,14 @@ impl Bits {
     pub fn snapshot(&mut self) -> Self {
         Self { words: self.words.snapshot() }
     }
+}
 
-    /// Bytes allocated.
-    pub fn state_bytes(&self) -> usize {
+impl Container for Bits {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.words.parts(parts)
+    }
+
+    fn state_bytes(&self) -> usize {
         self.words.state_bytes()
     }
 }

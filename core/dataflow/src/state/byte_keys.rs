@@ -6,12 +6,12 @@ use arrow::datatypes::{ByteArrayType, ByteViewType, DataType};
 use arrow::row::Rows;
 use laminar_types::{Result, RowBlock};
 
-use super::ByteColumn;
 use super::byte_array::{byte_array, each_byte_array};
 use super::bytes::Cell;
 use super::fixed_keys::nulls_at;
 use super::group_index::{KeyColumn, Search};
 use super::hash::KeyHasher;
+use super::{ByteColumn, Container, Parts};
 
 /// String or binary keys by slot.
 pub(super) struct ByteKeys {
@@ -100,6 +100,10 @@ impl ByteKeys {
 
     pub(super) fn clear(&mut self) {
         self.keys.clear();
+    }
+
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.keys.parts(parts)
     }
 
     pub(super) fn state_bytes(&self) -> usize {

@@ -5,9 +5,10 @@
 //! then it is rebuilt, so the cost of that is amortised.
 
 use arrow::datatypes::DataType;
+use laminar_types::Result;
 
-use super::Paged;
 use super::arena::Arena;
+use super::{Container, Paged, Parts};
 
 /// The longest string that a cell holds itself.
 const INLINE: usize = 15;
@@ -92,11 +93,6 @@ impl ByteColumn {
         (self.live, self.written) = (0, 0);
     }
 
-    /// Bytes allocated, shared memory counted in full.
-    pub fn state_bytes(&self) -> usize {
-        self.cells.state_bytes() + self.arena.state_bytes()
-    }
-
     /// Whether a slot holds this string, of which `cell` was made.
     #[inline(always)]
     pub(super) fn holds(&self, slot: usize, cell: Cell, value: &[u8]) -> bool {
@@ -136,7 +132,7 @@ impl ByteColumn {
         if self.written - self.live < self.live.max(SMALL_GARBAGE) {
             return;
         }
-        let old = std::mem::take(&mut self.arena);
+        let old = self.arena.take();
         let len = self.cells.len();
         let mut cells = self.cells.writer();
         for slot in 0..len {
@@ -149,6 +145,19 @@ impl ByteColumn {
             }
         }
         self.written = self.live;
+    }
+}
+
+impl Container for ByteColumn {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.cells.parts(parts)?;
+        parts.arena(&mut self.arena)?;
+        parts.number(&mut self.live)?;
+        parts.number(&mut self.written)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.cells.state_bytes() + self.arena.state_bytes()
     }
 }
 
@@ -206,6 +215,7 @@ fn read<const N: usize>(value: &[u8], at: usize) -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Snapshot;
 
     fn text(len: usize) -> Vec<u8> {
         (0..len).map(|at| (at * 7 + len) as u8).collect()
@@ -247,5 +257,48 @@ mod tests {
         }
         assert!(column.state_bytes() < 600_000, "{}", column.state_bytes());
         assert_eq!(snapshot.value(3), text(103));
+    }
+
+    /// Random strings against a vector; snapshots stay as they were and put it back.
+    #[test]
+    fn agrees_with_a_vector() {
+        let mut state = 3u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        let (mut column, mut model) = (ByteColumn::default(), Vec::<Vec<u8>>::new());
+        let mut snapshots: Vec<(Snapshot, ByteColumn, Vec<Vec<u8>>)> = Vec::new();
+        let check = |column: &ByteColumn, model: &[Vec<u8>]| {
+            assert_eq!(column.len(), model.len());
+            model.iter().enumerate().for_each(|(slot, of)| assert_eq!(column.value(slot), of));
+        };
+        for step in 0..20_000 {
+            if next(50) == 0 {
+                model.resize(model.len() + next(40), Vec::new());
+                column.resize(model.len());
+            }
+            if !model.is_empty() {
+                let slot = next(model.len());
+                model[slot] = text([3, 15, 16, 200][next(4)] + next(5));
+                column.set(slot, &model[slot]);
+            }
+            if step % 900 == 0 {
+                let parts = Snapshot::take(&mut column).unwrap();
+                snapshots.push((parts, column.snapshot(), model.clone()));
+            }
+            if step % 7_000 == 6_999 {
+                let (parts, _, then) = &snapshots[next(snapshots.len())];
+                parts.restore(&mut column).unwrap();
+                model = then.clone();
+            }
+        }
+        check(&column, &model);
+        for (parts, copy, model) in &snapshots {
+            check(copy, model);
+            let mut restored = ByteColumn::default();
+            parts.restore(&mut restored).unwrap();
+            check(&restored, model);
+        }
     }
 }

@@ -4,10 +4,10 @@ use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use laminar_types::{Result, RowBlock, mutant};
 
-use super::Paged;
 use super::group_index::{KeyColumn, Search};
 use super::hash::KeyHasher;
 use super::layout::Layout;
+use super::{Container, Paged, Parts};
 
 /// Packed keys by slot.
 pub(super) struct FixedKeys<const N: usize> {
@@ -90,6 +90,10 @@ impl<const N: usize> FixedKeys<N> {
 
     pub(super) fn clear(&mut self) {
         self.keys.clear();
+    }
+
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.keys.parts(parts)
     }
 
     pub(super) fn state_bytes(&self) -> usize {

@@ -27,7 +27,7 @@ use super::layout::Layout;
 use super::row_keys::RowKeys;
 use super::slots::{LiveSlots, Slots};
 use super::table::Table;
-use super::{ByteColumn, arrow_error};
+use super::{ByteColumn, Container, Parts, arrow_error};
 
 /// What [`GroupIndex::lookup`] gives for a key without a group.
 pub const NO_SLOT: u32 = u32::MAX;
@@ -254,7 +254,7 @@ impl GroupIndex {
 
     /// The slots of all groups, ascending.
     pub fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.slots() as u32).filter(|&slot| self.is_live(slot))
+        self.search.slots.live()
     }
 
     /// Forgets all groups and keeps memory for new ones.
@@ -279,13 +279,6 @@ impl GroupIndex {
         }
     }
 
-    /// Bytes allocated.
-    pub fn state_bytes(&self) -> usize {
-        let search = &self.search;
-        let keys = each_keys!(&self.keys, stored => stored.state_bytes(), 0);
-        keys + search.table.state_bytes() + search.slots.state_bytes()
-    }
-
     /// The columns as plain values, if any column is encoded.
     fn plain(&self, keys: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>> {
         debug_assert_eq!(keys.len(), self.types.len());
@@ -295,6 +288,31 @@ impl GroupIndex {
         let columns = keys.iter().zip(&self.plain_types);
         let columns = columns.map(|(column, to)| cast(column, to).map_err(arrow_error));
         columns.collect::<Result<_>>().map(Some)
+    }
+}
+
+impl Container for GroupIndex {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        let Search { hasher, table, slots, null_slot, created, .. } = &mut self.search;
+        slots.parts(parts)?;
+        parts.number(null_slot)?;
+        each_keys!(&mut self.keys, stored => {
+            stored.parts(parts)?;
+            if parts.are_put_back() {
+                table.clear();
+                for slot in slots.live().filter(|slot| Some(*slot) != *null_slot) {
+                    table.enter(stored.hash(hasher, slot), slot);
+                }
+            }
+        }, {});
+        created.clear();
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        let search = &self.search;
+        let keys = each_keys!(&self.keys, stored => stored.state_bytes(), 0);
+        keys + search.table.state_bytes() + search.slots.state_bytes()
     }
 }
 

@@ -5,6 +5,7 @@ use arrow::array::*;
 use arrow::datatypes::*;
 
 use super::*;
+use crate::state::Snapshot;
 
 fn slots(index: &mut GroupIndex, keys: &[ArrayRef]) -> Vec<u32> {
     let mut slots = Vec::new();
@@ -39,6 +40,10 @@ fn round_trip(columns: &[ArrayRef]) -> GroupIndex {
     let snapshot = index.snapshot();
     assert_eq!(snapshot.len(), index.len());
     assert_eq!(snapshot.keys(&first).unwrap(), decoded);
+    let mut restored = index_of(columns);
+    Snapshot::take(&mut index).unwrap().restore(&mut restored).unwrap();
+    assert_eq!(slots(&mut restored, columns), first);
+    assert!(restored.created().is_empty());
     index
 }
 
@@ -185,14 +190,28 @@ fn agrees_with_a_map_up_to_200_thousand_keys() {
             }
             if step % (range / 2) == range / 3 {
                 let all: Vec<u32> = index.live_slots().collect();
-                snapshots.push((index.snapshot(), index.keys(&all).unwrap(), all));
+                let parts = Snapshot::take(&mut index).unwrap();
+                let keys = index.keys(&all).unwrap();
+                snapshots.push((index.snapshot(), parts, model.clone(), keys, all));
+            }
+            if step == range * 3 / 2 {
+                // Back to an earlier time, and on from there.
+                let (_, parts, then, ..) = &snapshots[1];
+                parts.restore(&mut index).unwrap();
+                model = then.clone();
             }
         }
         assert_eq!(index.len(), model.len());
         assert!(round > 0 || model.len() > 150_000);
-        for (snapshot, keys, all) in snapshots {
+        for (snapshot, parts, model, keys, all) in snapshots {
             assert_eq!(snapshot.live_slots().collect::<Vec<_>>(), all);
             assert_eq!(snapshot.keys(&all).unwrap(), keys);
+            let mut restored = index_of(&make(0));
+            parts.restore(&mut restored).unwrap();
+            assert_eq!(restored.len(), model.len());
+            let mut found = Vec::new();
+            restored.lookup(&keys, all.len(), &mut found).unwrap();
+            assert_eq!(found, all);
         }
     }
 }

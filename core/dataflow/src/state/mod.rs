@@ -9,13 +9,14 @@
 //! | [`paged`] | [`Paged`]: a column of fixed-size values in copy-on-write pages |
 //! | [`bytes`] | [`ByteColumn`]: a column of byte strings, short ones inline |
 //! | [`bits`] | [`Bits`]: a set of slots |
-//! | [`sorted_bytes`] | [`SortedBytes`]: an ordered multiset of byte strings for every slot |
+//! | [`snapshot`] | [`Container`]: what all of them can do; [`Snapshot`] |
 //! | [`group_index`] | [`GroupIndex`]: from key columns to the slot of each row's group |
 //! | [`multimap`] | [`Multimap`]: from key columns to rows with weights |
 //! | `row_columns` | columns of any type, by slot, as they came |
 //! | `slot_set` | a set of slots that is scratch |
 //! | `table_rows` | [`TableRows`]: the rows of a table, by primary key or as a multiset |
 //! | [`ordered`] | [`OrderedPartitions`]: rows in an order, by partition |
+//! | [`ordered_bags`] | [`OrderedBags`]: the same with how often each is there |
 //! | [`row_store`] | [`RowStore`]: whole rows by slot |
 //! | [`time_index`] | [`TimeIndex`]: from a key's slot to nodes ordered by time |
 //! | [`timed_rows`] | [`TimedRows`]: rows by key and time, the two together |
@@ -36,6 +37,7 @@ mod hash;
 mod layout;
 pub mod multimap;
 pub mod ordered;
+pub mod ordered_bags;
 mod ordered_tree;
 mod page;
 pub mod paged;
@@ -45,7 +47,7 @@ pub mod row_store;
 mod slab;
 mod slot_set;
 mod slots;
-pub mod sorted_bytes;
+pub mod snapshot;
 mod table;
 mod table_rows;
 pub mod time_index;
@@ -57,10 +59,11 @@ pub use bytes::ByteColumn;
 pub use group_index::{GroupIndex, GroupKeys};
 pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use ordered::{OrderedPartitions, OrderedRows};
+pub use ordered_bags::{Bag, OrderedBags};
 pub use paged::Paged;
 pub use row_store::RowStore;
 pub use slot_set::SlotSet;
-pub use sorted_bytes::SortedBytes;
+pub use snapshot::{Container, Parts, Snapshot};
 pub use table_rows::{TableRows, TableSnapshot};
 pub use time_index::TimeIndex;
 pub use timed_rows::TimedRows;

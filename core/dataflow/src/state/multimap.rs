@@ -15,6 +15,7 @@
 //! with its last one.
 
 use arrow::array::ArrayRef;
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use laminar_types::Result;
 
@@ -24,12 +25,14 @@ use super::row_columns::{RowColumns, View};
 use super::slot_set::SlotSet;
 use super::slots::Slots;
 use super::table::Table;
-use super::{GroupIndex, GroupKeys, Paged};
+use super::{Container, GroupIndex, GroupKeys, Paged, Parts, arrow_error};
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 /// How many rows ahead a batch prefetches.
 const AHEAD: usize = 16;
+/// Rows that are hashed at a time when the table over them is made anew.
+const REBUILT_ROWS: usize = 8_192;
 
 /// How a row is found again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,36 +312,26 @@ impl Multimap {
         }
     }
 
-    /// Adds rows that a snapshot held, with their numbers.
-    ///
-    /// # Errors
-    /// As [`Multimap::add`].
-    pub fn restore(&mut self, rows: &StoredRows) -> Result<()> {
-        let mut changes = Vec::with_capacity(rows.weights.len());
-        let weights = self.weights.is_some().then_some(rows.weights.as_slice());
-        self.add(&rows.keys, &rows.columns, weights, rows.weights.len(), &mut changes)?;
-        for change in changes {
-            if let Some(count) = self.count_mut(change.slot) {
-                *count = rows.counts[change.row as usize];
+    /// Makes the table over whole rows out of the rows.
+    fn rebuild(&mut self) -> Result<()> {
+        let Some(hashes) = &mut self.rows.hashes else { return Ok(()) };
+        hashes.resize(self.slots.end());
+        self.rows.table.clear();
+        let live: Vec<u32> = self.slots.live().collect();
+        for slots in live.chunks(REBUILT_ROWS) {
+            let columns = self.columns.types().enumerate();
+            let columns = columns.map(|(column, data_type)| {
+                // The row format gives the values of dictionaries, not their codes.
+                cast(&self.columns.gather(column, slots)?, data_type).map_err(arrow_error)
+            });
+            let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+            let keys: Vec<u32> = slots.iter().map(|slot| *self.key_of.at(*slot as usize)).collect();
+            self.rows.hash(&keys, &self.columns.view(&columns)?);
+            for (row, slot) in slots.iter().enumerate() {
+                self.rows.enter(row, *slot);
             }
         }
         Ok(())
-    }
-
-    /// Bytes allocated, shared memory counted in full.
-    pub fn state_bytes(&self) -> usize {
-        let numbers = |column: &Option<Paged<i64>>| column.as_ref().map_or(0, Paged::state_bytes);
-        self.keys.state_bytes()
-            + self.ends.state_bytes()
-            + self.links.state_bytes()
-            + self.key_of.state_bytes()
-            + numbers(&self.weights)
-            + numbers(&self.counts)
-            + self.columns.state_bytes()
-            + self.slots.state_bytes()
-            + self.rows.state_bytes()
-            + (self.key_slots.capacity() + self.spent.capacity()) * size_of::<u32>()
-            + self.changed.state_bytes()
     }
 
     #[inline]
@@ -457,7 +450,47 @@ impl Multimap {
     }
 }
 
+impl Container for Multimap {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        debug_assert!(self.spent.is_empty(), "rows are settled at the end of a step");
+        self.keys.parts(parts)?;
+        self.ends.parts(parts)?;
+        self.links.parts(parts)?;
+        self.key_of.parts(parts)?;
+        for numbers in [&mut self.weights, &mut self.counts].into_iter().flatten() {
+            numbers.parts(parts)?;
+        }
+        self.columns.parts(parts)?;
+        self.slots.parts(parts)?;
+        if parts.are_put_back() { self.rebuild() } else { Ok(()) }
+    }
+
+    fn state_bytes(&self) -> usize {
+        let numbers = |column: &Option<Paged<i64>>| column.as_ref().map_or(0, Paged::state_bytes);
+        self.keys.state_bytes()
+            + self.ends.state_bytes()
+            + self.links.state_bytes()
+            + self.key_of.state_bytes()
+            + numbers(&self.weights)
+            + numbers(&self.counts)
+            + self.columns.state_bytes()
+            + self.slots.state_bytes()
+            + self.rows.state_bytes()
+            + (self.key_slots.capacity() + self.spent.capacity()) * size_of::<u32>()
+            + self.changed.state_bytes()
+    }
+}
+
 impl RowTable {
+    /// Enters a row of the batch last hashed.
+    fn enter(&mut self, row: usize, slot: u32) {
+        let hash = self.hash_of(row);
+        if let Some(hashes) = &mut self.hashes {
+            *hashes.at_mut(slot as usize) = hash;
+        }
+        self.table.enter(hash, slot);
+    }
+
     /// The hashes of a batch: of each row's key and columns.
     fn hash(&mut self, keys: &[u32], view: &View<'_>) {
         self.batch.clear();

@@ -9,6 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 
 use super::*;
+use crate::state::Snapshot;
 
 /// SplitMix64 (Steele, Lea, Flood, 2014).
 struct Random(u64);
@@ -123,7 +124,7 @@ fn agrees_with_lists(search: Search, seed: u64) {
     let mut map = Multimap::new(&[DataType::Int64], &types(), search, true).unwrap();
     let mut model = Model::new();
     let mut fresh = 1_000;
-    let mut snapshots: Vec<(MultimapSnapshot, Model)> = Vec::new();
+    let mut snapshots: Vec<(MultimapSnapshot, Snapshot, Model)> = Vec::new();
     for _ in 0..120 {
         let rows: Vec<(Row, i64)> = (0..random.below(40))
             .map(|_| {
@@ -193,17 +194,38 @@ fn agrees_with_lists(search: Search, seed: u64) {
         }
         check_walk(&mut map, &model, &mut random);
         if random.below(10) == 0 {
-            snapshots.push((map.snapshot(), model.clone()));
+            let parts = Snapshot::take(&mut map).unwrap();
+            snapshots.push((map.snapshot(), parts, model.clone()));
+        }
+        if random.below(30) == 0
+            && let Some((_, parts, then)) = snapshots.last()
+        {
+            // Back to an earlier time, and on from there.
+            parts.restore(&mut map).unwrap();
+            model = then.clone();
+            check_walk(&mut map, &model, &mut random);
         }
     }
     assert!(!snapshots.is_empty() && !model.is_empty());
     assert!(map.state_bytes() > 10_000);
-    for (snapshot, expected) in &snapshots {
+    for (snapshot, parts, expected) in &snapshots {
         assert_eq!(read(snapshot), *expected);
         let mut again = Multimap::new(&[DataType::Int64], &types(), search, true).unwrap();
-        snapshot.chunks(50).for_each(|rows| again.restore(&rows.unwrap()).unwrap());
+        parts.restore(&mut again).unwrap();
         assert_eq!(read(&again.snapshot()), *expected);
         check_walk(&mut again, expected, &mut random);
+        // Where rows are looked for, every one is found again and can be taken back.
+        let rows = expected.iter().flat_map(|(key, list)| list.iter().map(move |row| (*key, row)));
+        let (keys, rows): (Vec<i64>, Vec<&(u64, i64, i64)>) = rows.unzip();
+        let values: Vec<u64> = rows.iter().map(|row| row.0).collect();
+        let weights: Vec<i64> = rows.iter().map(|row| -row.1).collect();
+        if search != Search::Never {
+            let (keys, mut changes) = (key_column(keys.into_iter()), Vec::new());
+            let columns = columns(&values);
+            again.add(&keys, &columns, Some(&weights), values.len(), &mut changes).unwrap();
+            again.settle();
+            assert!(again.is_empty());
+        }
     }
 }
 

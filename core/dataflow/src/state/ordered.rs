@@ -15,6 +15,7 @@ use laminar_types::Result;
 
 use super::ordered_tree::{Entry, Forest};
 use super::slots::Slots;
+use super::{Container, Parts};
 
 /// Rows in an order, by partition, to be changed.
 pub struct OrderedPartitions {
@@ -28,7 +29,7 @@ pub struct OrderedPartitions {
 
 /// Rows in an order, by partition, to be read: as they are, or as they were at a snapshot.
 pub struct OrderedRows {
-    forest: Forest,
+    forest: Forest<()>,
 }
 
 impl Default for OrderedPartitions {
@@ -61,7 +62,7 @@ impl OrderedPartitions {
         let rows = &mut self.read.forest.rows;
         rows.resize(self.slots.end());
         rows.set(row as usize, bytes);
-        let position = self.read.forest.insert(partition, Entry::new(row, bytes));
+        let position = self.read.forest.insert(partition, Entry::new(row, bytes), &|_| ());
         Ok((row, position))
     }
 
@@ -112,9 +113,17 @@ impl OrderedPartitions {
         partitions.iter().for_each(|partition| forest.prefetch_root(*partition));
         partitions.iter().for_each(|partition| forest.prefetch_leaf(*partition));
     }
+}
 
-    /// Bytes allocated.
-    pub fn state_bytes(&self) -> usize {
+impl Container for OrderedPartitions {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        debug_assert!(self.removed.is_empty(), "rows are settled at the end of a step");
+        self.read.forest.parts(parts)?;
+        self.slots.parts(parts)?;
+        parts.number(&mut self.arrivals)
+    }
+
+    fn state_bytes(&self) -> usize {
         let removed = self.removed.capacity() * size_of::<u32>();
         self.read.forest.state_bytes() + self.slots.state_bytes() + removed
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::state::Snapshot;
 
 /// The same numbers for the same seed (Vigna, xorshift64*).
 struct Random(u64);
@@ -97,11 +98,32 @@ fn run(seed: u64, partitions: u64, values: u64, steps: usize, grow: u64) {
             probe(&rows, &model, &mut random, &bytes);
         }
         if step % 1_500 == 700 {
-            snapshots.push((rows.snapshot(), model.clone()));
+            rows.settle();
+            snapshots.push((rows.snapshot(), Snapshot::take(&mut rows).unwrap(), model.clone()));
+        }
+        if step % 2_000 == 1_900 {
+            // Back to an earlier time, and on from there.
+            let (_, parts, then) = &snapshots[random.below(snapshots.len() as u64) as usize];
+            rows.settle();
+            parts.restore(&mut rows).unwrap();
+            model = then.clone();
+            check(&rows, &model);
         }
     }
     check(&rows, &model);
-    snapshots.iter().for_each(|(snapshot, model)| check(snapshot, model));
+    for (snapshot, parts, model) in &snapshots {
+        check(snapshot, model);
+        let mut restored = OrderedPartitions::default();
+        parts.restore(&mut restored).unwrap();
+        check(&restored, model);
+        for (partition, rows) in model {
+            rows.iter().for_each(|row| {
+                restored.remove(*partition, row).unwrap();
+            });
+            assert!(restored.is_empty(*partition));
+        }
+        restored.settle();
+    }
 }
 
 #[test]

@@ -3,15 +3,19 @@
 //! Every row is an entry of a leaf; a branch knows, for each child, how many rows are below it and
 //! the first of them. So the rank of a row and the n-th row are found on one way down (counted
 //! B-trees: Tatham, 2001). Entries carry the first bytes of their row, which decide almost every
-//! comparison without a look at the row.
+//! comparison without a look at the row. Besides the number of rows a tree adds up what each of
+//! them [counts](Sum) for, if that is something.
 //!
-//! Invariants: nodes are never empty; all leaves of a tree are equally deep; `counts` and
+//! Invariants: nodes are never empty; all leaves of a tree are equally deep; `counts`, `sums` and
 //! `entries` of a branch are those of the children; rows are in ascending order.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{ByteColumn, Paged};
+use laminar_types::Result;
+
+use super::slots::FreeSlots;
+use super::{ByteColumn, Container, Paged, Parts};
 
 /// Entries of a leaf.
 const LEAF: usize = 12;
@@ -41,6 +45,27 @@ fn prefix(bytes: &[u8]) -> u128 {
     u128::from_be_bytes(first)
 }
 
+/// What rows count for, added up.
+pub(super) trait Sum: Copy + Default + PartialEq + Send + Sync + 'static {
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+}
+
+/// Nothing is added up.
+impl Sum for () {
+    fn plus(self, (): ()) {}
+    fn minus(self, (): ()) {}
+}
+
+impl Sum for i64 {
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+    fn minus(self, other: Self) -> Self {
+        self - other
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 struct Leaf {
     len: u32,
@@ -49,11 +74,13 @@ struct Leaf {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Branch {
+struct Branch<S> {
     len: u32,
     nodes: [u32; BRANCH],
     /// Rows below each child.
     counts: [u32; BRANCH],
+    /// What they come to.
+    sums: [S; BRANCH],
     /// The first row below each child.
     rows: [u32; BRANCH],
     prefixes: [u128; BRANCH],
@@ -61,29 +88,31 @@ struct Branch {
 
 /// The tree of a partition.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Root {
+pub(super) struct Root<S> {
     node: u32,
     /// Branches above the leaves.
     height: u32,
     pub(super) len: u32,
+    pub(super) sum: S,
 }
 
 /// The right half of a node that became two.
-struct Split {
+struct Split<S> {
     node: u32,
     count: u32,
+    sum: S,
     first: Entry,
 }
 
 /// Nodes of one kind; those no longer in use are given out again.
 struct Nodes<N> {
     pages: Paged<N>,
-    free: Vec<u32>,
+    free: FreeSlots,
 }
 
-impl<N: Copy + Default> Nodes<N> {
+impl<N: Copy + Default + Send + Sync + 'static> Nodes<N> {
     fn new() -> Self {
-        Self { pages: Paged::new(N::default()), free: Vec::new() }
+        Self { pages: Paged::new(N::default()), free: FreeSlots::default() }
     }
 
     fn add(&mut self, node: N) -> u32 {
@@ -106,23 +135,51 @@ impl<N: Copy + Default> Nodes<N> {
     }
 
     fn snapshot(&mut self) -> Self {
-        Self { pages: self.pages.snapshot(), free: Vec::new() }
+        Self { pages: self.pages.snapshot(), free: self.free.snapshot() }
+    }
+
+    fn clear(&mut self) {
+        self.pages.clear();
+        self.free.clear();
+    }
+}
+
+impl<N: Copy + Default + Send + Sync + 'static> Container for Nodes<N> {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.pages.parts(parts)?;
+        self.free.parts(parts)
     }
 
     fn state_bytes(&self) -> usize {
-        self.pages.state_bytes() + self.free.capacity() * size_of::<u32>()
+        self.pages.state_bytes() + self.free.state_bytes()
     }
 }
 
 /// The trees of all partitions and the bytes of all rows.
-pub(super) struct Forest {
+pub(super) struct Forest<S> {
     pub(super) rows: ByteColumn,
-    pub(super) roots: Paged<Root>,
+    pub(super) roots: Paged<Root<S>>,
     leaves: Nodes<Leaf>,
-    branches: Nodes<Branch>,
+    branches: Nodes<Branch<S>>,
 }
 
-impl Forest {
+impl<S: Sum> Container for Forest<S> {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)?;
+        self.roots.parts(parts)?;
+        self.leaves.parts(parts)?;
+        self.branches.parts(parts)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.rows.state_bytes()
+            + self.roots.state_bytes()
+            + self.leaves.state_bytes()
+            + self.branches.state_bytes()
+    }
+}
+
+impl<S: Sum> Forest<S> {
     pub(super) fn new() -> Self {
         Self {
             rows: ByteColumn::default(),
@@ -141,15 +198,25 @@ impl Forest {
         }
     }
 
-    pub(super) fn state_bytes(&self) -> usize {
-        self.rows.state_bytes()
-            + self.roots.state_bytes()
-            + self.leaves.state_bytes()
-            + self.branches.state_bytes()
+    /// Forgets all trees and keeps memory for new ones.
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.roots.clear();
+        self.leaves.clear();
+        self.branches.clear();
+    }
+
+    /// Forgets the tree of a partition, but not the bytes of its rows.
+    pub(super) fn forget(&mut self, partition: u32) {
+        let root = self.root(partition);
+        if root.len > 0 {
+            self.release(root.node, root.height);
+            *self.roots.at_mut(partition as usize) = Root::default();
+        }
     }
 
     /// The tree of a partition, which may be none yet.
-    pub(super) fn root(&self, partition: u32) -> Root {
+    pub(super) fn root(&self, partition: u32) -> Root<S> {
         match self.roots.len() > partition as usize {
             true => *self.roots.at(partition as usize),
             false => Root::default(),
@@ -243,8 +310,14 @@ impl Forest {
         }
     }
 
-    /// Puts a row behind all rows that are not greater. Tells its position.
-    pub(super) fn insert(&mut self, partition: u32, entry: Entry) -> usize {
+    /// Puts a row behind all rows that are not greater. Tells its position. `sum_of` gives what rows
+    /// count for, the new one among them.
+    pub(super) fn insert(
+        &mut self,
+        partition: u32,
+        entry: Entry,
+        sum_of: &impl Fn(u32) -> S,
+    ) -> usize {
         if self.roots.len() <= partition as usize {
             self.roots.resize(partition as usize + 1);
         }
@@ -253,12 +326,13 @@ impl Forest {
             root.node = self.leaves.add(Leaf::of(&[entry]));
             0
         } else {
-            let (position, split) = self.insert_below(root.node, root.height, entry);
+            let (position, split) = self.insert_below(root.node, root.height, entry, sum_of);
             if let Some(split) = split {
                 let first = self.first(root.node, root.height);
                 let mut branch = Branch::default();
-                branch.put(0, root.node, root.len + 1 - split.count, first);
-                branch.put(1, split.node, split.count, split.first);
+                let sum = root.sum.plus(sum_of(entry.row)).minus(split.sum);
+                branch.put(0, root.node, root.len + 1 - split.count, sum, first);
+                branch.put(1, split.node, split.count, split.sum, split.first);
                 branch.len = 2;
                 root.node = self.branches.add(branch);
                 root.height += 1;
@@ -266,11 +340,18 @@ impl Forest {
             position
         };
         root.len += 1;
+        root.sum = root.sum.plus(sum_of(entry.row));
         *self.roots.at_mut(partition as usize) = root;
         position
     }
 
-    fn insert_below(&mut self, node: u32, height: u32, entry: Entry) -> (usize, Option<Split>) {
+    fn insert_below(
+        &mut self,
+        node: u32,
+        height: u32,
+        entry: Entry,
+        sum_of: &impl Fn(u32) -> S,
+    ) -> (usize, Option<Split<S>>) {
         let before = |row: u32, prefix: u128| match prefix.cmp(&entry.prefix) {
             Ordering::Equal => self.rows.value(row as usize) <= self.rows.value(entry.row as usize),
             order => order.is_lt(),
@@ -290,22 +371,26 @@ impl Forest {
                 false => leaf.insert(position, entry),
             }
             let (count, first) = (right.len, right.entry(0));
+            let rows = right.rows[..count as usize].iter();
+            let sum = rows.fold(S::default(), |sum, row| sum.plus(sum_of(*row)));
             let node = self.leaves.add(right);
-            return (position, Some(Split { node, count, first }));
+            return (position, Some(Split { node, count, sum, first }));
         }
         let branch = self.branches.at(node);
         let child = branch.child(&before);
         let (below, rows_before) =
             (branch.nodes[child], branch.counts[..child].iter().sum::<u32>());
-        let (position, split) = self.insert_below(below, height - 1, entry);
+        let (position, split) = self.insert_below(below, height - 1, entry, sum_of);
         let branch = self.branches.at_mut(node);
         branch.counts[child] += 1;
+        branch.sums[child] = branch.sums[child].plus(sum_of(entry.row));
         if position == 0 {
             branch.put_first(child, entry);
         }
         let position = rows_before as usize + position;
         let Some(split) = split else { return (position, None) };
         branch.counts[child] -= split.count;
+        branch.sums[child] = branch.sums[child].minus(split.sum);
         if (branch.len as usize) < BRANCH {
             branch.insert(child + 1, &split);
             return (position, None);
@@ -316,12 +401,28 @@ impl Forest {
             true => right.insert(child + 1 - keep, &split),
             false => branch.insert(child + 1, &split),
         }
-        let (count, first) = (right.count(), right.entry(0));
+        let (count, sum, first) = (right.count(), right.sum(), right.entry(0));
         let node = self.branches.add(right);
-        (position, Some(Split { node, count, first }))
+        (position, Some(Split { node, count, sum, first }))
     }
 
-    /// Takes out the row at a position below the partition's length.
+    /// Changes what the row at a position counts for by a difference.
+    pub(super) fn reweigh(&mut self, partition: u32, position: usize, change: S) {
+        if change == S::default() {
+            return;
+        }
+        let root = self.roots.at_mut(partition as usize);
+        root.sum = root.sum.plus(change);
+        let (mut node, mut position, height) = (root.node, position as u32, root.height);
+        for _ in 0..height {
+            let branch = self.branches.at_mut(node);
+            let child = branch.child_at(&mut position);
+            branch.sums[child] = branch.sums[child].plus(change);
+            node = branch.nodes[child];
+        }
+    }
+
+    /// Takes out the row at a position below the partition's length; it must count for nothing.
     pub(super) fn remove(&mut self, partition: u32, position: usize) -> u32 {
         let mut root = self.root(partition);
         assert!(position < root.len as usize, "a position past the end of its partition");
@@ -388,6 +489,7 @@ impl Forest {
         }
         let branch = self.branches.at_mut(node);
         branch.counts[left] += branch.counts[left + 1];
+        branch.sums[left] = branch.sums[left].plus(branch.sums[left + 1]);
         branch.remove(left + 1);
         match height {
             1 => self.leaves.free.push(from),
@@ -413,6 +515,37 @@ impl Forest {
             0 => self.leaves.at(node).entry(0),
             _ => self.branches.at(node).entry(0),
         }
+    }
+}
+
+impl Forest<i64> {
+    /// The row in which so many of what rows count for, from the first one on, are passed; `sum_of`
+    /// is not negative. `None` behind the last row.
+    pub(super) fn row_of_sum(
+        &self,
+        partition: u32,
+        mut passed: i64,
+        sum_of: impl Fn(u32) -> i64,
+    ) -> Option<u32> {
+        let root = self.root(partition);
+        if passed < 0 || passed >= root.sum {
+            return None;
+        }
+        let mut node = root.node;
+        for _ in 0..root.height {
+            let branch = self.branches.at(node);
+            let mut child = 0;
+            while passed >= branch.sums[child] {
+                passed -= branch.sums[child];
+                child += 1;
+            }
+            node = branch.nodes[child];
+        }
+        let leaf = self.leaves.at(node);
+        leaf.rows[..leaf.len as usize].iter().copied().find(|row| {
+            passed -= sum_of(*row);
+            passed < 0
+        })
     }
 }
 
@@ -461,13 +594,17 @@ impl Leaf {
     }
 }
 
-impl Branch {
+impl<S: Sum> Branch<S> {
     fn entry(&self, at: usize) -> Entry {
         Entry { row: self.rows[at], prefix: self.prefixes[at] }
     }
 
     fn count(&self) -> u32 {
         self.counts[..self.len as usize].iter().sum()
+    }
+
+    fn sum(&self) -> S {
+        self.sums[..self.len as usize].iter().fold(S::default(), |sum, of| sum.plus(*of))
     }
 
     /// The child in which the first row lies that `before` does not hold for, or the last child.
@@ -486,9 +623,10 @@ impl Branch {
         child
     }
 
-    fn put(&mut self, at: usize, node: u32, count: u32, first: Entry) {
+    fn put(&mut self, at: usize, node: u32, count: u32, sum: S, first: Entry) {
         self.nodes[at] = node;
         self.counts[at] = count;
+        self.sums[at] = sum;
         self.put_first(at, first);
     }
 
@@ -497,13 +635,14 @@ impl Branch {
         self.prefixes[at] = first.prefix;
     }
 
-    fn insert(&mut self, at: usize, split: &Split) {
+    fn insert(&mut self, at: usize, split: &Split<S>) {
         let len = self.len as usize;
         self.nodes.copy_within(at..len, at + 1);
         self.counts.copy_within(at..len, at + 1);
+        self.sums.copy_within(at..len, at + 1);
         self.rows.copy_within(at..len, at + 1);
         self.prefixes.copy_within(at..len, at + 1);
-        self.put(at, split.node, split.count, split.first);
+        self.put(at, split.node, split.count, split.sum, split.first);
         self.len += 1;
     }
 
@@ -511,6 +650,7 @@ impl Branch {
         let len = self.len as usize;
         self.nodes.copy_within(at + 1..len, at);
         self.counts.copy_within(at + 1..len, at);
+        self.sums.copy_within(at + 1..len, at);
         self.rows.copy_within(at + 1..len, at);
         self.prefixes.copy_within(at + 1..len, at);
         self.len -= 1;
@@ -530,7 +670,8 @@ impl Branch {
     fn append_from(&mut self, other: &Self, at: usize) {
         for from in at..other.len as usize {
             let to = self.len as usize;
-            self.put(to, other.nodes[from], other.counts[from], other.entry(from));
+            let (node, count, sum) = (other.nodes[from], other.counts[from], other.sums[from]);
+            self.put(to, node, count, sum, other.entry(from));
             self.len += 1;
         }
     }

@@ -10,10 +10,14 @@
 //! generation has one owner; pages hold [`Paged::PAGE`] values, only the first starts smaller.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::marker::PhantomData;
 use std::ptr;
 
+use laminar_types::Result;
+
 use super::page::Page;
+use super::snapshot::{Container, Pages, Parts};
 
 /// Bytes of values in a full page: small enough to copy in a microsecond or two.
 const PAGE_BYTES: usize = 32 * 1024;
@@ -131,9 +135,20 @@ impl<T: Copy> Paged<T> {
     /// written; neither sees the other's writes. Costs one step per page.
     pub fn snapshot(&mut self) -> Self {
         self.generation += 1;
-        let pages = self.entries.iter();
         Self {
-            entries: pages.map(|e| Entry { page: e.page.clone(), stamp: e.stamp }).collect(),
+            entries: self.entries.iter().map(Entry::shared).collect(),
+            len: self.len,
+            generation: self.generation,
+            fill: self.fill,
+        }
+    }
+
+    /// A column with the content of this one, a snapshot that is never written, sharing its pages.
+    pub(super) fn thawed(&self) -> Self {
+        // No page has the stamp of a generation in which nothing was written.
+        debug_assert!(self.entries.iter().all(|entry| entry.stamp < self.generation));
+        Self {
+            entries: self.entries.iter().map(Entry::shared).collect(),
             len: self.len,
             generation: self.generation,
             fill: self.fill,
@@ -145,18 +160,6 @@ impl<T: Copy> Paged<T> {
         self.len = 0;
     }
 
-    /// The current generation. It grows with every snapshot.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// The pages that were written or added after the snapshot that ended `generation`.
-    pub fn dirty_since(&self, generation: u64) -> impl Iterator<Item = usize> + '_ {
-        let pages = self.len.div_ceil(Self::PAGE);
-        let stamps = self.entries[..pages].iter().enumerate();
-        stamps.filter(move |(_, entry)| entry.stamp > generation).map(|(page, _)| page)
-    }
-
     /// The values of one page, the last one cut at `len`.
     pub fn page(&self, page: usize) -> &[T] {
         let used = self.len.saturating_sub(page << Self::SHIFT).min(Self::PAGE);
@@ -166,12 +169,6 @@ impl<T: Copy> Paged<T> {
         // SAFETY: the first `used` values of the page are below `len`, so initialised, and
         // nothing writes them while `self` is borrowed.
         unsafe { std::slice::from_raw_parts(self.entries[page].page.values(), used) }
-    }
-
-    /// Bytes allocated, shared pages counted in full.
-    pub fn state_bytes(&self) -> usize {
-        let pages: usize = self.entries.iter().map(|entry| entry.page.bytes()).sum();
-        pages + self.entries.capacity() * size_of::<Entry<T>>()
     }
 
     /// Makes pages for `len` values; the first page doubles until it is a full one.
@@ -195,7 +192,44 @@ impl<T: Copy> Paged<T> {
     }
 }
 
+impl<T: Copy + Send + Sync + 'static> Container for Paged<T> {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        parts.column(self)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.page_bytes() + self.entries.capacity() * size_of::<Entry<T>>()
+    }
+}
+
+impl<T: Copy + Send + Sync + 'static> Pages for Paged<T> {
+    fn pages(&self) -> usize {
+        self.len.div_ceil(Self::PAGE)
+    }
+
+    fn stamp(&self, page: usize) -> u64 {
+        self.entries[page].stamp
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn page_bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.page.bytes()).sum()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 impl<T: Copy> Entry<T> {
+    /// The same page, with one owner more.
+    fn shared(&self) -> Self {
+        Self { page: self.page.clone(), stamp: self.stamp }
+    }
+
     /// Makes this the page's only owner, copying its first `used` values if need be.
     #[cold]
     #[inline(never)]
@@ -319,15 +353,31 @@ mod tests {
     }
 
     #[test]
-    fn tells_dirty_pages() {
+    fn tells_which_pages_changed() {
         let mut column = Paged::new(0u64);
         column.resize(Paged::<u64>::PAGE * 3);
-        let before = column.generation();
-        let _snapshot = column.snapshot();
-        assert_eq!(column.dirty_since(before).count(), 0);
+        let since = column.snapshot().generation();
+        let changed = |column: &Paged<u64>| {
+            let pages = (0..column.pages()).filter(|page| column.stamp(*page) >= since);
+            pages.collect::<Vec<_>>()
+        };
+        assert!(changed(&column).is_empty());
         *column.at_mut(Paged::<u64>::PAGE) = 1;
         column.resize(Paged::<u64>::PAGE * 3 + 1);
-        assert_eq!(column.dirty_since(before).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(changed(&column), [1, 3]);
+    }
+
+    #[test]
+    fn what_is_thawed_and_its_snapshot_do_not_see_each_other() {
+        let mut column = Paged::new(0u64);
+        column.resize(10_000);
+        let snapshot = column.snapshot();
+        let (mut one, mut other) = (snapshot.thawed(), snapshot.thawed());
+        *one.at_mut(3) = 1;
+        *other.at_mut(3) = 2;
+        *column.at_mut(3) = 3;
+        let all = [&snapshot, &one, &other, &column].map(|column| *column.at(3));
+        assert_eq!(all, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use laminar_types::{Error, Result};
 
 use super::byte_keys::ByteRows;
 use super::hash::KeyHasher;
-use super::{Bits, ByteColumn, Paged, arrow_error, byte_array, each_byte_array};
+use super::{Bits, ByteColumn, Container, Paged, Parts, arrow_error, byte_array, each_byte_array};
 
 /// Columns of rows, by slot.
 pub(super) struct RowColumns {
@@ -117,9 +117,21 @@ impl RowColumns {
     pub(super) fn snapshot(&mut self) -> Self {
         Self { columns: self.columns.iter_mut().map(Column::snapshot).collect() }
     }
+}
 
-    /// Bytes allocated, shared memory counted in full.
-    pub(super) fn state_bytes(&self) -> usize {
+impl Container for RowColumns {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        for column in &mut self.columns {
+            each_values!(
+                &mut column.values, pages => pages.parts(parts)?, bytes => bytes.parts(parts)?
+            );
+            column.nulls.parts(parts)?;
+            parts.number(&mut column.has_nulls)?;
+        }
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
         let of = |column: &Column| {
             let values = each_values!(
                 &column.values, pages => pages.state_bytes(), bytes => bytes.state_bytes()

@@ -11,7 +11,7 @@ use super::byte_keys::{Stored, hash_bytes, intern_bytes, lookup_bytes};
 use super::bytes::Cell;
 use super::group_index::Search;
 use super::hash::KeyHasher;
-use super::{ByteColumn, arrow_error};
+use super::{ByteColumn, Container, Parts, arrow_error};
 
 /// Row-encoded keys by slot.
 pub(super) struct RowKeys {
@@ -96,6 +96,10 @@ impl RowKeys {
 
     pub(super) fn clear(&mut self) {
         self.keys.clear();
+    }
+
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.keys.parts(parts)
     }
 
     pub(super) fn state_bytes(&self) -> usize {

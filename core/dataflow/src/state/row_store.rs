@@ -16,7 +16,7 @@ use laminar_types::{Error, Result};
 
 use super::group_index::NO_SLOT;
 use super::row_columns::RowColumns;
-use super::{ByteColumn, arrow_error};
+use super::{ByteColumn, Container, Parts, arrow_error};
 
 /// Rows of one schema by slot.
 pub struct RowStore {
@@ -155,9 +155,17 @@ impl RowStore {
         };
         Self { schema: self.schema.clone(), held }
     }
+}
 
-    /// Bytes allocated.
-    pub fn state_bytes(&self) -> usize {
+impl Container for RowStore {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        match &mut self.held {
+            Held::Columns(columns) => columns.parts(parts),
+            Held::Encoded(encoded) => encoded.rows.parts(parts),
+        }
+    }
+
+    fn state_bytes(&self) -> usize {
         match &self.held {
             Held::Columns(columns) => columns.state_bytes(),
             Held::Encoded(encoded) => encoded.rows.state_bytes(),

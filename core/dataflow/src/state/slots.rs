@@ -3,7 +3,7 @@
 use laminar_types::error::code;
 use laminar_types::{Error, Result};
 
-use super::Bits;
+use super::{Bits, Container, Paged, Parts};
 
 /// Slots stay below this, so that a table entry can tell slot 0 from none.
 const LIMIT: u32 = 1 << 31;
@@ -12,8 +12,14 @@ const LIMIT: u32 = 1 << 31;
 #[derive(Default)]
 pub(super) struct Slots {
     end: u32,
-    free: Vec<u32>,
+    free: FreeSlots,
     dead: Bits,
+}
+
+/// Numbers that were given back, the last one on top.
+pub(super) struct FreeSlots {
+    stack: Paged<u32>,
+    len: usize,
 }
 
 impl Slots {
@@ -52,7 +58,7 @@ impl Slots {
 
     /// How many slots are in use.
     pub(super) fn len(&self) -> usize {
-        self.end as usize - self.free.len()
+        self.end as usize - self.free.len
     }
 
     pub(super) fn clear(&mut self) {
@@ -61,9 +67,14 @@ impl Slots {
         self.dead.clear();
     }
 
+    /// The slots in use, ascending.
+    pub(super) fn live(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.end).filter(|&slot| self.is_live(slot))
+    }
+
     /// The same slots, given out alike; neither sees later changes of the other.
     pub(super) fn copied(&mut self) -> Self {
-        Self { end: self.end, free: self.free.clone(), dead: self.dead.snapshot() }
+        Self { end: self.end, free: self.free.snapshot(), dead: self.dead.snapshot() }
     }
 
     /// The slots in use now.
@@ -71,9 +82,59 @@ impl Slots {
         let dead = (!self.free.is_empty()).then(|| self.dead.snapshot());
         LiveSlots { end: self.end, len: self.len(), dead }
     }
+}
 
-    pub(super) fn state_bytes(&self) -> usize {
-        self.free.capacity() * size_of::<u32>() + self.dead.state_bytes()
+impl Container for Slots {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        parts.number(&mut self.end)?;
+        self.free.parts(parts)?;
+        self.dead.parts(parts)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.free.state_bytes() + self.dead.state_bytes()
+    }
+}
+
+impl Default for FreeSlots {
+    fn default() -> Self {
+        Self { stack: Paged::new(0), len: 0 }
+    }
+}
+
+impl FreeSlots {
+    pub(super) fn push(&mut self, slot: u32) {
+        self.stack.resize(self.len + 1);
+        *self.stack.at_mut(self.len) = slot;
+        self.len += 1;
+    }
+
+    pub(super) fn pop(&mut self) -> Option<u32> {
+        self.len = self.len.checked_sub(1)?;
+        Some(*self.stack.at(self.len))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    pub(super) fn snapshot(&mut self) -> Self {
+        Self { stack: self.stack.snapshot(), len: self.len }
+    }
+}
+
+impl Container for FreeSlots {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.stack.parts(parts)?;
+        parts.number(&mut self.len)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.stack.state_bytes()
     }
 }
 

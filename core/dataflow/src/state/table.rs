@@ -60,6 +60,15 @@ impl Table {
         self.len += 1;
     }
 
+    /// Enters a slot that is not there.
+    pub(super) fn enter(&mut self, hash: u32, slot: u32) {
+        let at = match self.entries.is_empty() {
+            true => 0,
+            false => vacancy(&self.entries, self.shift, hash),
+        };
+        self.insert(at, hash, slot);
+    }
+
     /// Takes out the entry of a slot; it must be there.
     pub(super) fn remove(&mut self, hash: u32, slot: u32) {
         let mask = self.entries.len() - 1;

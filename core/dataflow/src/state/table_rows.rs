@@ -20,7 +20,7 @@ use arrow::util::display::array_value_to_string;
 use laminar_types::{Delta, Error, Result, code};
 
 use super::group_index::NO_SLOT;
-use super::{ByteColumn, GroupIndex, GroupKeys, Paged, arrow_error};
+use super::{ByteColumn, Container, GroupIndex, GroupKeys, Paged, Parts, arrow_error};
 use crate::operator::Content;
 
 /// Rows that are read from a snapshot at a time.
@@ -66,22 +66,6 @@ impl TableRows {
         Ok(Self { schema, format: Arc::new(format), index, kept, rows: 0, slots: Vec::new() })
     }
 
-    /// A table that begins with the rows of a snapshot.
-    ///
-    /// # Errors
-    /// As [`TableRows::new`] and [`TableRows::insert`].
-    pub fn restore(
-        schema: SchemaRef,
-        key: Option<Vec<usize>>,
-        batches: &[RecordBatch],
-    ) -> Result<Self> {
-        let mut table = Self::new(schema, key)?;
-        for batch in batches {
-            table.insert(batch)?;
-        }
-        Ok(table)
-    }
-
     /// The columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -95,15 +79,6 @@ impl TableRows {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
-    }
-
-    /// Bytes allocated, shared memory counted in full.
-    pub fn state_bytes(&self) -> usize {
-        let kept = match &self.kept {
-            Kept::Keyed { rows, .. } => rows.state_bytes(),
-            Kept::Bag { counts } => counts.state_bytes(),
-        };
-        kept + self.index.state_bytes()
     }
 
     /// Takes in rows. With a primary key a row replaces the one of its key; of several rows of
@@ -387,6 +362,25 @@ impl TableRows {
             code::VALUE,
             format!("two rows would have the key {}: nothing was changed", named.join(", ")),
         ))
+    }
+}
+
+impl Container for TableRows {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.index.parts(parts)?;
+        match &mut self.kept {
+            Kept::Keyed { rows, .. } => rows.parts(parts)?,
+            Kept::Bag { counts } => counts.parts(parts)?,
+        }
+        parts.number(&mut self.rows)
+    }
+
+    fn state_bytes(&self) -> usize {
+        let kept = match &self.kept {
+            Kept::Keyed { rows, .. } => rows.state_bytes(),
+            Kept::Bag { counts } => counts.state_bytes(),
+        };
+        kept + self.index.state_bytes()
     }
 }
 

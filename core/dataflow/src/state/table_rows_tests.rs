@@ -7,6 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
 
 use super::*;
+use crate::state::Snapshot;
 
 type Plain = (i64, Option<String>);
 
@@ -74,7 +75,7 @@ fn random_changes(key: Option<Vec<usize>>) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 33) % below
     };
-    let mut kept: Vec<(TableSnapshot, Vec<Plain>)> = Vec::new();
+    let mut kept: Vec<(TableSnapshot, Snapshot, Vec<Plain>)> = Vec::new();
     for step in 0..600 {
         let value = |n: u64| (n > 0).then(|| "value ".repeat(n as usize % 7) + &n.to_string());
         match next(4) {
@@ -110,16 +111,30 @@ fn random_changes(key: Option<Vec<usize>>) {
         let snapshot = table.snapshot();
         assert_eq!(content(&snapshot), sorted(model.clone()));
         if step % 50 == 0 {
-            kept.push((snapshot, sorted(model.clone())));
+            kept.push((snapshot, Snapshot::take(&mut table).unwrap(), model.clone()));
+        }
+        if step % 170 == 169 {
+            // Back to an earlier time, and on from there.
+            let (_, parts, then) = &kept[next(kept.len() as u64) as usize];
+            parts.restore(&mut table).unwrap();
+            model = then.clone();
+            sum = Sum::default();
+            model.iter().for_each(|row| *sum.0.entry(row.clone()).or_default() += 1);
         }
     }
-    for (snapshot, then) in &kept {
-        assert_eq!(&content(snapshot), then);
+    for (snapshot, parts, then) in &kept {
+        let then = sorted(then.clone());
+        assert_eq!(content(snapshot), then);
+        let mut restored = TableRows::new(schema(), key.clone()).unwrap();
+        parts.restore(&mut restored).unwrap();
+        assert_eq!(
+            (content(&restored.snapshot()), restored.len() as usize),
+            (then.clone(), then.len())
+        );
+        // Every row is found again.
+        restored.remove(&batch(&then)).unwrap();
+        assert!(restored.is_empty());
     }
-    let batches = table.snapshot().batches().unwrap();
-    let mut restored = TableRows::restore(schema(), key, &batches).unwrap();
-    assert_eq!(content(&restored.snapshot()), sorted(model));
-    assert!(restored.state_bytes() > 0);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::cmp::Ordering;
 
 use laminar_types::Result;
 
-use super::Paged;
 use super::slots::Slots;
+use super::{Container, Paged, Parts};
 
 /// The end of a branch.
 const NIL: u32 = u32::MAX;
@@ -202,6 +202,32 @@ impl TimeIndex {
         self.first_where(key, |node| node.time > time)
     }
 
+    /// The last node of a key before a time and tie.
+    pub fn before(&self, key: u32, time: i64, tie: Tie<'_>) -> Option<u32> {
+        let (mut at, mut best) = (self.root(key), None);
+        while at != NIL {
+            let is_before = self.is_before(at, time, tie);
+            if is_before {
+                best = Some(at);
+            }
+            at = self.child(if is_before { Link::Right(at) } else { Link::Left(at) });
+        }
+        best
+    }
+
+    /// The first node of a key after a time and tie.
+    pub fn after(&self, key: u32, time: i64, tie: Tie<'_>) -> Option<u32> {
+        let (mut at, mut best) = (self.root(key), None);
+        while at != NIL {
+            let order = self.time(at).cmp(&time).then_with(|| tie(at).reverse());
+            if order.is_gt() {
+                best = Some(at);
+            }
+            at = self.child(if order.is_gt() { Link::Left(at) } else { Link::Right(at) });
+        }
+        best
+    }
+
     /// Visits the nodes of a key with a time in `from..=to`, in their order.
     pub fn for_range(&self, key: u32, from: i64, to: i64, visit: &mut dyn FnMut(u32)) {
         self.for_branch(self.root(key), from, to, visit);
@@ -259,11 +285,6 @@ impl TimeIndex {
             slots: self.slots.copied(),
             arrivals: self.arrivals,
         }
-    }
-
-    /// Bytes allocated.
-    pub fn state_bytes(&self) -> usize {
-        self.nodes.state_bytes() + self.roots.state_bytes() + self.slots.state_bytes()
     }
 
     #[inline]
@@ -406,6 +427,19 @@ impl TimeIndex {
         gone(at);
         self.slots.release(at);
         self.release(right, gone);
+    }
+}
+
+impl Container for TimeIndex {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.nodes.parts(parts)?;
+        self.roots.parts(parts)?;
+        self.slots.parts(parts)?;
+        parts.number(&mut self.arrivals)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.nodes.state_bytes() + self.roots.state_bytes() + self.slots.state_bytes()
     }
 }
 

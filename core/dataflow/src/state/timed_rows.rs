@@ -9,7 +9,7 @@
 use arrow::array::{ArrayRef, RecordBatch};
 use laminar_types::{Error, Result};
 
-use super::{RowStore, TimeIndex};
+use super::{Container, Parts, RowStore, TimeIndex};
 use arrow::datatypes::SchemaRef;
 
 /// Rows by key and time.
@@ -138,9 +138,15 @@ impl TimedRows {
         let (index, rows) = (self.index.snapshot(), self.rows.snapshot());
         Self { index, rows, nodes: Vec::new() }
     }
+}
 
-    /// Bytes allocated.
-    pub fn state_bytes(&self) -> usize {
+impl Container for TimedRows {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.index.parts(parts)?;
+        self.rows.parts(parts)
+    }
+
+    fn state_bytes(&self) -> usize {
         self.index.state_bytes() + self.rows.state_bytes()
     }
 }
@@ -154,6 +160,7 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
     use super::*;
+    use crate::state::Snapshot;
 
     /// The numbers of SplitMix64 (Steele et al., 2014).
     struct Random(u64);
@@ -264,11 +271,22 @@ mod tests {
                 }
                 compare(&rows, &model, &mut random);
                 if step == 60 {
-                    earlier = Some((rows.snapshot(), model.clone()));
+                    let parts = Snapshot::take(&mut rows).unwrap();
+                    earlier = Some((rows.snapshot(), parts, model.clone(), arrival));
+                }
+                if step == 90 {
+                    // Back to an earlier time, and on from there.
+                    let (_, parts, then, arrivals) = earlier.as_ref().unwrap();
+                    parts.restore(&mut rows).unwrap();
+                    (model, arrival) = (then.clone(), *arrivals);
+                    compare(&rows, &model, &mut random);
                 }
             }
-            let (mut snapshot, mut model) = earlier.unwrap();
+            let (mut snapshot, parts, mut model, _) = earlier.unwrap();
             compare(&snapshot, &model, &mut random);
+            let mut restored = TimedRows::new(&schema(), true).unwrap();
+            parts.restore(&mut restored).unwrap();
+            compare(&restored, &model, &mut random);
             // What was saved goes on by itself.
             evict(&mut snapshot, &mut model, &mut random);
             snapshot.insert(&batch(&[9]), &[0], &[1], &[16]).unwrap();
@@ -283,7 +301,8 @@ mod tests {
             let mut random = Random(seed);
             let mut rows = TimedRows::new(&schema(), false).unwrap();
             let mut model = Model::new();
-            for _ in 0..400 {
+            let mut earlier = None;
+            for step in 0..400 {
                 let (key, time) = (random.below(4) as u32, random.below(16) as i64);
                 let value = random.below(6) as i64 - 3;
                 let there = model.get(&(key, time, value)).map_or(0, |row| row.1);
@@ -311,6 +330,17 @@ mod tests {
                     evict(&mut rows, &mut model, &mut random);
                 }
                 compare(&rows, &model, &mut random);
+                if step == 150 {
+                    earlier = Some((Snapshot::take(&mut rows).unwrap(), model.clone()));
+                }
+                if step == 300 {
+                    // Back to an earlier time, in others of the same shape, and on from there.
+                    let (parts, then) = earlier.take().unwrap();
+                    rows = TimedRows::new(&schema(), false).unwrap();
+                    parts.restore(&mut rows).unwrap();
+                    model = then;
+                    compare(&rows, &model, &mut random);
+                }
             }
             let absent = rows.encode(&batch(&[77])).unwrap();
             assert!(rows.change(absent.row(0).data(), 0, 3, -1).is_err());

@@ -29,7 +29,7 @@ use side::{JoinSide, Keyed, internal};
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Metrics, Operator};
 use crate::operators::map::sentence;
-use crate::state::{Probe, RowChange};
+use crate::state::{Container, Parts, Probe, RowChange};
 
 /// Pairs that are put together at a time.
 const PAIRS: usize = 8_192;
@@ -252,6 +252,11 @@ impl Operator for Join {
         let (filter, schema) = (self.filter.as_ref(), &self.output.schema);
         let content = JoinContent::of(self.kind, &mut self.sides, filter, schema)?;
         Some(Box::new(content))
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.sides.iter_mut().try_for_each(|side| side.rows.parts(parts))?;
+        self.frontiers.iter_mut().try_for_each(|frontiers| parts.numbers(frontiers))
     }
 
     fn metrics(&self) -> Metrics {

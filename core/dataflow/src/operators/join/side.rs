@@ -11,7 +11,7 @@ use super::{JoinInput, Keeping};
 use crate::expr::{Expr, row_text};
 use crate::operator::Context;
 use crate::operators::map::sentence;
-use crate::state::{Multimap, RowChange, Search, SlotSet};
+use crate::state::{Container, Multimap, RowChange, Search, SlotSet};
 
 /// One input of a join and its state.
 pub(super) struct JoinSide {

@@ -30,7 +30,8 @@ use crate::aggregate::AggregateTable;
 use crate::consolidate;
 use crate::expr::row_text;
 use crate::operator::{Context, Metrics, Operator};
-use crate::state::GroupIndex;
+use crate::state::group_index::NO_SLOT;
+use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex};
 use pieces::{Piece, PieceKey, Pieces, Session};
 
 /// Groups rows by keys and by sessions.
@@ -43,9 +44,9 @@ pub struct SessionAggregate {
     schema: SchemaRef,
     keys: GroupIndex,
     /// By slot of `keys`.
-    of_key: Vec<OfKey>,
-    /// When to look at a key, and its slot: at most one entry for each key.
-    due: BTreeSet<(i64, u32)>,
+    of_key: Paged<OfKey>,
+    /// When to look at keys: at most one node for each, whose value is the key's slot.
+    due: TimeIndex,
     pieces: Pieces,
     /// The groups are the pieces, by their numbers.
     table: AggregateTable,
@@ -66,9 +67,12 @@ pub struct SessionAggregate {
 struct OfKey {
     /// The end of its last session that is closed.
     closed_to: i64,
-    /// Its entry among those due.
-    due: Option<i64>,
+    /// Its node among those due, or [`NO_SLOT`].
+    due: u32,
 }
+
+/// The one key of an index that orders by time alone.
+const ALL: u32 = 0;
 
 /// The numbers of pieces.
 enum Numbers {
@@ -86,7 +90,7 @@ struct Rows {
     contents: Vec<u32>,
 }
 
-const NO_KEY: OfKey = OfKey { closed_to: i64::MIN, due: None };
+const NO_KEY: OfKey = OfKey { closed_to: i64::MIN, due: NO_SLOT };
 
 impl SessionAggregate {
     /// Groups rows of `input` by sessions with a gap in whole units of the event time; `schema` is
@@ -107,8 +111,8 @@ impl SessionAggregate {
             gap,
             unit,
             keys: GroupIndex::new(&grouping.key_types(input))?,
-            of_key: Vec::new(),
-            due: BTreeSet::new(),
+            of_key: Paged::new(NO_KEY),
+            due: TimeIndex::default(),
             pieces: Pieces::new(gap),
             table: AggregateTable::new(
                 &[DataType::Int64],
@@ -139,7 +143,7 @@ impl SessionAggregate {
         let (come, cease): (Vec<usize>, Vec<usize>) =
             which.partition(|row| rows.delta.weight(*row) > 0);
         for row in come.into_iter().chain(cease) {
-            match self.place(rows, row) {
+            match self.place(rows, row)? {
                 Some(number) => {
                     taken.push(row as u32);
                     numbers.push(number);
@@ -164,26 +168,26 @@ impl SessionAggregate {
                 Ok(late)
             }
             Err(error) => {
-                self.pieces.undo();
+                self.pieces.undo()?;
                 Err(error)
             }
         }
     }
 
     /// The number of the piece that a row belongs to; `None` when it is late.
-    fn place(&mut self, rows: &Rows, row: usize) -> Option<i64> {
+    fn place(&mut self, rows: &Rows, row: usize) -> Result<Option<i64>> {
         let (key, time, weight) = (rows.keys[row], rows.times.value(row), rows.delta.weight(row));
         if weight < 0 {
             let at = (key, time, i64::from(rows.contents[row]));
-            let piece = self.pieces.get(at)?;
+            let Some(piece) = self.pieces.get(at) else { return Ok(None) };
             let left = Piece { weight: piece.weight + weight, ..piece };
-            self.pieces.set(at, (left.weight > 0).then_some(left));
+            self.pieces.set(at, (left.weight > 0).then_some(left))?;
             // The session may have shrunk, and so be over.
-            self.look_at(key, self.limit);
-            return Some(at.2);
+            self.look_at(key, self.limit)?;
+            return Ok(Some(at.2));
         }
-        if time < self.of_key[key as usize].closed_to {
-            return None;
+        if time < self.of_key.at(key as usize).closed_to {
+            return Ok(None);
         }
         let (before, after) = self.pieces.in_reach(key, time);
         let is_own = time.saturating_add(self.gap) > self.limit;
@@ -191,7 +195,7 @@ impl SessionAggregate {
             let reached = before.into_iter().chain(after).map(|at| self.pieces.session(at).own);
             let own = reached.min().unwrap_or(i64::MAX);
             if own == i64::MAX || time.saturating_add(self.gap) <= own {
-                return None;
+                return Ok(None);
             }
         }
         let own = if is_own { time } else { i64::MAX };
@@ -204,7 +208,7 @@ impl SessionAggregate {
                 let own = own.min(same.and_then(|at| self.pieces.get(at)).map_or(own, |p| p.own));
                 let weight = weight + known.map_or(0, |piece| piece.weight);
                 let own = own.min(known.map_or(i64::MAX, |piece| piece.own));
-                self.pieces.set(at, Some(Piece { last: time, own, weight }));
+                self.pieces.set(at, Some(Piece { last: time, own, weight }))?;
                 at
             }
             Numbers::Next(next) => {
@@ -214,7 +218,7 @@ impl SessionAggregate {
                     Some((at, piece)) => {
                         let last = piece.last.max(time);
                         if time < at.1 {
-                            self.pieces.set(at, None);
+                            self.pieces.set(at, None)?;
                         }
                         let own = own.min(piece.own);
                         ((key, at.1.min(time), at.2), Piece { last, own, weight: 1 })
@@ -224,22 +228,31 @@ impl SessionAggregate {
                         ((key, time, *next), Piece { last: time, own, weight: 1 })
                     }
                 };
-                self.pieces.set(at, Some(piece));
+                self.pieces.set(at, Some(piece))?;
                 at
             }
         };
-        self.look_at(key, time.saturating_add(self.gap));
-        Some(at.2)
+        self.look_at(key, time.saturating_add(self.gap))?;
+        Ok(Some(at.2))
     }
 
     /// Sees to it that a key is looked at when the limit reaches a time.
-    fn look_at(&mut self, key: u32, when: i64) {
-        let due = &mut self.of_key[key as usize].due;
-        if due.is_none_or(|due| when < due) {
-            if let Some(due) = due.replace(when) {
-                self.due.remove(&(due, key));
-            }
-            self.due.insert((when, key));
+    fn look_at(&mut self, key: u32, when: i64) -> Result<()> {
+        let due = self.of_key.at(key as usize).due;
+        if due != NO_SLOT && self.due.time(due) <= when {
+            return Ok(());
+        }
+        self.look_no_more(key);
+        let due = self.due.insert(ALL, when)?;
+        self.due.set_value(due, key);
+        self.of_key.at_mut(key as usize).due = due;
+        Ok(())
+    }
+
+    fn look_no_more(&mut self, key: u32) {
+        let due = std::mem::replace(&mut self.of_key.at_mut(key as usize).due, NO_SLOT);
+        if due != NO_SLOT {
+            self.due.remove(due);
         }
     }
 
@@ -254,7 +267,7 @@ impl SessionAggregate {
             }
         }
         for key in &rows.keys {
-            let is_new = self.of_key[*key as usize].closed_to == i64::MIN;
+            let is_new = self.of_key.at(*key as usize).closed_to == i64::MIN;
             if is_new && self.keys.is_live(*key) && self.pieces.first_from(*key, i64::MIN).is_none()
             {
                 self.forget_key(*key);
@@ -263,10 +276,8 @@ impl SessionAggregate {
     }
 
     fn forget_key(&mut self, key: u32) {
-        let of_key = std::mem::replace(&mut self.of_key[key as usize], NO_KEY);
-        if let Some(due) = of_key.due {
-            self.due.remove(&(due, key));
-        }
+        self.look_no_more(key);
+        *self.of_key.at_mut(key as usize) = NO_KEY;
         self.keys.remove(key);
     }
 
@@ -330,27 +341,27 @@ impl SessionAggregate {
         let mut closed: Vec<Session> = Vec::new();
         // The keys that have no session any more, and when to look at them again.
         let mut kept = Vec::new();
-        while let Some((when, key)) = self.due.first().copied()
-            && when <= self.limit
+        while let Some(due) = self.due.first(ALL)
+            && self.due.time(due) <= self.limit
         {
-            self.due.pop_first();
-            self.of_key[key as usize].due = None;
+            let key = self.due.value(due);
+            self.look_no_more(key);
             let mut front = self.pieces.first_from(key, i64::MIN);
             while let Some(at) = front {
                 let session = self.pieces.session(at);
                 if session.end > self.limit {
-                    self.look_at(key, session.end);
+                    self.look_at(key, session.end)?;
                     break;
                 }
                 for piece in &session.pieces {
-                    self.pieces.set(*piece, None);
+                    self.pieces.set(*piece, None)?;
                 }
-                self.of_key[key as usize].closed_to = session.end;
+                self.of_key.at_mut(key as usize).closed_to = session.end;
                 closed.push(session);
                 front = self.pieces.first_from(key, i64::MIN);
             }
             if front.is_none() {
-                let closed_to = self.of_key[key as usize].closed_to;
+                let closed_to = self.of_key.at(key as usize).closed_to;
                 let forgotten = closed_to.saturating_add(self.gap.saturating_mul(2));
                 // A key that has rows to give now is needed until they are made.
                 let gives = closed.last().is_some_and(|session| session.key == key);
@@ -360,7 +371,9 @@ impl SessionAggregate {
                 }
             }
         }
-        kept.into_iter().for_each(|(key, when)| self.look_at(key, when));
+        for (key, when) in kept {
+            self.look_at(key, when)?;
+        }
         self.pieces.commit();
         if closed.is_empty() {
             return Ok(None);
@@ -422,7 +435,7 @@ impl SessionAggregate {
         let mut rows = Rows { delta, times, keys: Vec::new(), contents: contents_of };
         let batch = &rows.delta.batch;
         self.keys.intern(&self.grouping.keys(batch), batch.num_rows(), &mut rows.keys)?;
-        self.of_key.resize(self.keys.slots(), NO_KEY);
+        self.of_key.resize(self.keys.slots());
         Ok(rows)
     }
 }
@@ -495,6 +508,23 @@ impl Operator for SessionAggregate {
         }
     }
 
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.grouping.parts(parts)?;
+        self.keys.parts(parts)?;
+        self.of_key.parts(parts)?;
+        self.due.parts(parts)?;
+        self.pieces.parts(parts)?;
+        self.table.parts(parts)?;
+        match &mut self.numbers {
+            Numbers::Next(next) => parts.number(next)?,
+            Numbers::Rows(contents) => contents.parts(parts)?,
+        }
+        parts.number(&mut self.frontier)?;
+        parts.number(&mut self.start_frontier)?;
+        parts.number(&mut self.limit)?;
+        parts.number(&mut self.late_rows)
+    }
+
     fn metrics(&self) -> Metrics {
         let numbers = match &self.numbers {
             Numbers::Next(_) => 0,
@@ -502,8 +532,8 @@ impl Operator for SessionAggregate {
         };
         let state_bytes = self.table.state_bytes()
             + self.keys.state_bytes()
-            + self.of_key.capacity() * size_of::<OfKey>()
-            + self.due.len() * size_of::<(i64, u32)>()
+            + self.of_key.state_bytes()
+            + self.due.state_bytes()
             + self.pieces.state_bytes()
             + numbers;
         Metrics { late_rows: self.late_rows, state_bytes }

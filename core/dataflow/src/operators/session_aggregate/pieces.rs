@@ -5,7 +5,9 @@
 //! are less than the gap apart belong to one session, so sessions merge and split by themselves as
 //! pieces come, grow and go.
 
-use std::collections::BTreeMap;
+use laminar_types::Result;
+
+use crate::state::{Container, Paged, Parts, TimeIndex};
 
 /// A piece by its key's slot, its first time and its number.
 pub(super) type PieceKey = (u32, i64, i64);
@@ -36,26 +38,45 @@ pub(super) struct Session {
 /// The pieces of all keys.
 pub(super) struct Pieces {
     gap: i64,
-    pieces: BTreeMap<PieceKey, Piece>,
-    /// How many pieces have a least start that they can still get.
-    least_starts: BTreeMap<i64, u32>,
+    /// By key and first time; of one time in the order of their numbers.
+    index: TimeIndex,
+    /// By node of the index.
+    pieces: Paged<Stored>,
+    /// For each piece, the least start that it can still get.
+    least_starts: TimeIndex,
     /// What each change since the last `commit` replaced.
     log: Vec<(PieceKey, Option<Piece>)>,
 }
 
+#[derive(Clone, Copy)]
+struct Stored {
+    piece: Piece,
+    number: i64,
+    /// Its node among the least starts.
+    least_start: u32,
+}
+
+const NOTHING: Stored =
+    Stored { piece: Piece { last: 0, own: 0, weight: 0 }, number: 0, least_start: 0 };
+
+/// The one key of an index that orders by time alone.
+const ALL: u32 = 0;
+
 impl Pieces {
     pub(super) fn new(gap: i64) -> Self {
-        Self { gap, pieces: BTreeMap::new(), least_starts: BTreeMap::new(), log: Vec::new() }
+        let (index, least_starts) = (TimeIndex::default(), TimeIndex::default());
+        Self { gap, index, pieces: Paged::new(NOTHING), least_starts, log: Vec::new() }
     }
 
     pub(super) fn get(&self, at: PieceKey) -> Option<Piece> {
-        self.pieces.get(&at).copied()
+        self.node(at).map(|node| self.stored(node).piece)
     }
 
     /// Puts a piece in its place, or takes it away.
-    pub(super) fn set(&mut self, at: PieceKey, piece: Option<Piece>) {
-        let before = self.replace(at, piece);
+    pub(super) fn set(&mut self, at: PieceKey, piece: Option<Piece>) -> Result<()> {
+        let before = self.replace(at, piece)?;
         self.log.push((at, before));
+        Ok(())
     }
 
     /// Makes the changes since the last call stand.
@@ -64,33 +85,46 @@ impl Pieces {
     }
 
     /// Takes back the changes since the last `commit`.
-    pub(super) fn undo(&mut self) {
+    pub(super) fn undo(&mut self) -> Result<()> {
         while let Some((at, before)) = self.log.pop() {
-            self.replace(at, before);
+            self.replace(at, before)?;
         }
+        Ok(())
     }
 
-    fn replace(&mut self, at: PieceKey, piece: Option<Piece>) -> Option<Piece> {
-        let before = match piece {
-            Some(piece) => self.pieces.insert(at, piece),
-            None => self.pieces.remove(&at),
-        };
-        let least = |piece: Piece| self.least_start(at, piece);
-        let (gone, come) = (before.map(least), piece.map(least));
-        if gone != come {
-            if let Some(come) = come {
-                *self.least_starts.entry(come).or_default() += 1;
+    fn replace(&mut self, at: PieceKey, piece: Option<Piece>) -> Result<Option<Piece>> {
+        let (key, start, number) = at;
+        let Some(node) = self.node(at) else {
+            if let Some(piece) = piece {
+                let pieces = &self.pieces;
+                let tie = |node: u32| number.cmp(&pieces.at(node as usize).number);
+                let node = self.index.insert_tied(key, start, &tie)?;
+                let least_start = self.least_starts.insert(ALL, self.least_start(at, piece))?;
+                self.pieces.resize(node as usize + 1);
+                *self.pieces.at_mut(node as usize) = Stored { piece, number, least_start };
             }
-            if let Some(gone) = gone
-                && let Some(count) = self.least_starts.get_mut(&gone)
-            {
-                *count -= 1;
-                if *count == 0 {
-                    self.least_starts.remove(&gone);
-                }
+            return Ok(None);
+        };
+        let Stored { piece: before, least_start, .. } = *self.stored(node);
+        let (gone, come) = (self.least_start(at, before), piece.map(|p| self.least_start(at, p)));
+        if come != Some(gone) {
+            self.least_starts.remove(least_start);
+        }
+        match piece {
+            Some(piece) => {
+                let least_start = match come {
+                    Some(come) if come != gone => self.least_starts.insert(ALL, come)?,
+                    _ => least_start,
+                };
+                *self.pieces.at_mut(node as usize) = Stored { piece, number, least_start };
+            }
+            None => {
+                let pieces = &self.pieces;
+                let tie = |node: u32| number.cmp(&pieces.at(node as usize).number);
+                self.index.remove_tied(node, &tie);
             }
         }
-        before
+        Ok(Some(before))
     }
 
     /// The least time of a row that can still join because of this piece, or its own start.
@@ -100,54 +134,79 @@ impl Pieces {
 
     /// The least start that any session open now can still get.
     pub(super) fn least_start_of_all(&self) -> Option<i64> {
-        self.least_starts.first_key_value().map(|(least, _)| *least)
+        self.least_starts.first(ALL).map(|first| self.least_starts.time(first))
     }
 
     /// The pieces nearest to a time of a key that are less than the gap away: the one that begins
     /// at or before it, and the one that begins after it.
     pub(super) fn in_reach(&self, key: u32, time: i64) -> (Option<PieceKey>, Option<PieceKey>) {
-        let before = self.pieces.range((key, i64::MIN, i64::MIN)..=(key, time, i64::MAX));
-        let before = before.last().filter(|(_, piece)| time < piece.last.saturating_add(self.gap));
-        let next = time.saturating_add(1);
-        let after = self.pieces.range((key, next, i64::MIN)..=(key, i64::MAX, i64::MAX)).next();
-        let after = after.filter(|(at, _)| next <= at.1 && at.1 < time.saturating_add(self.gap));
-        (before.map(|(at, _)| *at), after.map(|(at, _)| *at))
+        let before = self.index.last_at_or_before(key, time);
+        let before = before.filter(|node| time < self.end(*node));
+        let after = self.index.first_after(key, time);
+        let after = after.filter(|node| self.index.time(*node) < time.saturating_add(self.gap));
+        (before.map(|node| self.key_of(node)), after.map(|node| self.key_of(node)))
     }
 
     /// The first piece of a key that begins at or after a time.
     pub(super) fn first_from(&self, key: u32, time: i64) -> Option<PieceKey> {
-        let mut from = self.pieces.range((key, time, i64::MIN)..=(key, i64::MAX, i64::MAX));
-        from.next().map(|(at, _)| *at)
+        self.index.first_at_or_after(key, time).map(|node| self.key_of(node))
     }
 
     /// The session that a piece is in.
     pub(super) fn session(&self, at: PieceKey) -> Session {
         let key = at.0;
         let mut first = at;
-        let earlier = self.pieces.range((key, i64::MIN, i64::MIN)..at).rev();
-        for (before, piece) in earlier {
-            if first.1 >= piece.last.saturating_add(self.gap) {
-                break;
-            }
-            first = *before;
+        while let Some(before) = self.index.before(key, first.1, &self.tie(first))
+            && first.1 < self.end(before)
+        {
+            first = self.key_of(before);
         }
         let mut session =
             Session { key, start: first.1, end: i64::MIN, pieces: Vec::new(), own: i64::MAX };
-        for (at, piece) in self.pieces.range(first..=(key, i64::MAX, i64::MAX)) {
-            if !session.pieces.is_empty() && at.1 >= session.end {
-                break;
-            }
-            session.pieces.push(*at);
-            session.end = session.end.max(piece.last.saturating_add(self.gap));
-            session.own = session.own.min(piece.own);
+        let mut next = self.node(first);
+        while let Some(node) = next
+            && (session.pieces.is_empty() || self.index.time(node) < session.end)
+        {
+            let at = self.key_of(node);
+            session.pieces.push(at);
+            session.end = session.end.max(self.end(node));
+            session.own = session.own.min(self.stored(node).piece.own);
+            next = self.index.after(key, at.1, &self.tie(at));
         }
         session
     }
 
-    pub(super) fn state_bytes(&self) -> usize {
-        /// An entry of a tree besides what it holds, on average.
-        const OVERHEAD: usize = 8;
-        self.pieces.len() * (size_of::<(PieceKey, Piece)>() + OVERHEAD)
-            + self.least_starts.len() * (size_of::<(i64, u32)>() + OVERHEAD)
+    fn node(&self, at: PieceKey) -> Option<u32> {
+        self.index.find(at.0, at.1, &self.tie(at))
+    }
+
+    /// How a piece compares with those of its key and start.
+    fn tie(&self, at: PieceKey) -> impl Fn(u32) -> std::cmp::Ordering + '_ {
+        move |node| at.2.cmp(&self.stored(node).number)
+    }
+
+    fn stored(&self, node: u32) -> &Stored {
+        self.pieces.at(node as usize)
+    }
+
+    fn key_of(&self, node: u32) -> PieceKey {
+        (self.index.key(node), self.index.time(node), self.stored(node).number)
+    }
+
+    /// One gap after the last row of a piece.
+    fn end(&self, node: u32) -> i64 {
+        self.stored(node).piece.last.saturating_add(self.gap)
+    }
+}
+
+impl Container for Pieces {
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.index.parts(parts)?;
+        self.pieces.parts(parts)?;
+        self.least_starts.parts(parts)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.index.state_bytes() + self.pieces.state_bytes() + self.least_starts.state_bytes()
     }
 }

@@ -11,7 +11,7 @@ use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
-use crate::state::{GroupIndex, Paged, TimeIndex, TimedRows};
+use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex, TimedRows};
 
 /// Fewer new rows than this are not worth a search for rows that nobody needs.
 const FEW_ROWS: usize = 1_024;
@@ -538,6 +538,20 @@ impl Operator for AsofJoin {
     fn frontiers(&self, out: &mut Vec<Frontier>) {
         out.clear();
         out.extend(self.plan.has_time.then(|| self.needed_from()));
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.keys.parts(parts)?;
+        self.left.parts(parts)?;
+        self.right.parts(parts)?;
+        self.wake.parts(parts)?;
+        self.waiting.parts(parts)?;
+        self.links.parts(parts)?;
+        self.frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
+        parts.number(&mut self.late_rows)?;
+        parts.number(&mut self.since_eviction)?;
+        parts.number(&mut self.after_eviction)?;
+        parts.number(&mut self.evicted_to)
     }
 
     fn metrics(&self) -> Metrics {

@@ -6,9 +6,11 @@ use laminar_types::{Delta, Frontier, Result};
 use super::output::TimedOutput;
 use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
+use crate::operators::map::TimeMap;
+use crate::operators::passed_frontiers::PassedFrontiers;
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
-use crate::state::{GroupIndex, TimedRows};
+use crate::state::{Container, GroupIndex, Parts, TimedRows};
 
 /// All right rows of a key are of one time: they are not ordered by it.
 const NOW: i64 = 0;
@@ -39,7 +41,7 @@ pub struct CurrentJoin {
     right: TimedRows,
     pending: Option<Delta>,
     output: TimedOutput,
-    frontiers: Vec<Frontier>,
+    frontiers: PassedFrontiers,
     slots: Vec<u32>,
 }
 
@@ -47,12 +49,13 @@ impl CurrentJoin {
     /// A join without rows.
     pub fn new(plan: CurrentPlan) -> Result<Self> {
         let visible = [plan.left.visible(), plan.right.visible()];
+        let passed = |input| TimeMap { input, shift_ns: 0 };
         Ok(Self {
             keys: GroupIndex::new(&plan.right.key_types())?,
             right: TimedRows::new(&visible[1], plan.right.append_only)?,
             pending: None,
             output: TimedOutput::new(plan.schema.clone(), false),
-            frontiers: Vec::new(),
+            frontiers: PassedFrontiers::new((0..plan.times).map(passed).collect()),
             slots: Vec::new(),
             visible,
             plan,
@@ -130,8 +133,7 @@ impl Operator for CurrentJoin {
 
     fn advance(&mut self, port: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
         if port == 0 {
-            self.frontiers.clear();
-            self.frontiers.extend_from_slice(frontiers);
+            self.frontiers.advance(frontiers);
         }
         Ok(())
     }
@@ -144,9 +146,13 @@ impl Operator for CurrentJoin {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        out.clear();
-        let of = |time| self.frontiers.get(time).copied().unwrap_or(Frontier::MIN);
-        out.extend((0..self.plan.times).map(of));
+        self.frontiers.write(out);
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.keys.parts(parts)?;
+        self.right.parts(parts)?;
+        self.frontiers.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

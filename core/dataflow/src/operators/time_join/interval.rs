@@ -13,7 +13,7 @@ use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Context, Metrics, Operator};
 use crate::operators::map::sentence;
 use crate::state::group_index::NO_SLOT;
-use crate::state::{GroupIndex, Paged, TimeIndex, TimedRows};
+use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex, TimedRows};
 
 /// Fewer new rows than this are not worth a search for rows that match nothing more.
 const FEW_ROWS: usize = 1_024;
@@ -442,6 +442,20 @@ impl Operator for IntervalJoin {
         let (low, high) = (i128::from(self.plan.low_ns), i128::from(self.plan.high_ns));
         let carried = [left.min(other_right.shift(-high)), right.min(other_left.shift(low))];
         out.extend((0..2).filter(|side| self.plan.has_time[*side]).map(|side| carried[side]));
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.keys.parts(parts)?;
+        for side in &mut self.sides {
+            side.rows.parts(parts)?;
+            side.matches.parts(parts)?;
+            side.ends.parts(parts)?;
+        }
+        self.frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
+        parts.number(&mut self.late_rows)?;
+        parts.number(&mut self.since_eviction)?;
+        parts.number(&mut self.after_eviction)?;
+        self.evicted_to.iter_mut().try_for_each(|time| parts.number(time))
     }
 
     fn metrics(&self) -> Metrics {

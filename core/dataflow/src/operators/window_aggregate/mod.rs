@@ -18,6 +18,7 @@ use super::aggregate_call::{AggregateCall, Grouping};
 use super::timed_rows::{first_columns, select, time_column, with_times};
 use crate::aggregate::AggregateTable;
 use crate::operator::{Context, Metrics, Operator};
+use crate::state::Parts;
 use crate::window::WindowSpec;
 use panes::Panes;
 use updates::OpenWindows;
@@ -228,6 +229,18 @@ impl Operator for WindowAggregate {
             };
             out.extend([start, self.frontier]);
         }
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.windows.grouping.parts(parts)?;
+        match &mut self.state {
+            State::Final(panes) => panes.parts(&self.windows, parts)?,
+            State::Updates(open) => open.parts(&self.windows, parts)?,
+        }
+        parts.number(&mut self.frontier)?;
+        parts.number(&mut self.limit)?;
+        parts.number(&mut self.given)?;
+        parts.number(&mut self.late_rows)
     }
 
     fn metrics(&self) -> Metrics {

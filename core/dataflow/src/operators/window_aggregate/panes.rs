@@ -10,6 +10,7 @@ use crate::aggregate::AggregateTable;
 use crate::expr::row_text;
 use crate::operator::Context;
 use crate::operators::timed_rows::join;
+use crate::state::{Container, Parts};
 
 /// One table per pane: an event is added to one, however many windows overlap, and a window is
 /// the merge of its panes. A pane is dropped with the last window that needs it.
@@ -116,6 +117,13 @@ impl Panes {
             table.clear();
             self.spare.push(table);
         }
+    }
+
+    /// What outlives an epoch.
+    pub(super) fn parts(&mut self, windows: &Windows, parts: &mut Parts<'_>) -> Result<()> {
+        let make = || windows.table();
+        parts.list(&mut self.panes, make, |table, parts| table.parts(parts))?;
+        parts.number(&mut self.next_end)
     }
 
     pub(super) fn state_bytes(&self) -> usize {

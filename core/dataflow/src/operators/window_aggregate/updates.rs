@@ -12,6 +12,7 @@ use crate::operator::Context;
 use crate::operators::aggregate::delta as changed_delta;
 use crate::operators::group_changes::{Changed, GroupChanges};
 use crate::operators::timed_rows::join;
+use crate::state::{Container, Parts};
 
 /// One table per open window, dropped when the window closes.
 pub(super) struct OpenWindows {
@@ -91,6 +92,13 @@ impl OpenWindows {
             entry.remove();
         }
         join(schema, pieces)
+    }
+
+    /// What outlives an epoch.
+    pub(super) fn parts(&mut self, windows: &Windows, parts: &mut Parts<'_>) -> Result<()> {
+        let keys = windows.grouping.key_columns();
+        let make = || Ok(GroupChanges::new(windows.table()?, keys));
+        parts.list(&mut self.windows, make, |window, parts| window.parts(parts))
     }
 
     pub(super) fn state_bytes(&self) -> usize {
