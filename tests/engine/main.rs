@@ -13,6 +13,7 @@
 //! | `delays` | delay rankings over real flights, against DataFusion |
 //! | `subqueries`, `unnest` | subqueries in expressions, lists into rows, against DataFusion |
 //! | `rows` | a few rows at a time give what batches give |
+//! | `restored` | an operator goes on from a snapshot of another as that one did |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
@@ -38,6 +39,7 @@ mod lifecycle;
 mod mutants;
 mod nexmark;
 mod over;
+mod restored;
 mod rows;
 mod scripts;
 mod sql_errors;
