@@ -19,8 +19,10 @@ use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
 use laminar_sql::checked::CheckedArithmetic;
+use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::window_query::prepare_windows;
+use laminar_sql::window_tables::expand_windows;
 use laminar_types::{Epoch, Error, Result, code};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -132,7 +134,7 @@ pub(crate) fn collect(
 /// A query as DataFusion can plan it: with our windows resolved.
 pub(crate) fn prepared(query: &ast::Query) -> Result<ast::Query> {
     let mut query = query.clone();
-    prepare_windows(&mut query)?;
+    prepare_windows(&mut query, Grouped::ByColumns)?;
     Ok(query)
 }
 
@@ -200,6 +202,7 @@ impl Snapshot {
         let state = state(planner.session(), tables)?;
         let context = SessionContext::new_with_state(state).enable_url_table();
         let plan = block_on(context.state().statement_to_plan(statement(query)))
+            .and_then(expand_windows)
             .map_err(|error| self.planned(planner, query, &error))?;
         Ok((context, plan))
     }

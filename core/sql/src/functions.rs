@@ -6,18 +6,25 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array, ListArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, IntervalUnit};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use arrow::datatypes::{DataType, Field, Int64Type, IntervalUnit};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use datafusion::functions_aggregate::first_last::{first_value_udaf, last_value_udaf};
 use datafusion::logical_expr::{
     AggregateUDF, ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    Volatility, lit,
 };
-use laminar_types::TimeUnit;
+use laminar_dataflow::window::WindowSpec;
+use laminar_types::{Error, TimeUnit};
 
 use crate::parser::windows::{WINDOW_END, WindowKind};
+
+pub(crate) use crate::parser::windows::{ROW_WINDOW_END, ROW_WINDOW_START, WINDOW_TIME};
+
+/// The function that lists the windows of a time.
+pub(crate) const WINDOW_LIST: &str = "__window_list";
 
 /// Every kind of window.
 const KINDS: [WindowKind; 4] =
@@ -49,7 +56,50 @@ pub(crate) fn window_functions() -> Vec<Arc<ScalarUDF>> {
         .map(|kind| Arc::new(ScalarUDF::from(WindowFunction::new(kind))))
         .collect();
     functions.push(Arc::new(ScalarUDF::from(WindowEnd::new())));
+    functions.push(Arc::new(ScalarUDF::from(WindowTime::new())));
+    functions.push(Arc::new(ScalarUDF::from(WindowList::new())));
+    functions.extend([ROW_WINDOW_START, ROW_WINDOW_END].map(|name| {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::from(RowWindow { name, signature }))
+    }));
     functions
+}
+
+/// The function of a kind of window.
+pub(crate) fn window_function(kind: WindowKind) -> ScalarUDF {
+    ScalarUDF::from(WindowFunction::new(kind))
+}
+
+/// The end of a window: `__window_end(start [, size])`.
+pub(crate) fn window_end(args: Vec<Expr>) -> Expr {
+    ScalarUDF::from(WindowEnd::new()).call(args)
+}
+
+/// The windows of a time, with the arguments of their call: of hopping windows the starts, of
+/// cumulating windows the ends, ascending.
+pub(crate) fn window_list(kind: WindowKind, args: &[Expr]) -> Expr {
+    let args = std::iter::once(lit(kind.name())).chain(args.iter().cloned());
+    ScalarUDF::from(WindowList::new()).call(args.collect())
+}
+
+/// The windows of a kind with these lengths in nanoseconds, as they stand in a call.
+///
+/// # Errors
+/// As [`WindowSpec::new`].
+pub(crate) fn window_spec(
+    kind: WindowKind,
+    lengths_ns: &[i64],
+    unit: TimeUnit,
+) -> laminar_types::Result<WindowSpec> {
+    let offset = |at: usize| lengths_ns.get(at).copied().unwrap_or(0);
+    match (kind, lengths_ns) {
+        (WindowKind::Tumble, [size, ..]) => WindowSpec::new(unit, *size, *size, offset(1)),
+        (WindowKind::Hop, [a, b, ..]) => WindowSpec::new(unit, *a.max(b), *a.min(b), offset(2)),
+        (WindowKind::Cumulate, [step, size, ..]) => {
+            WindowSpec::cumulating(unit, *step, *size, offset(2))
+        }
+        _ => Err(Error::internal(format!("{}(...) without its lengths", kind.name()))),
+    }
 }
 
 /// `FIRST(x)` and `LAST(x)`: other names of `first_value` and `last_value`.
@@ -157,7 +207,7 @@ impl ScalarUDFImpl for WindowFunction {
         if self.kind != WindowKind::Tumble {
             return exec_err!(
                 "{}(...) groups the rows of a continuous query; an ad-hoc query can group by \
-                 tumble(...) only",
+                 tumble(...), and by the bounds of HOP and CUMULATE as tables in a subquery",
                 self.kind.name()
             );
         }
@@ -226,5 +276,143 @@ impl ScalarUDFImpl for WindowEnd {
             .as_primitive::<Int64Type>()
             .unary(|start| start + size);
         Ok(ColumnarValue::Array(cast(&ends, starts.data_type())?))
+    }
+}
+
+/// `__window_time(end)`: the last time that a window holds, one unit before its end.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WindowTime {
+    signature: Signature,
+}
+
+impl WindowTime {
+    fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for WindowTime {
+    fn name(&self) -> &str {
+        WINDOW_TIME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments[0].clone())
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let ends = args.args[0].to_array(args.number_rows)?;
+        let times: Int64Array = cast(&ends, &DataType::Int64)?
+            .as_primitive::<Int64Type>()
+            .unary(|end| end.saturating_sub(1));
+        Ok(ColumnarValue::Array(cast(&times, ends.data_type())?))
+    }
+}
+
+/// `__window_list(kind, ts, ...)`: see [`window_list`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WindowList {
+    signature: Signature,
+}
+
+impl WindowList {
+    fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for WindowList {
+    fn name(&self) -> &str {
+        WINDOW_LIST
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::List(Arc::new(Field::new_list_field(arguments[1].clone(), true))))
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [ColumnarValue::Scalar(kind), time, lengths @ ..] = args.args.as_slice() else {
+            return exec_err!("a list of windows needs their kind and a time");
+        };
+        let kind = kind.try_as_str().flatten().and_then(WindowKind::of_name);
+        let (Some(kind), Some(unit)) = (kind, TimeUnit::of(&time.data_type())) else {
+            return exec_err!("windows got a {} as time", time.data_type());
+        };
+        let lengths = lengths.iter().map(|length| match length {
+            ColumnarValue::Scalar(value) => length_ns(value),
+            ColumnarValue::Array(_) => exec_err!("the lengths of a window must be constants"),
+        });
+        let spec = window_spec(kind, &lengths.collect::<Result<Vec<i64>>>()?, unit);
+        let spec = spec.map_err(|error| DataFusionError::Plan(error.message().to_string()))?;
+        let times = time.to_array(args.number_rows)?;
+        if times.null_count() > 0 {
+            return exec_err!("a row without an event time has no window");
+        }
+        let numbers = cast(&times, &DataType::Int64)?;
+        let mut windows = Vec::new();
+        let mut counts = Vec::with_capacity(times.len());
+        for time in numbers.as_primitive::<Int64Type>().values() {
+            let before = windows.len();
+            let (mut end, last) = (spec.first_end(*time), spec.last_end(*time));
+            loop {
+                windows.push(if kind == WindowKind::Hop { spec.start(end) } else { end });
+                let next = spec.next_end(end);
+                if end >= last || next == end {
+                    break;
+                }
+                end = next;
+            }
+            counts.push(windows.len() - before);
+        }
+        let windows = cast(&Int64Array::from(windows), times.data_type())?;
+        let item = Arc::new(Field::new_list_field(times.data_type().clone(), true));
+        let offsets = OffsetBuffer::from_lengths(counts);
+        let lists: ArrayRef = Arc::new(ListArray::try_new(item, offsets, windows, None)?);
+        Ok(ColumnarValue::Array(lists))
+    }
+}
+
+/// Stands for a bound of the windows of a row; see [`crate::window_tables`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RowWindow {
+    name: &'static str,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for RowWindow {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments[0].clone())
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("a window as a table was not expanded")
     }
 }

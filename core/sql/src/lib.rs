@@ -33,3 +33,4 @@ pub mod planner;
 mod push_down;
 mod time_joins;
 pub mod window_query;
+pub mod window_tables;

@@ -1,5 +1,6 @@
 //! [`Milliseconds`]: `BIGINT` plus or minus an `INTERVAL`, which counts milliseconds.
 
+use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, lit};
@@ -7,7 +8,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::functions::length_ns;
 
-/// Binds `bigint + INTERVAL` and `bigint - INTERVAL` as arithmetic in milliseconds, the unit of a
+/// Binds `bigint + INTERVAL`, `INTERVAL + bigint` and `bigint - INTERVAL` as arithmetic in milliseconds, the unit of a
 /// `BIGINT` event time. Intervals with months, or parts of a millisecond, are left alone.
 #[derive(Debug)]
 pub(crate) struct Milliseconds;
@@ -18,14 +19,23 @@ impl ExprPlanner for Milliseconds {
         mut expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        if matches!(expr.op, BinaryOperator::Plus | BinaryOperator::Minus)
-            && let Expr::Literal(span @ ScalarValue::IntervalMonthDayNano(Some(_)), _) = &expr.right
-            && expr.left.get_type(schema).is_ok_and(|t| t == arrow::datatypes::DataType::Int64)
-            && let Ok(ns) = length_ns(span)
-            && ns % 1_000_000 == 0
-        {
-            expr.right = lit(ns / 1_000_000);
+        let is_bigint = |expr: &Expr| expr.get_type(schema).is_ok_and(|t| t == DataType::Int64);
+        match expr.op {
+            BinaryOperator::Plus | BinaryOperator::Minus if is_bigint(&expr.left) => {
+                count_in_milliseconds(&mut expr.right);
+            }
+            BinaryOperator::Plus if is_bigint(&expr.right) => count_in_milliseconds(&mut expr.left),
+            _ => {}
         }
         Ok(PlannerResult::Original(expr))
+    }
+}
+
+fn count_in_milliseconds(expr: &mut Expr) {
+    if let Expr::Literal(span @ ScalarValue::IntervalMonthDayNano(Some(_)), _) = expr
+        && let Ok(ns) = length_ns(span)
+        && ns % 1_000_000 == 0
+    {
+        *expr = lit(ns / 1_000_000);
     }
 }

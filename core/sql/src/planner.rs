@@ -44,10 +44,12 @@ use crate::lateral_unnest;
 use crate::lower;
 use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
+use crate::parser::windows::Grouped;
 use crate::plan::StreamPlan;
 use crate::push_down::PushDown;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_versions};
 use crate::window_query::prepare_windows;
+use crate::window_tables::expand_windows;
 
 /// Plans queries against a catalogue. Holds the functions and settings, no state of queries.
 pub struct Planner {
@@ -143,7 +145,7 @@ impl Planner {
     /// nothing reads or without.
     fn bind(&self, catalog: &dyn Catalog, query: &ast::Query, prune: bool) -> Result<LogicalPlan> {
         let mut query = query.clone();
-        prepare_windows(&mut query)?;
+        prepare_windows(&mut query, Grouped::ByOperator)?;
         lateral_unnest::spell(&mut query);
         prepare_joins(&mut query)?;
         let provider = Provider::new(&self.state, catalog);
@@ -158,7 +160,8 @@ impl Planner {
             .analyzer()
             .execute_and_check(plan, options, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
-        let plan = order_by_event_time(plan, catalog)
+        let plan = expand_windows(plan)
+            .and_then(|plan| order_by_event_time(plan, catalog))
             .and_then(distinct_on::as_rank)
             .and_then(lateral_unnest::as_steps)
             .map_err(|error| self.plan_error(catalog, &query, &error))?;

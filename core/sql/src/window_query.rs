@@ -8,15 +8,15 @@ use datafusion::sql::sqlparser::ast::{
 };
 use laminar_types::Result;
 
-use crate::parser::windows::{WINDOW_END, WindowKind, rewrite_windows};
+use crate::parser::windows::{Grouped, WINDOW_END, WindowKind, rewrite_windows_with};
 
-/// Rewrites the windows of a query as [`rewrite_windows`] does, and gives the end of each tumbling
+/// Rewrites the windows of a query as [`rewrite_windows_with`] does, and gives the end of each tumbling
 /// window its size as second argument, by which it can be computed where no window operator is.
 ///
 /// # Errors
-/// As [`rewrite_windows`].
-pub fn prepare_windows(query: &mut Query) -> Result<()> {
-    rewrite_windows(query)?;
+/// As [`rewrite_windows_with`].
+pub fn prepare_windows(query: &mut Query, grouped: Grouped) -> Result<()> {
+    rewrite_windows_with(query, grouped, &|_| false)?;
     let flow: ControlFlow<Infallible> = visit_expressions_mut(query, |expr| {
         add_size(expr);
         ControlFlow::Continue(())

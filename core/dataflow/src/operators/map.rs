@@ -6,8 +6,8 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
 use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights, mutant};
 
-use super::passed_frontiers::PassedFrontiers;
 use super::row_program::RowProgram;
+use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Operator};
@@ -27,15 +27,6 @@ pub enum Stage {
     },
 }
 
-/// How the frontier of an output column follows from that of an input column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeMap {
-    /// The position among the input's event-time columns.
-    pub input: usize,
-    /// The output is the input plus this, in nanoseconds.
-    pub shift_ns: i64,
-}
-
 /// Filters and projects.
 ///
 /// When an expression fails on a batch, the batch is evaluated row by row; a row on which it fails
@@ -46,7 +37,7 @@ pub struct TimeMap {
 pub struct Map {
     stages: Vec<Stage>,
     schema: SchemaRef,
-    frontiers: PassedFrontiers,
+    times: PassedTimes,
     /// Whether different rows can become equal, so that a change of one may be no change.
     rows_may_cancel: bool,
     output: Option<Delta>,
@@ -73,13 +64,13 @@ impl Map {
             })
             .unwrap_or_else(|| input_schema.clone());
         let rows_may_cancel = loses_columns(&stages, &input_schema);
-        let frontiers = PassedFrontiers::new(times);
         let by_row = RowProgram::compile(&input_schema, &stages).map(|program| ByRow {
             output: RowBlock::new(program.layout()),
             program,
             is_output: false,
         });
-        Self { stages, schema, frontiers, rows_may_cancel, output: None, by_row }
+        let times = PassedTimes::new(times);
+        Self { stages, schema, times, rows_may_cancel, output: None, by_row }
     }
 }
 
@@ -130,7 +121,7 @@ impl Operator for Map {
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        self.frontiers.advance(frontiers);
+        self.times.advance(frontiers);
         Ok(())
     }
 
@@ -139,11 +130,11 @@ impl Operator for Map {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        self.frontiers.write(out);
+        self.times.frontiers(out);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.frontiers.parts(parts)
+        self.times.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

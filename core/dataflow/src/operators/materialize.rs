@@ -6,8 +6,7 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use laminar_types::{Delta, Error, Frontier, Result, mutant};
 
 use super::aggregate::batch;
-use super::map::TimeMap;
-use super::passed_frontiers::PassedFrontiers;
+use super::time_map::{PassedTimes, TimeMap};
 use crate::aggregate::{
     AggregateArgs, AggregateFunction, AggregateSnapshot, AggregateTable, create,
 };
@@ -21,7 +20,7 @@ const CONTENT_ROWS: usize = 8_192;
 pub struct Materialize {
     rows: AggregateTable,
     schema: SchemaRef,
-    frontiers: PassedFrontiers,
+    times: PassedTimes,
     output: Option<Delta>,
 }
 
@@ -32,7 +31,7 @@ impl Materialize {
             schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let weight = create(AggregateFunction::CountAll, &[], false)?;
         let rows = AggregateTable::new(&columns, vec![weight], false)?;
-        Ok(Self { rows, schema, frontiers: PassedFrontiers::new(times), output: None })
+        Ok(Self { rows, schema, times: PassedTimes::new(times), output: None })
     }
 }
 
@@ -47,7 +46,7 @@ impl Operator for Materialize {
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        self.frontiers.advance(frontiers);
+        self.times.advance(frontiers);
         Ok(())
     }
 
@@ -56,12 +55,12 @@ impl Operator for Materialize {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        self.frontiers.write(out);
+        self.times.frontiers(out);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         self.rows.parts(parts)?;
-        self.frontiers.parts(parts)
+        self.times.parts(parts)
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

@@ -9,13 +9,13 @@ mod materialize;
 mod over;
 mod over_reach;
 mod partition_rows;
-mod passed_frontiers;
 mod row_changes;
 mod row_codec;
 mod row_program;
 mod session_aggregate;
 mod set_operation;
 mod time_join;
+mod time_map;
 pub(crate) mod timed_rows;
 mod top_n;
 mod union;
@@ -25,7 +25,7 @@ mod window_aggregate;
 pub use aggregate::Aggregate;
 pub use aggregate_call::AggregateCall;
 pub use join::{Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, Side};
-pub use map::{Map, Stage, TimeMap};
+pub use map::{Map, Stage};
 pub use materialize::Materialize;
 pub use over::{Over, OverCall, OverFunction};
 pub use over_reach::{Reach, ValueDistance};
@@ -37,6 +37,7 @@ pub use time_join::{
     AsofJoin, AsofMatch, AsofPlan, CurrentJoin, CurrentPlan, IntervalJoin, IntervalPlan,
     SideOutput, TimedSide,
 };
+pub use time_map::{Monotone, TimeMap, TimeStep};
 pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
 pub use unnest::{Unnest, UnnestColumn};

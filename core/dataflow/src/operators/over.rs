@@ -8,11 +8,12 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::WindowExpr;
-use laminar_types::{Delta, Error, Result, Weights, code};
+use laminar_types::{Delta, Error, Frontier, Result, Weights, code};
 
 use super::over_reach::{Place, Point, Reach, joined};
 use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, output};
 use super::row_codec::{RowCodec, restored};
+use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
 use crate::operator::{Content, Context, Metrics, Operator};
 use crate::state::{ByteColumn, Container, OrderedRows, Parts, arrow_error};
@@ -69,6 +70,7 @@ pub struct Over {
     /// Whether a row changed that is there more than once: then its copies may change places.
     has_copies: bool,
     output: Option<Delta>,
+    times: PassedTimes,
 }
 
 struct Retracted {
@@ -109,7 +111,13 @@ impl Over {
             removed: Vec::new(),
             has_copies: false,
             output: None,
+            times: PassedTimes::default(),
         })
+    }
+
+    /// The same, with event times in its output.
+    pub fn with_times(self, times: Vec<TimeMap>) -> Self {
+        Self { times: PassedTimes::new(times), ..self }
     }
 
     /// Applies the changes of a partition, which are in order.
@@ -329,6 +337,15 @@ impl Operator for Over {
         Ok(())
     }
 
+    fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        self.times.advance(frontiers);
+        Ok(())
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        self.times.frontiers(out);
+    }
+
     fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
         Ok(self.output.take())
     }
@@ -346,7 +363,8 @@ impl Operator for Over {
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         self.partitions.parts(parts)?;
-        self.values.parts(parts)
+        self.values.parts(parts)?;
+        self.times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

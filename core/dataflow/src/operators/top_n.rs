@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Result, Weights};
+use laminar_types::{Delta, Frontier, Result, Weights};
 
 use super::partition_rows::{
     OverColumn, PartitionRows, Partitioning, are_peers, output, peers_end, peers_start,
 };
 use super::row_codec::RowCodec;
+use super::time_map::{PassedTimes, TimeMap};
 use crate::operator::{Content, Context, Metrics, Operator};
 use crate::state::{Container, OrderedRows, Parts};
 
@@ -59,6 +60,7 @@ pub struct TopN {
     retracted: Vec<Ranked>,
     inserted: Vec<Ranked>,
     output: Option<Delta>,
+    times: PassedTimes,
 }
 
 /// A row with its rank.
@@ -92,7 +94,13 @@ impl TopN {
             retracted: Vec::new(),
             inserted: Vec::new(),
             output: None,
+            times: PassedTimes::default(),
         })
+    }
+
+    /// The same, with event times in its output.
+    pub fn with_times(self, times: Vec<TimeMap>) -> Self {
+        Self { times: PassedTimes::new(times), ..self }
     }
 
     /// Applies the changes of a partition, which are in order.
@@ -197,6 +205,15 @@ impl Operator for TopN {
         Ok(())
     }
 
+    fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        self.times.advance(frontiers);
+        Ok(())
+    }
+
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        self.times.frontiers(out);
+    }
+
     fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
         Ok(self.output.take())
     }
@@ -212,7 +229,8 @@ impl Operator for TopN {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.partitions.parts(parts)
+        self.partitions.parts(parts)?;
+        self.times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -11,8 +11,8 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use laminar_types::{Delta, Error, Frontier, Result, Weights};
 
-use super::map::TimeMap;
-use super::passed_frontiers::PassedFrontiers;
+use super::time_map::{PassedTimes, TimeMap};
+use crate::consolidate::consolidate;
 use crate::operator::{Content, Context, Operator};
 use crate::state::{Parts, arrow_error};
 
@@ -31,7 +31,7 @@ pub enum UnnestColumn {
 /// Takes lists and structs apart.
 pub struct Unnest {
     spec: Spec,
-    frontiers: PassedFrontiers,
+    times: PassedTimes,
     output: Option<Delta>,
 }
 
@@ -53,7 +53,7 @@ impl Unnest {
         times: Vec<TimeMap>,
     ) -> Self {
         let spec = Spec { columns, preserve_nulls, schema };
-        Self { spec, frontiers: PassedFrontiers::new(times), output: None }
+        Self { spec, times: PassedTimes::new(times), output: None }
     }
 }
 
@@ -65,12 +65,19 @@ impl Operator for Unnest {
                 rows.values().iter().map(|row| weights[*row as usize]).collect::<Vec<_>>(),
             )
         });
-        self.output = Some(Delta { batch, weights }).filter(|delta| !delta.is_empty());
+        let output = Delta { batch, weights };
+        // Lists that differ may have elements in common.
+        let net = match output.is_mixed() {
+            true => consolidate(&self.spec.schema, &[(output.batch, output.weights)])?
+                .map(|(batch, weights)| Delta::weighted(batch, weights)),
+            false => Some(output),
+        };
+        self.output = net.filter(|delta| !delta.is_empty());
         Ok(())
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        self.frontiers.advance(frontiers);
+        self.times.advance(frontiers);
         Ok(())
     }
 
@@ -79,11 +86,11 @@ impl Operator for Unnest {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        self.frontiers.write(out);
+        self.times.frontiers(out);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.frontiers.parts(parts)
+        self.times.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

@@ -16,7 +16,7 @@ use laminar_dataflow::operators::{Map, Stage, Union};
 use laminar_dataflow::{Changes, Traits};
 use laminar_types::{Error, Result, code};
 
-use super::relation::identity;
+use super::event_time::identity;
 use super::{Lowered, Lowering};
 use crate::plan::InputRef;
 use crate::planner::sentence;

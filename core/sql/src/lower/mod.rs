@@ -8,6 +8,7 @@
 //! | file | what it lowers |
 //! |---|---|
 //! | `relation` | scans, projections |
+//! | `event_time` | how event time passes through expressions |
 //! | `aggregate` | `GROUP BY` |
 //! | `grouping_sets` | `GROUPING SETS`, `ROLLUP`, `CUBE` |
 //! | `window` | `GROUP BY` a window |
@@ -21,6 +22,7 @@
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
+mod event_time;
 mod grouping_sets;
 mod join;
 mod over;
@@ -46,7 +48,8 @@ use crate::catalog::Catalog;
 use crate::compile::Compiler;
 use crate::parser::statement::{EmitTiming, Name, StreamQuery};
 use crate::plan::{EmitForm, InputRef, LateOutput, PlanNode, StreamPlan};
-use relation::{Lowered, identity};
+use event_time::identity;
+use relation::Lowered;
 pub(crate) use subquery::check as check_subqueries;
 use window::{WindowColumns, Windows, resolve_window_end, with_hidden};
 
@@ -208,9 +211,10 @@ impl Lowering<'_> {
             return Ok((lowered.input, lowered.traits));
         }
         let map = Map::new(lowered.input_schema, lowered.stages, lowered.times);
-        let label = match lowered.labels.is_empty() {
+        let labels = [lowered.labels, lowered.time_labels].concat();
+        let label = match labels.is_empty() {
             true => "Map: project columns".to_string(),
-            false => format!("Map: {}", lowered.labels.join("; ")),
+            false => format!("Map: {}", labels.join("; ")),
         };
         let traits = lowered.traits.clone();
         let node = self.add(Box::new(map), lowered.traits, vec![lowered.input], label);
@@ -274,6 +278,7 @@ impl Lowering<'_> {
             input_schema: Arc::clone(&traits.schema),
             stages: Vec::new(),
             labels: Vec::new(),
+            time_labels: Vec::new(),
             columns,
             times: identity(&traits),
             traits,

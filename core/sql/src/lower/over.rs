@@ -14,9 +14,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_planner::create_window_expr;
 use laminar_dataflow::operators::{
-    OrderColumn, Over, OverCall, OverColumn, OverFunction, Partitioning, Reach, ValueDistance,
+    OrderColumn, Over, OverCall, OverColumn, OverFunction, Partitioning, Reach, TimeMap,
+    ValueDistance,
 };
-use laminar_dataflow::{Changes, Traits};
+use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
 
 use super::aggregate::Arguments;
@@ -66,14 +67,16 @@ impl Lowering<'_> {
             over.columns.iter().map(|column| OverColumn::Input(*column)).collect();
         columns.extend((0..calls.len()).map(OverColumn::Value));
         let (schema, hidden) = over.schema(window.schema.as_arrow(), &mut columns);
+        let (times, maps) = over.times(&calls);
         let traits = Traits {
             schema: Arc::clone(&schema),
             changes: Changes::Retract,
             unique_key: over.unique_key(),
-            times: Vec::new(),
+            times,
             declared_watermark: over.traits.declared_watermark,
         };
-        let operator = Over::new(&over.traits.schema, &over.partitioning, calls, columns, schema)?;
+        let operator = Over::new(&over.traits.schema, &over.partitioning, calls, columns, schema)?
+            .with_times(maps);
         let label = format!("Over {}: {}", ordering(params), labels.join(", "));
         let node = self.add(Box::new(operator), traits, vec![over.input], label);
         let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, true);
@@ -139,6 +142,28 @@ impl OverInput {
     pub(super) fn unique_key(&self) -> Option<Vec<usize>> {
         let key = self.traits.unique_key.as_ref()?;
         self.visible(key)
+    }
+
+    /// The event times of the output.
+    ///
+    /// A row changes what others of its partition give, so a key of the partition stays an event
+    /// time; and where no call looks at rows behind its own, it changes none before itself, so the
+    /// column that the partition is first ordered by does, too. Nothing else does: the row may put
+    /// an older one out.
+    pub(super) fn times(&self, calls: &[OverCall]) -> (Vec<EventTime>, Vec<TimeMap>) {
+        let keys = self.partitioning.keys.iter().copied();
+        let first = self.partitioning.order.first().filter(|first| !first.options.descending);
+        let looks_back = !calls.is_empty() && calls.iter().all(|call| looks_back(&call.reach));
+        let ordered = first.filter(|_| looks_back).map(|first| first.column);
+        let carried: Vec<usize> = keys.chain(ordered).collect();
+        let columns = self.columns.iter().enumerate();
+        let times =
+            columns.filter(|(_, input)| carried.contains(input)).filter_map(|(column, input)| {
+                let position = self.traits.time_of(*input)?;
+                let unit = self.traits.times[position].unit;
+                Some((EventTime { column, unit }, TimeMap::identity(position)))
+            });
+        times.unzip()
     }
 
     /// Where columns of the input stand in the output, if they all do.
@@ -275,6 +300,18 @@ fn call(function: &WindowFunction, reader: &Reader<'_>) -> Result<OverCall> {
     )
     .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
     Ok(OverCall { function: OverFunction::Evaluate(expr), reach })
+}
+
+/// Whether a call looks at nothing behind the row and its peers.
+fn looks_back(reach: &Reach) -> bool {
+    match reach {
+        Reach::Position => true,
+        Reach::Rows { after, .. } | Reach::Groups { after, .. } => *after == Some(0),
+        Reach::Values { after, descending, .. } => {
+            *after == Some(ValueDistance::Peers) && !descending
+        }
+        Reach::Partition => false,
+    }
 }
 
 /// How far `lag` and `lead` look.

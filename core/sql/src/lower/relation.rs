@@ -1,4 +1,4 @@
-//! Scans and projections, and how event time passes through them.
+//! Scans and projections.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use laminar_dataflow::expr::Expr as Compiled;
 use laminar_dataflow::operators::{Stage, TimeMap};
-use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_dataflow::{Changes, Traits};
 use laminar_types::{Error, Result, code};
 
 use super::Lowering;
+use super::event_time::{identity, project_times};
 use super::window::{WindowColumns, with_hidden};
-use crate::functions::length_ns;
 use crate::plan::InputRef;
 use crate::planner::sentence;
 
@@ -23,6 +23,8 @@ pub(super) struct Lowered {
     pub(super) input_schema: SchemaRef,
     pub(super) stages: Vec<Stage>,
     pub(super) labels: Vec<String>,
+    /// How the event times that are computed follow from others, for people.
+    pub(super) time_labels: Vec<String>,
     /// The columns after the stages: those of the logical plan, then `window_end` if there is one.
     pub(super) columns: DFSchema,
     /// What the rows after the stages promise.
@@ -50,6 +52,7 @@ impl Lowering<'_> {
             input_schema: Arc::clone(&traits.schema),
             stages: Vec::new(),
             labels: Vec::new(),
+            time_labels: Vec::new(),
             columns,
             times: identity(&traits),
             holds_content: traits.changes != Changes::AppendOnly,
@@ -96,71 +99,25 @@ impl Lowering<'_> {
             WindowColumns { start, end: compiled.len() - 1 }
         });
         let arrow_schema = Arc::new(Schema::new(fields));
-        let (times, maps) = project_times(exprs, &compiled, &input)?;
+        let times = project_times(exprs, &compiled, &input, &arrow_schema);
         input.traits.unique_key = input.traits.unique_key.and_then(|key| {
             key.iter().map(|column| position(&compiled, *column)).collect::<Option<Vec<usize>>>()
         });
         if input.traits.unique_key.is_none() && input.traits.changes == Changes::Upsert {
             input.traits.changes = Changes::Retract;
         }
-        input.traits.times = times;
-        input.times = maps;
+        input.traits.times = times.times;
+        input.times = times.maps;
         input.traits.schema = Arc::clone(&arrow_schema);
         input.window = window;
         input.stages.push(Stage::Project { exprs: compiled, schema: arrow_schema });
         input.labels.push(format!("project {}", shown.join(", ")));
+        input.time_labels.extend(times.labels);
         input.columns = with_hidden(schema, &input)?;
         Ok(input)
     }
 }
 
-pub(super) fn identity(traits: &Traits) -> Vec<TimeMap> {
-    (0..traits.times.len()).map(|input| TimeMap { input, shift_ns: 0 }).collect()
-}
-
 fn position(exprs: &[Compiled], column: usize) -> Option<usize> {
     exprs.iter().position(|expr| expr.as_column() == Some(column))
-}
-
-/// Which output columns carry event time, and how it follows from the input's.
-fn project_times(
-    exprs: &[Expr],
-    compiled: &[Compiled],
-    input: &Lowered,
-) -> Result<(Vec<EventTime>, Vec<TimeMap>)> {
-    let mut times = Vec::new();
-    let mut maps = Vec::new();
-    for (column, compiled) in compiled.iter().enumerate() {
-        let moved = match (compiled.as_column(), exprs.get(column)) {
-            (Some(from), _) => Some((from, 0)),
-            (None, Some(expr)) => moved_time(expr, &input.columns),
-            (None, None) => None,
-        };
-        let Some((from, shift_ns)) = moved else { continue };
-        let Some(time) = input.traits.time_of(from) else { continue };
-        let base = input.times[time];
-        times.push(EventTime { column, unit: input.traits.times[time].unit });
-        maps.push(TimeMap { input: base.input, shift_ns: base.shift_ns + shift_ns });
-    }
-    Ok((times, maps))
-}
-
-/// `column + span` or `column - span`: the column and the span in nanoseconds.
-pub(super) fn moved_time(expr: &Expr, columns: &DFSchema) -> Option<(usize, i64)> {
-    use datafusion::logical_expr::Operator;
-    match expr {
-        Expr::Alias(alias) => moved_time(&alias.expr, columns),
-        Expr::Column(column) => Some((columns.maybe_index_of_column(column)?, 0)),
-        Expr::BinaryExpr(binary) => {
-            let Expr::Literal(span, _) = binary.right.as_ref() else { return None };
-            let (column, shift) = moved_time(&binary.left, columns)?;
-            let span = length_ns(span).ok()?;
-            match binary.op {
-                Operator::Plus => Some((column, shift.checked_add(span)?)),
-                Operator::Minus => Some((column, shift.checked_sub(span)?)),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
 }

@@ -15,7 +15,7 @@ use laminar_dataflow::operators::{
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
-use super::relation::moved_time;
+use super::event_time::{carried_time, moved_time};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
 use crate::planner::sentence;
@@ -450,14 +450,14 @@ impl JoinRelation {
             Error::new(code::PLAN, message)
         })?;
         let traits = &self.lowered.traits;
-        let moved = moved_time(time, &self.columns).map(|(column, _)| column);
+        let moved = carried_time(time, &self.columns).map(|(column, _)| column);
         let before = moved.and_then(|column| traits.time_of(column));
         // A computed time is the last of the event-time columns, when its own column is one.
         let frontier = match time_column < width {
             true => traits.time_of(time_column),
             false => before.map(|_| {
                 let moved = |expr: &&Expr| {
-                    moved_time(expr, &self.columns)
+                    carried_time(expr, &self.columns)
                         .is_some_and(|(column, _)| traits.time_of(column).is_some())
                 };
                 traits.times.len() + self.extra.iter().filter(moved).count() - 1

@@ -85,6 +85,7 @@ impl Lowering<'_> {
             _ => None,
         };
         let append_only = over.partitioning.append_only;
+        let (times, maps) = over.times(&[]);
         let traits = Traits {
             schema: Arc::clone(&schema),
             // Rows that only come push others down: a place once taken stays taken.
@@ -93,10 +94,11 @@ impl Lowering<'_> {
                 false => Changes::Retract,
             },
             unique_key: key.or_else(|| over.unique_key()),
-            times: Vec::new(),
+            times,
             declared_watermark: over.traits.declared_watermark,
         };
-        let operator = TopN::new(&over.traits.schema, &over.partitioning, spec, columns, schema)?;
+        let operator = TopN::new(&over.traits.schema, &over.partitioning, spec, columns, schema)?
+            .with_times(maps);
         let label = format!(
             "Top-N {}: {} {}; keeps {}",
             ordering(&params),

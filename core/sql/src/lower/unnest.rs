@@ -9,6 +9,7 @@ use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
 
 use super::{Lowered, Lowering};
+use crate::window_tables::WINDOWS;
 
 impl Lowering<'_> {
     pub(super) fn unnest(&mut self, unnest: &LogicalUnnest) -> Result<Lowered> {
@@ -32,10 +33,10 @@ impl Lowering<'_> {
         let mut times = Vec::new();
         let mut maps = Vec::new();
         for (column, from) in unnest.dependency_indices.iter().enumerate() {
-            let kept = columns[*from] == UnnestColumn::Keep;
-            if let Some(input) = input_traits.time_of(*from).filter(|_| kept) {
+            // Of a list the least element carries it, and so does each.
+            if let Some(input) = input_traits.time_of(*from) {
                 times.push(EventTime { column, unit: input_traits.times[input].unit });
-                maps.push(TimeMap { input, shift_ns: 0 });
+                maps.push(TimeMap::identity(input));
             }
         }
         let traits = Traits {
@@ -51,7 +52,10 @@ impl Lowering<'_> {
         let operator = Unnest::new(columns, unnest.options.preserve_nulls(), schema, maps);
         let names: Vec<String> =
             unnest.exec_columns.iter().map(|column| column.name().to_string()).collect();
-        let label = format!("Unnest {}", names.join(", "));
+        let label = match names.as_slice() {
+            [name] if name == WINDOWS => "Windows: a row for each window of a row".to_string(),
+            names => format!("Unnest {}", names.join(", ")),
+        };
         let node = self.add(Box::new(operator), traits, vec![port], label);
         Ok(self.lowered(node, unnest.schema.as_ref().clone(), None, holds_content))
     }

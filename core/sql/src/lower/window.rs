@@ -11,13 +11,13 @@ use laminar_dataflow::operators::{
     AggregateCall, SessionAggregate, WindowAggregate, WindowColumns as WindowSlots, WindowEmit,
     WindowOptions,
 };
-use laminar_dataflow::window::{WindowSpec, session_gap};
+use laminar_dataflow::window::session_gap;
 use laminar_dataflow::{Changes, EventTime, Operator, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
 use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
-use crate::functions::{length_ns, window_call};
+use crate::functions::{length_ns, window_call, window_spec};
 use crate::parser::windows::{WINDOW_END, WindowKind};
 use crate::plan::{InputRef, LateOutput};
 use crate::planner::sentence;
@@ -94,7 +94,7 @@ impl Lowering<'_> {
                 code::PLAN,
                 format!(
                     "no watermark reaches {}, so its windows could never close: use an event-time \
-                     column of the source, unchanged or moved by an INTERVAL",
+                     column, or a function of one that never decreases",
                     args[0]
                 ),
             )
@@ -220,18 +220,6 @@ fn window_lengths(kind: WindowKind, args: &[Expr]) -> Result<Vec<i64>> {
         )),
     };
     args[1..].iter().map(length).collect()
-}
-
-fn window_spec(kind: WindowKind, lengths_ns: &[i64], unit: TimeUnit) -> Result<WindowSpec> {
-    let offset = |at: usize| lengths_ns.get(at).copied().unwrap_or(0);
-    match (kind, lengths_ns) {
-        (WindowKind::Tumble, [size, ..]) => WindowSpec::new(unit, *size, *size, offset(1)),
-        (WindowKind::Hop, [a, b, ..]) => WindowSpec::new(unit, *a.max(b), *a.min(b), offset(2)),
-        (WindowKind::Cumulate, [step, size, ..]) => {
-            WindowSpec::cumulating(unit, *step, *size, offset(2))
-        }
-        _ => Err(Error::internal(format!("{}(...) without its lengths", kind.name()))),
-    }
 }
 
 /// The logical columns followed by the hidden end of the window, if the rows carry one.

@@ -16,6 +16,7 @@ use super::{
     options::Options,
     run::run_parser,
     statement::StreamQuery,
+    windows::spell_partitions,
 };
 
 /// Whether a query starts here.
@@ -244,6 +245,7 @@ fn whole<T>(
     mut tokens: Vec<TokenWithSpan>,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T> {
+    spell_partitions(&mut tokens);
     joins::prepare(&mut tokens)?;
     run_parser(tokens, |parser| {
         let parsed = parse(parser)?;

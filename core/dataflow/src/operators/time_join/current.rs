@@ -6,8 +6,7 @@ use laminar_types::{Delta, Frontier, Result};
 use super::output::TimedOutput;
 use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
-use crate::operators::map::TimeMap;
-use crate::operators::passed_frontiers::PassedFrontiers;
+use crate::operators::time_map::{PassedTimes, TimeMap};
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
 use crate::state::{Container, GroupIndex, Parts, TimedRows};
@@ -41,7 +40,7 @@ pub struct CurrentJoin {
     right: TimedRows,
     pending: Option<Delta>,
     output: TimedOutput,
-    frontiers: PassedFrontiers,
+    times: PassedTimes,
     slots: Vec<u32>,
 }
 
@@ -49,13 +48,12 @@ impl CurrentJoin {
     /// A join without rows.
     pub fn new(plan: CurrentPlan) -> Result<Self> {
         let visible = [plan.left.visible(), plan.right.visible()];
-        let passed = |input| TimeMap { input, shift_ns: 0 };
         Ok(Self {
             keys: GroupIndex::new(&plan.right.key_types())?,
             right: TimedRows::new(&visible[1], plan.right.append_only)?,
             pending: None,
             output: TimedOutput::new(plan.schema.clone(), false),
-            frontiers: PassedFrontiers::new((0..plan.times).map(passed).collect()),
+            times: PassedTimes::new((0..plan.times).map(TimeMap::identity).collect()),
             slots: Vec::new(),
             visible,
             plan,
@@ -133,7 +131,7 @@ impl Operator for CurrentJoin {
 
     fn advance(&mut self, port: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
         if port == 0 {
-            self.frontiers.advance(frontiers);
+            self.times.advance(frontiers);
         }
         Ok(())
     }
@@ -146,13 +144,13 @@ impl Operator for CurrentJoin {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        self.frontiers.write(out);
+        self.times.frontiers(out);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         self.keys.parts(parts)?;
         self.right.parts(parts)?;
-        self.frontiers.parts(parts)
+        self.times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -451,7 +451,8 @@ impl Operator for IntervalJoin {
             side.matches.parts(parts)?;
             side.ends.parts(parts)?;
         }
-        self.frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
+        let frontiers = self.frontiers.iter_mut().chain(&mut self.other_frontiers);
+        frontiers.into_iter().try_for_each(|frontier| parts.number(frontier))?;
         parts.number(&mut self.late_rows)?;
         parts.number(&mut self.since_eviction)?;
         parts.number(&mut self.after_eviction)?;

@@ -3,7 +3,7 @@
 use laminar_types::{Error, ErrorKind};
 
 use super::query;
-use crate::parser::windows::{rewrite_windows, rewrite_windows_with};
+use crate::parser::windows::{Grouped, rewrite_windows, rewrite_windows_with};
 
 fn rewritten(sql: &str) -> String {
     match rewrite(sql) {
@@ -208,15 +208,49 @@ fn grouped_table_functions() {
         ),
         "SELECT hop(ts, 10, 5) AS window_start FROM t AS w GROUP BY hop(ts, 10, 5)"
     );
-    let error = rewrite("SELECT max(window_end) FROM HOP(t, ts, 5, 10) GROUP BY window_start")
-        .expect_err("refused");
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    // What a call in GROUP BY cannot say.
+    let hop = "(SELECT *, __row_window_start(hop(ts, 10, 5)) AS window_start, \
+               __row_window_end(hop(ts, 10, 5)) AS window_end, \
+               __window_time(__row_window_end(hop(ts, 10, 5))) AS window_time FROM t) AS \"t\"";
+    assert_eq!(
+        rewritten("SELECT max(window_end) FROM HOP(t, ts, 5, 10) GROUP BY window_start"),
+        format!("SELECT max(window_end) FROM {hop} GROUP BY window_start")
+    );
+    let session = "SELECT k, count(*) FROM SESSION(t PARTITION BY k, ts, 5) GROUP BY";
+    assert_eq!(
+        rewritten(&format!("{session} k, window_end")),
+        "SELECT k, count(*) FROM t GROUP BY k, session(ts, 5)"
+    );
+    assert!(
+        rewritten(&format!("{session} window_end")).contains("__row_window_end(session(ts, 5), k)")
+    );
+}
+
+#[test]
+fn sessions_by_keys() {
+    let derived = "(SELECT *, __row_window_start(session(ts, 5), a, b) AS window_start, \
+                   __row_window_end(session(ts, 5), a, b) AS window_end, \
+                   __window_time(__row_window_end(session(ts, 5), a, b)) AS window_time FROM t)";
+    for from in [
+        "SESSION(t PARTITION BY a, b, ts, 5)",
+        "SESSION(t PARTITION BY (a, b), ts, 5)",
+        "TABLE(SESSION(TABLE t PARTITION BY a, b, DESCRIPTOR(ts), 5))",
+    ] {
+        let sql = format!("SELECT * FROM {from} AS w");
+        assert_eq!(rewritten(&sql), format!("SELECT * FROM {derived} AS w"), "{from}");
+    }
+    let error = rewrite("SELECT * FROM TUMBLE(t PARTITION BY a, ts, 5)").expect_err("refused");
+    assert!(error.message().contains("the same for every key"), "{error}");
+    let over = "SELECT sum(x) OVER (PARTITION BY a) FROM t";
+    assert_eq!(rewritten(over), over);
 }
 
 #[test]
 fn table_functions_elsewhere() {
-    let derived =
-        format!("(SELECT *, {T} AS window_start, __window_end({T}) AS window_end FROM t) AS \"t\"");
+    let derived = format!(
+        "(SELECT *, {T} AS window_start, __window_end({T}) AS window_end, \
+                 __window_time(__window_end({T})) AS window_time FROM t) AS \"t\""
+    );
     assert_eq!(
         rewritten("SELECT * FROM TUMBLE(t, ts, INTERVAL '1' MINUTE)"),
         format!("SELECT * FROM {derived}")
@@ -225,14 +259,6 @@ fn table_functions_elsewhere() {
         rewritten("SELECT * FROM x JOIN TUMBLE(t, ts, INTERVAL '1' MINUTE) AS w ON x.a = w.a"),
         format!("SELECT * FROM x JOIN {} ON x.a = w.a", derived.replace("\"t\"", "w"))
     );
-    for (sql, column) in [
-        ("SELECT * FROM HOP(t, ts, 5, 10)", 15),
-        ("SELECT * FROM TABLE(SESSION(TABLE t, DESCRIPTOR(ts), 5))", 21),
-    ] {
-        let error = rewrite(sql).expect_err("refused");
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(error.position().expect("a position").column, column);
-    }
     let error = rewrite("SELECT * FROM TUMBLE(t, ts)").expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::SqlParseError);
 }
@@ -259,7 +285,8 @@ fn bounds_of_windows_that_are_not_grouped() {
 #[test]
 fn aggregates_of_the_host() {
     let mut query = query("SELECT vwap(window_end) FROM t GROUP BY tumble(ts, 5)").query;
-    rewrite_windows_with(&mut query, &|name| name == "vwap").expect("rewritten");
+    rewrite_windows_with(&mut query, Grouped::ByOperator, &|name| name == "vwap")
+        .expect("rewritten");
     assert_eq!(query.to_string(), "SELECT vwap(window_end) FROM t GROUP BY tumble(ts, 5)");
 }
 

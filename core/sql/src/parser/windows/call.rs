@@ -45,11 +45,14 @@ impl WindowKind {
     }
 }
 
-/// One of the two bounds of a window.
+/// One of the bounds of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
     Start,
+    /// Exclusive.
     End,
+    /// The last time that the window holds, one unit before its end.
+    Time,
 }
 
 impl Bound {
@@ -58,12 +61,14 @@ impl Bound {
         match self {
             Self::Start => "window_start",
             Self::End => "window_end",
+            Self::Time => "window_time",
         }
     }
 
     /// The bound whose column has this name.
     pub(super) fn of_ident(ident: &Ident) -> Option<Self> {
-        [Self::Start, Self::End].into_iter().find(|bound| normalised(ident) == bound.column())
+        let all = [Self::Start, Self::End, Self::Time];
+        all.into_iter().find(|bound| normalised(ident) == bound.column())
     }
 }
 
@@ -74,6 +79,8 @@ pub(super) fn bound_call(expr: &Expr) -> Option<(Bound, Option<WindowKind>)> {
     let bound = match bound {
         "start" => Bound::Start,
         "end" => Bound::End,
+        "rowtime" => Bound::Time,
+        "time" if kind == "window" => Bound::Time,
         _ => return None,
     };
     match kind {
@@ -214,7 +221,7 @@ fn is_same_argument(one: &FunctionArg, other: &FunctionArg) -> bool {
     }
 }
 
-fn is_same_expr(one: &Expr, other: &Expr) -> bool {
+pub(super) fn is_same_expr(one: &Expr, other: &Expr) -> bool {
     let (one, other) = (without_parentheses(one), without_parentheses(other));
     match (one, other) {
         (Expr::Identifier(one), Expr::CompoundIdentifier(parts))

@@ -4,13 +4,15 @@
 //! many ways. After [`rewrite_windows`] there are two left, wherever the rows are grouped already:
 //!
 //! - the very same call as in `GROUP BY` is the start of the window;
-//! - `__window_end(call)` around the very same call is its end.
+//! - `__window_end(call)` around the very same call is its end, and `__window_time(...)` around that
+//!   the last time before it.
 //!
 //! So an ordinary planner that matches expressions with those of `GROUP BY` finds them. Window
 //! calls have one spelling then: `tumble`, `hop` with the size before the slide where both are
 //! literals, `session`, `cumulate`; sizes are as they were written.
 
 mod call;
+mod partition_by;
 mod replace;
 mod select;
 mod table_function;
@@ -23,11 +25,25 @@ use datafusion::sql::sqlparser::ast::{
 use laminar_types::{Error, Result};
 
 pub use call::WindowKind;
+pub(super) use partition_by::spell_partitions;
 pub use replace::IsAggregate;
 
 /// The function around a window call that stands for the window's end. The call itself is the
 /// start.
 pub const WINDOW_END: &str = "__window_end";
+
+/// The function around the end of a window that stands for the last time before it.
+pub const WINDOW_TIME: &str = "__window_time";
+
+/// The function around a window call that stands for the start of each window of a row that is not
+/// grouped; its further arguments are the keys of sessions.
+pub const ROW_WINDOW_START: &str = "__row_window_start";
+
+/// As [`ROW_WINDOW_START`], for the end.
+pub const ROW_WINDOW_END: &str = "__row_window_end";
+
+/// The function around the keys of `PARTITION BY` in a window table function.
+const PARTITION_BY: &str = "__partition_by";
 
 /// Rewrites the windows of a query and of all queries in it.
 ///
@@ -36,7 +52,16 @@ pub const WINDOW_END: &str = "__window_end";
 /// not have, [`code::UNSUPPORTED`](laminar_types::error::code::UNSUPPORTED) for window table
 /// functions that cannot be had; both with a position.
 pub fn rewrite_windows(query: &mut Query) -> Result<()> {
-    rewrite_windows_with(query, &|_| false)
+    rewrite_windows_with(query, Grouped::ByOperator, &|_| false)
+}
+
+/// What groups the rows of a window table function by its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouped {
+    /// The operator of the window call, in a continuous query.
+    ByOperator,
+    /// Whatever groups by columns, except for tumbling windows.
+    ByColumns,
 }
 
 /// As [`rewrite_windows`]; functions that `is_aggregate` knows, by their names in lower case, are
@@ -44,9 +69,13 @@ pub fn rewrite_windows(query: &mut Query) -> Result<()> {
 ///
 /// # Errors
 /// As [`rewrite_windows`].
-pub fn rewrite_windows_with(query: &mut Query, is_aggregate: IsAggregate<'_>) -> Result<()> {
+pub fn rewrite_windows_with(
+    query: &mut Query,
+    grouped: Grouped,
+    is_aggregate: IsAggregate<'_>,
+) -> Result<()> {
     let is_aggregate = |name: &str| replace::is_default_aggregate(name) || is_aggregate(name);
-    let mut rewrite = Rewrite { is_aggregate: &is_aggregate };
+    let mut rewrite = Rewrite { grouped, is_aggregate: &is_aggregate };
     match query.visit(&mut Spell) {
         ControlFlow::Continue(()) => {}
         ControlFlow::Break(never) => match never {},
@@ -70,6 +99,7 @@ impl VisitorMut for Spell {
 }
 
 struct Rewrite<'a> {
+    grouped: Grouped,
     is_aggregate: IsAggregate<'a>,
 }
 
@@ -89,7 +119,9 @@ impl Rewrite<'_> {
     /// `order_by` belongs to a body that is one `SELECT`.
     fn rewrite_body(&self, body: &mut SetExpr, order_by: Option<&mut OrderBy>) -> Result<()> {
         match body {
-            SetExpr::Select(select) => select::rewrite(select, order_by, self.is_aggregate),
+            SetExpr::Select(select) => {
+                select::rewrite(select, order_by, self.grouped, self.is_aggregate)
+            }
             SetExpr::SetOperation { left, right, .. } => {
                 self.rewrite_body(left, None)?;
                 self.rewrite_body(right, None)
@@ -103,7 +135,7 @@ impl Rewrite<'_> {
 /// What the rewrite of its `SELECT` has left.
 fn rewrite_table_function(factor: &mut TableFactor) -> Result<()> {
     if let Some(window) = table_function::read(factor)? {
-        *factor = window.into_derived()?;
+        *factor = window.into_derived();
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use datafusion::{
 use laminar_types::{Error, Position, Result, error::code};
 
 use super::{
-    WINDOW_END,
+    WINDOW_END, WINDOW_TIME,
     call::{
         Bound, WindowKind, arguments, bound_call, function_name, is_same, make, normalised,
         window_call, window_of_bound_call,
@@ -175,11 +175,14 @@ fn has_no_other_window(expr: &Expr, window: &Expr) -> bool {
 pub(super) fn bound_of(window: &Expr, bound: Bound) -> Expr {
     match bound {
         Bound::Start => window.clone(),
-        Bound::End => {
-            let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(window.clone()));
-            make(Ident::with_span(window.span(), WINDOW_END), vec![argument])
-        }
+        Bound::End => call_of(WINDOW_END, window.clone()),
+        Bound::Time => call_of(WINDOW_TIME, call_of(WINDOW_END, window.clone())),
     }
+}
+
+fn call_of(function: &str, argument: Expr) -> Expr {
+    let name = Ident::with_span(argument.span(), function);
+    make(name, vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))])
 }
 
 fn at(expr: &Expr) -> Position {

@@ -7,9 +7,10 @@ use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, NamedWindowExpr, OrderBy, OrderByKind, Select, SelectItem, Spanned,
     Value, visit_expressions,
 };
-use laminar_types::{Error, Result};
+use laminar_types::Result;
 
 use super::{
+    Grouped, WindowKind,
     call::{
         Bound, bound_call, is_same, normalised, window_call, window_of_bound_call,
         without_parentheses,
@@ -22,9 +23,10 @@ use super::{
 pub(super) fn rewrite(
     select: &mut Select,
     order_by: Option<&mut OrderBy>,
+    grouped: Grouped,
     is_aggregate: IsAggregate<'_>,
 ) -> Result<()> {
-    let table_window = grouped_table_function(select, is_aggregate)?;
+    let table_window = grouped_table_function(select, grouped, is_aggregate)?;
     let qualifier = table_window.as_ref().and_then(|window| window.qualifier.clone());
     let in_aggregates = table_window.is_some();
     if let Some(window) = table_window {
@@ -73,6 +75,7 @@ pub(super) fn rewrite(
 /// The window table function that is the only table of a `SELECT` grouped by its bounds.
 fn grouped_table_function(
     select: &Select,
+    grouped: Grouped,
     is_aggregate: IsAggregate<'_>,
 ) -> Result<Option<TableWindow>> {
     let [table] = select.from.as_slice() else { return Ok(None) };
@@ -86,16 +89,14 @@ fn grouped_table_function(
     {
         return Ok(None);
     }
-    if window.kind != super::WindowKind::Tumble
-        && mentions_outside_groups(select, qualifier, is_aggregate)
-    {
-        let message = format!(
-            "window_start and window_end inside of aggregates and WHERE are not supported for {}",
-            window.kind.name()
-        );
-        return Err(Error::unsupported(message).at(window.position));
-    }
-    Ok(Some(window))
+    // Whatever the call in GROUP BY cannot say, the table with its bounds says: conditions on the
+    // bounds, and sessions by other keys than those that are grouped by.
+    let is_tumbling = window.kind == WindowKind::Tumble;
+    let by_columns = !is_tumbling
+        && (grouped == Grouped::ByColumns
+            || mentions_outside_groups(select, qualifier, is_aggregate)
+            || !window.is_partitioned_by(groups, qualifier));
+    Ok((!by_columns).then_some(window))
 }
 
 /// Whether `WHERE` or an aggregate reads a bound of a table function.
@@ -112,7 +113,7 @@ fn mentions_outside_groups(
 }
 
 /// The bound that a column names, qualified or not.
-fn column_bound(expr: &Expr, qualifier: Option<&str>) -> Option<Bound> {
+pub(super) fn column_bound(expr: &Expr, qualifier: Option<&str>) -> Option<Bound> {
     match expr {
         Expr::Identifier(ident) => Bound::of_ident(ident),
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {

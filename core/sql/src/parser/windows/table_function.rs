@@ -2,19 +2,23 @@
 //! DESCRIPTOR(ts), size))`.
 //!
 //! Grouped by the bounds that it adds, such a function is the window call in `GROUP BY` over the
-//! table itself. Elsewhere a tumbling window is a derived table with two columns more; the other
-//! kinds give a row several windows, or a window that later rows change, and are refused.
+//! table itself. Elsewhere it is a derived table with three columns more: the start, the end and the
+//! last time of a window of the row. A tumbling window is a function of the row; the other kinds
+//! give a row several windows, or a window that later rows change, and stand there as markers, which
+//! the planner replaces (`window_tables.rs`).
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, ObjectName, Query, Select,
     SelectFlavor, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
     helpers::attached_token::AttachedToken,
 };
-use laminar_types::{Error, Position, Result, error::code};
+use laminar_types::{Error, Result, error::code};
 
 use super::{
-    call::{Bound, WindowKind, arguments, function_name, make, normalised},
+    PARTITION_BY, ROW_WINDOW_END, ROW_WINDOW_START, WINDOW_TIME,
+    call::{Bound, WindowKind, arguments, function_name, is_same_expr, make, normalised},
     replace::bound_of,
+    select::column_bound,
 };
 use crate::parser::lexer::position;
 
@@ -26,8 +30,8 @@ pub(super) struct TableWindow {
     pub(super) call: Expr,
     /// The name that qualifies the columns.
     pub(super) qualifier: Option<String>,
-    /// Where it stands.
-    pub(super) position: Position,
+    /// The keys of `PARTITION BY`, when it is there.
+    keys: Option<Vec<Expr>>,
     input: TableFactor,
     alias: Option<TableAlias>,
 }
@@ -35,7 +39,8 @@ pub(super) struct TableWindow {
 /// Reads a table factor that is a window table function.
 ///
 /// # Errors
-/// [`code::SYNTAX`] when its arguments are not a table, a column and sizes.
+/// [`code::SYNTAX`] when its arguments are not a table, a column and sizes; [`code::PLAN`] for a
+/// `PARTITION BY` of windows that do not depend on it.
 pub(super) fn read(factor: &TableFactor) -> Result<Option<TableWindow>> {
     let (name, args, alias) = match factor {
         TableFactor::Table { name, args: Some(args), alias, .. } => {
@@ -62,13 +67,22 @@ pub(super) fn read(factor: &TableFactor) -> Result<Option<TableWindow>> {
         );
         Error::new(code::SYNTAX, message).at(at)
     };
+    let keys = args.get(1).and_then(keys_of);
+    let skipped = 1 + usize::from(keys.is_some());
     let (Some(table), Some(time)) =
-        (args.first().and_then(expression), args.get(1).and_then(expression))
+        (args.first().and_then(expression), args.get(skipped).and_then(expression))
     else {
         return Err(usage());
     };
-    if args.len() < 3 {
+    if args.len() < skipped + 2 {
         return Err(usage());
+    }
+    if keys.is_some() && kind != WindowKind::Session {
+        let message = format!(
+            "the windows of {name} are the same for every key: leave out PARTITION BY, or use \
+             SESSION"
+        );
+        return Err(Error::new(code::PLAN, message).at(at));
     }
     let input = input_of(table).ok_or_else(usage)?;
     let qualifier = match (alias, table) {
@@ -76,11 +90,11 @@ pub(super) fn read(factor: &TableFactor) -> Result<Option<TableWindow>> {
         (None, Expr::Identifier(ident)) => Some(normalised(ident)),
         _ => None,
     };
-    let mut sizes = args[2..].to_vec();
+    let mut sizes = args[skipped + 1..].to_vec();
     sizes.insert(0, FunctionArg::Unnamed(FunctionArgExpr::Expr(column_of(time))));
     let alias = alias.clone();
     let call = make(Ident { quote_style: None, ..name }, sizes);
-    Ok(Some(TableWindow { kind, call, qualifier, position: at, input, alias }))
+    Ok(Some(TableWindow { kind, call, qualifier, keys, input, alias }))
 }
 
 impl TableWindow {
@@ -98,20 +112,19 @@ impl TableWindow {
         (self.call, input)
     }
 
-    /// The table with its two columns more.
-    ///
-    /// # Errors
-    /// [`code::UNSUPPORTED`] for windows other than tumbling ones.
-    pub(super) fn into_derived(self) -> Result<TableFactor> {
-        if self.kind != WindowKind::Tumble {
-            let name = self.kind.name().to_ascii_uppercase();
-            let message = format!(
-                "{name} as a table is not supported unless its rows are grouped by window_start \
-                 or window_end; write {}(...) in GROUP BY",
-                self.kind.name()
-            );
-            return Err(Error::unsupported(message).at(self.position));
-        }
+    /// Whether grouping by these, the bounds left out, is what its `PARTITION BY` says, if it says
+    /// anything.
+    pub(super) fn is_partitioned_by(&self, groups: &[Expr], qualifier: Option<&str>) -> bool {
+        let Some(keys) = &self.keys else { return true };
+        let is_key = |group: &Expr| keys.iter().any(|key| is_same_expr(key, group));
+        let mut grouped = groups.iter().filter(|group| column_bound(group, qualifier).is_none());
+        let is_group = |key: &Expr| groups.iter().any(|group| is_same_expr(key, group));
+        grouped.all(is_key) && keys.iter().all(is_group)
+    }
+
+    /// The table with its columns more.
+    pub(super) fn into_derived(self) -> TableFactor {
+        let bounds = [Bound::Start, Bound::End, Bound::Time].map(|bound| self.bound(bound));
         let alias = self.alias.or_else(|| {
             self.qualifier.map(|name| TableAlias {
                 explicit: true,
@@ -120,17 +133,38 @@ impl TableWindow {
                 at: None,
             })
         });
-        let column = |bound: Bound| SelectItem::ExprWithAlias {
-            expr: bound_of(&self.call, bound),
-            alias: Ident::new(bound.column()),
-        };
-        let projection = vec![
-            SelectItem::Wildcard(Default::default()),
-            column(Bound::Start),
-            column(Bound::End),
-        ];
+        let mut projection = vec![SelectItem::Wildcard(Default::default())];
+        projection.extend(bounds);
         let subquery = Box::new(select_from(self.input, projection));
-        Ok(TableFactor::Derived { lateral: false, subquery, alias, sample: None })
+        TableFactor::Derived { lateral: false, subquery, alias, sample: None }
+    }
+
+    fn bound(&self, bound: Bound) -> SelectItem {
+        let call = |name: &str, args: Vec<Expr>| {
+            let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+            make(Ident::new(name), args.collect())
+        };
+        let marker = |name: &str| {
+            let keys = self.keys.iter().flatten();
+            call(name, [&self.call].into_iter().chain(keys).cloned().collect())
+        };
+        let expr = match (self.kind, bound) {
+            (WindowKind::Tumble, bound) => bound_of(&self.call, bound),
+            (_, Bound::Start) => marker(ROW_WINDOW_START),
+            (_, Bound::End) => marker(ROW_WINDOW_END),
+            (_, Bound::Time) => call(WINDOW_TIME, vec![marker(ROW_WINDOW_END)]),
+        };
+        SelectItem::ExprWithAlias { expr, alias: Ident::new(bound.column()) }
+    }
+}
+
+/// The keys of `PARTITION BY`, which the parser has as one argument.
+fn keys_of(argument: &FunctionArg) -> Option<Vec<Expr>> {
+    match expression(argument)? {
+        Expr::Function(function) if function_name(function).as_deref() == Some(PARTITION_BY) => {
+            Some(arguments(function).iter().filter_map(expression).cloned().collect())
+        }
+        _ => None,
     }
 }
 
