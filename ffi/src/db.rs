@@ -143,7 +143,7 @@ pub unsafe extern "C" fn laminar_execute(
         if !out.is_null() {
             let rows = match result {
                 ExecuteResult::Rows(query) => stream::Rows::of_query(query),
-                ExecuteResult::Ddl { statement, object } => {
+                ExecuteResult::Ddl { statement, object, .. } => {
                     stream::Rows::of_statement(&statement, Some(&object), 0)?
                 }
                 ExecuteResult::Affected { statement, rows } => {

@@ -5,7 +5,9 @@
 //! is open, a window is closed when its end is at or before the frontier `W + 1`.
 
 mod differential;
+mod emit;
 mod event_time;
+mod late;
 mod model;
 mod sessions;
 mod tables;

@@ -96,6 +96,13 @@ impl Source {
         unsafe { check(|error| sys::laminar_watermark(self.handle.exclusive(), ts_ms, error)) }
     }
 
+    /// Says that this producer sends nothing any more; a later push through it is refused. When
+    /// every producer of the source has said so or is gone, all windows close.
+    pub fn end_of_input(&mut self) -> Result<()> {
+        // SAFETY: the handle is alive and ours alone.
+        unsafe { check(|error| sys::laminar_end_of_input(self.handle.exclusive(), error)) }
+    }
+
     /// An appender whose rows go through this producer.
     pub fn appender(&self) -> Result<Appender> {
         let mut appender = std::ptr::null_mut();

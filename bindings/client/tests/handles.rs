@@ -189,6 +189,21 @@ fn everything_answers_closed_after_close() {
 }
 
 #[test]
+fn the_end_of_input_closes_every_window() {
+    let db = open(&["t (ts BIGINT NOT NULL, WATERMARK FOR ts)"]);
+    db.execute("CREATE STREAM w AS SELECT count(*) AS n FROM t GROUP BY tumble(ts, 10)").unwrap();
+    let mut source = db.source("t").unwrap();
+    let mut changes = db.subscribe("w", None).unwrap();
+    let mut appender = source.appender().unwrap();
+    appender.int64(0, 3).unwrap();
+    appender.end_row().unwrap();
+    appender.flush().unwrap();
+    assert!(matches!(changes.poll(0), Ok(Polled::Nothing)));
+    source.end_of_input().unwrap();
+    assert!(matches!(changes.poll(0), Ok(Polled::Batch { .. })));
+}
+
+#[test]
 fn errors_carry_number_code_and_place() {
     let db = open(&[]);
     let error = db.execute("SELECT (1\n FROM").unwrap_err();

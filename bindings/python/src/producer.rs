@@ -117,6 +117,14 @@ impl Producer {
         })
     }
 
+    /// Pushes the rows that wait, then says that nothing more will come.
+    pub fn end_of_input(&self) -> Result<()> {
+        self.with(|open| {
+            open.flush()?;
+            open.source.end_of_input()
+        })
+    }
+
     /// The largest watermark that was set here.
     pub fn watermark(&self) -> Option<i64> {
         *unpoisoned(self.watermark.lock())

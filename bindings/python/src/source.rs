@@ -68,6 +68,12 @@ impl Source {
         Ok(py.detach(|| self.producer.set_watermark(ts_ms))?)
     }
 
+    /// Says that this producer sends nothing any more; a later push through it is refused. When
+    /// every producer of the source has said so or is closed, all windows close.
+    fn end_of_input(&self, py: Python<'_>) -> Fallible<()> {
+        Ok(py.detach(|| self.producer.end_of_input())?)
+    }
+
     /// One more producer of the same source, for another thread.
     fn clone(&self, py: Python<'_>) -> Fallible<Self> {
         Ok(Self { producer: py.detach(|| self.producer.try_clone())? })

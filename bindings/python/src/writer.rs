@@ -64,6 +64,13 @@ impl Writer {
         Ok(py.detach(|| self.producer.set_watermark(ts_ms))?)
     }
 
+    /// Pushes the rows gathered, then says that this writer sends nothing any more; a later insert
+    /// through it is refused. When every producer of the source has said so or is closed, all
+    /// windows close.
+    fn end_of_input(&self, py: Python<'_>) -> Fallible<()> {
+        Ok(py.detach(|| self.producer.end_of_input())?)
+    }
+
     /// Pushes the rows gathered; returns how many.
     fn flush(&self, py: Python<'_>) -> Fallible<u64> {
         Ok(py.detach(|| self.producer.flush())?)

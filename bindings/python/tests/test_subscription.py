@@ -101,6 +101,25 @@ def test_a_window_closes_at_the_watermark(sensors: laminardb.Connection) -> None
         assert source.current_watermark == 999
 
 
+def test_all_windows_close_at_the_end_of_input(sensors: laminardb.Connection) -> None:
+    sensors.execute(
+        "CREATE STREAM windows AS SELECT tumble(ts, 1000) AS w, count(*) AS n FROM sensors "
+        "GROUP BY tumble(ts, 1000) EMIT ON WINDOW CLOSE"
+    )
+    subscription = sensors.subscribe_stream("windows")
+    source = sensors.source("sensors")
+    writer = sensors.writer("sensors")
+    source.push({"ts": [0, 5000]})
+    source.end_of_input()
+    writer.insert({"ts": 1})
+    assert subscription.try_next() is None
+    writer.end_of_input()
+    batch = subscription.try_next()
+    assert batch is not None and sorted(batch.fetchall()) == [(0, 2), (5000, 1)]
+    with pytest.raises(laminardb.Error):
+        source.push({"ts": 9000})
+
+
 def test_timeouts(hot: laminardb.Connection) -> None:
     subscription = hot.subscribe_stream("hot")
     for timeout_ms in (0, 1, 120):

@@ -105,6 +105,8 @@ pub enum ExecuteResult {
         statement: String,
         /// The object's name.
         object: String,
+        /// What whoever made the definition should know, one sentence each.
+        warnings: Vec<String>,
     },
     /// Rows were taken in, changed or taken out.
     Affected {

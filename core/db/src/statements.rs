@@ -110,8 +110,10 @@ impl LaminarDB {
         let name = stream.name.value.clone();
         let exists =
             self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
+        let mut warnings = Vec::new();
         if exists {
-            self.with_plan(&stream.query, &stream.columns, |core, plan| {
+            warnings = self.with_plan(&stream.query, &stream.columns, |core, plan| {
+                let warnings = plan.warnings.clone();
                 if is_free(core, &stream.name, stream.if_not_exists)? {
                     if let Some(late) = &plan.late {
                         is_free(core, &late.sink, false)?;
@@ -132,10 +134,11 @@ impl LaminarDB {
                     };
                     core.add_stream(new, plan)?;
                 }
-                Ok(())
+                Ok(warnings)
             })?;
         }
-        Ok(ddl(if is_view { "CREATE MATERIALIZED VIEW" } else { "CREATE STREAM" }, name))
+        let statement = if is_view { "CREATE MATERIALIZED VIEW" } else { "CREATE STREAM" };
+        Ok(ExecuteResult::Ddl { statement: statement.to_string(), object: name, warnings })
     }
 
     fn create_sink(&self, sink: CreateSink, sql: &str) -> Result<ExecuteResult> {
@@ -330,7 +333,7 @@ fn refuse_repeated_columns(plan: &StreamPlan, stream: &Name) -> Result<()> {
 }
 
 pub(crate) fn ddl(statement: &str, object: String) -> ExecuteResult {
-    ExecuteResult::Ddl { statement: statement.to_string(), object }
+    ExecuteResult::Ddl { statement: statement.to_string(), object, warnings: Vec::new() }
 }
 
 /// What a source or stream knows of options.

@@ -16,16 +16,18 @@ pub struct StreamPlan {
     pub emit_given: bool,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What whoever creates the stream should know at once, likewise.
+    pub warnings: Vec<String>,
     /// `LATE DATA TO`.
     pub late: Option<LateOutput>,
 }
 
-/// The second output of a node: the rows that are late for its windows.
+/// The second output of nodes: the rows that are late for their windows.
 pub struct LateOutput {
     /// The sink that gives them.
     pub sink: Name,
-    /// The node.
-    pub node: usize,
+    /// The nodes, at least one.
+    pub nodes: Vec<usize>,
     /// What they promise.
     pub traits: Traits,
 }
@@ -121,7 +123,7 @@ impl StreamPlan {
         let mut text = emit_sql(self.emit, self.every_ns)
             + if self.emit_given { "\n" } else { " (by default)\n" };
         self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut text);
-        for note in &self.notes {
+        for note in self.notes.iter().chain(&self.warnings) {
             text.push_str("note: ");
             text.push_str(note);
             text.push('\n');

@@ -293,6 +293,10 @@ class Source:
         """Says that every row of this producer up to this event time (milliseconds) has been
         pushed."""
 
+    def end_of_input(self) -> None:
+        """Says that this producer sends nothing any more; a later push through it is refused. When
+        every producer of the source has said so or is closed, all windows close."""
+
     def clone(self) -> Source:
         """One more producer of the same source, for another thread."""
 
@@ -331,6 +335,11 @@ class Writer:
     def watermark(self, ts_ms: int) -> None:
         """Pushes the rows gathered, then says that every row of this writer up to this event time
         (milliseconds) has been pushed."""
+
+    def end_of_input(self) -> None:
+        """Pushes the rows gathered, then says that this writer sends nothing any more; a later insert
+        through it is refused. When every producer of the source has said so or is closed, all
+        windows close."""
 
     def flush(self) -> int:
         """Pushes the rows gathered; returns how many."""

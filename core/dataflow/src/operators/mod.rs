@@ -4,6 +4,7 @@ mod aggregate;
 mod aggregate_call;
 mod group_changes;
 mod join;
+mod late_rows;
 mod map;
 mod materialize;
 mod over;
@@ -20,11 +21,13 @@ pub(crate) mod timed_rows;
 mod top_n;
 mod union;
 mod unnest;
+mod until_final;
 mod window_aggregate;
 
 pub use aggregate::Aggregate;
 pub use aggregate_call::AggregateCall;
 pub use join::{Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, Side};
+pub use late_rows::{OfSet, WEIGHT_COLUMN, weight_field};
 pub use map::{Map, Stage};
 pub use materialize::Materialize;
 pub use over::{Over, OverCall, OverFunction};
@@ -41,6 +44,7 @@ pub use time_map::{Monotone, TimeMap, TimeStep};
 pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
 pub use unnest::{Unnest, UnnestColumn};
+pub use until_final::UntilFinal;
 pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit, WindowOptions};
 
 #[cfg(test)]

@@ -1,12 +1,8 @@
 //! Rows with their event times, as the operators over event time read them.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use laminar_types::{Delta, Error, Result, Weights};
 
 use crate::expr::row_text;
@@ -49,19 +45,6 @@ pub(super) fn select(delta: &Delta, rows: &[u32]) -> Result<Delta> {
         Weights::from(rows.iter().map(|row| weights[*row as usize]).collect::<Vec<i64>>())
     });
     Ok(Delta { batch, weights })
-}
-
-/// The first columns of a delta.
-pub(super) fn first_columns(delta: &Delta, columns: usize) -> Result<Delta> {
-    let fields = delta.batch.schema_ref().fields()[..columns].to_vec();
-    let options = RecordBatchOptions::new().with_row_count(Some(delta.num_rows()));
-    let batch = RecordBatch::try_new_with_options(
-        Arc::new(Schema::new(fields)),
-        delta.batch.columns()[..columns].to_vec(),
-        &options,
-    )
-    .map_err(|error| Error::internal(format!("late rows do not line up: {error}")))?;
-    Ok(Delta { batch, weights: delta.weights.clone() })
 }
 
 /// Several deltas of one schema as one.

@@ -62,7 +62,13 @@ fn state_stays_bounded_over_a_long_time() {
     for emit in [WindowEmit::Final, WindowEmit::Updates] {
         for append_only in [true, false] {
             for lateness_ns in [0, 30_000_000] {
-                let options = WindowOptions { emit, append_only, lateness_ns, late_columns: None };
+                let options = WindowOptions {
+                    emit,
+                    append_only,
+                    lateness_ns,
+                    late_columns: None,
+                    of_set: None,
+                };
                 for (name, mut operator) in operators(options) {
                     run(&name, operator.as_mut(), append_only);
                 }

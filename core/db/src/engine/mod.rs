@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use laminar_dataflow::graph::Audience;
+use laminar_dataflow::operators::Union;
 use laminar_dataflow::state::TableRows;
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
@@ -273,8 +274,10 @@ impl Core {
         let append_only = traits.changes == Changes::AppendOnly;
         let history =
             append_only.then(|| History::new(Arc::clone(&traits.schema), retain_rows, None));
-        let late =
-            late.map(|late| (self.graph.add_late_output(nodes[late.node], late.traits), late.sink));
+        let late = late.map(|late| {
+            let of: Vec<NodeId> = late.nodes.iter().map(|node| nodes[*node]).collect();
+            (self.add_late_outputs(&of, &late.traits), late.sink)
+        });
         let stream = Stream {
             name: name.clone(),
             late_of: None,
@@ -298,8 +301,8 @@ impl Core {
             let object = if is_view { Object::View(id) } else { Object::Stream(id) };
             self.add_object(name.clone(), object);
         }
-        if let Some((node, sink)) = late {
-            self.add_late_rows(node, sink.value, &name, retain_rows);
+        if let Some((late, sink)) = late {
+            self.add_late_rows(late, sink.value, &name, retain_rows);
         }
         let mut output = std::mem::take(&mut self.scratch.output);
         output.clear();
@@ -312,12 +315,26 @@ impl Core {
         Ok((id, begin))
     }
 
+    /// Adds the nodes that hand on the rows which are late for some operators; the last one has
+    /// those of all.
+    fn add_late_outputs(&mut self, of: &[NodeId], traits: &Traits) -> Vec<NodeId> {
+        let outputs = of.iter().map(|node| self.graph.add_late_output(*node, traits.clone()));
+        let mut nodes: Vec<NodeId> = outputs.collect();
+        if nodes.len() > 1 {
+            let union = Union::new(Arc::clone(&traits.schema), vec![Vec::new(); nodes.len()]);
+            let inputs = nodes.clone();
+            nodes.push(self.graph.add_operator(Box::new(union), traits.clone(), inputs, None));
+        }
+        nodes
+    }
+
     /// Makes the late rows of a stream a sink.
-    fn add_late_rows(&mut self, node: NodeId, sink: String, of: &str, retain_rows: usize) {
+    fn add_late_rows(&mut self, nodes: Vec<NodeId>, sink: String, of: &str, retain_rows: usize) {
         let id = StreamId(self.streams.len() as u32);
-        let traits = self.graph.traits(node).clone();
-        self.owners.insert(node, id);
-        self.graph.tap(node, id.0);
+        let Some(last) = nodes.last().copied() else { return };
+        let traits = self.graph.traits(last).clone();
+        self.owners.extend(nodes.iter().map(|node| (*node, id)));
+        self.graph.tap(last, id.0);
         self.streams.push(Some(Stream {
             name: sink.clone(),
             late_of: Some(of.to_string()),
@@ -327,7 +344,7 @@ impl Core {
             emit: EmitForm::Update,
             every: None,
             explain: format!("The late rows of {of}\n"),
-            nodes: vec![node],
+            nodes,
             history: Some(History::new(Arc::clone(&traits.schema), retain_rows, None)),
             traits,
             reads: vec![of.to_string()],

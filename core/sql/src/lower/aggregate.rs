@@ -59,23 +59,22 @@ impl Lowering<'_> {
             false => None,
         };
         let (mut prepared, columns) = match late_columns {
-            Some(_) if sets.is_some() => {
-                return Err(Error::unsupported(
-                    "LATE DATA TO with GROUPING SETS, ROLLUP or CUBE is not built yet",
-                ));
-            }
             Some(_) => self.prepare_beside(input, &arguments.exprs)?,
             None => self.prepare(input, &arguments.exprs)?,
         };
         let mut keys: Vec<usize> = keys.into_iter().map(|key| columns[key]).collect();
         let calls: Vec<AggregateCall> = calls.into_iter().map(|call| call.over(&columns)).collect();
         let mut permanent = Vec::new();
+        let mut of_set = None;
         if let Some(sets) = &sets {
             let number_type = aggregate.schema.field(sets.exprs()).data_type();
             let first;
             (prepared, first) = self.expand(prepared, &keys, sets, number_type)?;
-            keys = (first..=first + keys.len()).collect();
+            let number = first + keys.len();
+            keys = (first..=number).collect();
             permanent = sets.empty_sets(&prepared.columns, &keys)?;
+            // Each row is there once for each set, and late once.
+            of_set = sets.first_number().map(|first| (number, first));
         }
         let (input, traits) = self.operator_input(prepared)?;
         let labels = aggregate.aggr_expr.iter().zip(&calls).map(|(expr, call)| {
@@ -106,6 +105,7 @@ impl Lowering<'_> {
                 calls,
                 (index, kind, args, columns[time]),
                 late_columns,
+                of_set,
                 &labels,
             ),
         }

@@ -61,6 +61,11 @@ impl GroupingSets {
         Self { numbers: numbers.collect(), sets, exprs: exprs.len() }
     }
 
+    /// The number of the first set.
+    pub(super) fn first_number(&self) -> Option<u64> {
+        self.numbers.first().copied()
+    }
+
     /// How many expressions the sets choose from.
     pub(super) fn exprs(&self) -> usize {
         self.exprs

@@ -18,6 +18,7 @@
 //! | `time_join` | ASOF, temporal and interval joins |
 //! | `union` | `UNION ALL` |
 //! | `unnest` | `UNNEST` |
+//! | `until_final` | `EMIT ON WINDOW CLOSE` over what changes |
 //! | `subquery` | subqueries in expressions |
 //! | `refuse` | what cannot be kept up to date |
 
@@ -33,6 +34,7 @@ mod time_join;
 mod top_n;
 mod union;
 mod unnest;
+mod until_final;
 mod window;
 
 use std::sync::Arc;
@@ -64,15 +66,6 @@ pub(crate) fn lower(
         None => windows.any && windows.declared,
         Some(emit) => emit.timing == EmitTiming::Final,
     };
-    if final_windows && !windows.any {
-        let emit = query.emit.as_ref().expect("only a given EMIT is final without windows");
-        return Err(Error::new(
-            code::PLAN,
-            "EMIT ON WINDOW CLOSE needs a window: group by tumble(ts, size) or another window, \
-             or use EMIT ON UPDATE or EMIT CHANGES",
-        )
-        .at(emit.position));
-    }
     if !windows.any
         && let Some(what) = refuse::lateness_clause(query)
     {
@@ -89,7 +82,18 @@ pub(crate) fn lower(
         nodes: Vec::new(),
         notes: Vec::new(),
     };
-    let result = lowering.plan(plan)?;
+    let mut result = lowering.plan(plan)?;
+    if let Some(emit) = query.emit.as_ref().filter(|_| final_windows) {
+        if !windows.any && result.traits.changes == Changes::AppendOnly {
+            return Err(Error::new(
+                code::PLAN,
+                "EMIT ON WINDOW CLOSE needs a window: group by tumble(ts, size) or another window, \
+                 or use EMIT ON UPDATE or EMIT CHANGES",
+            )
+            .at(emit.position));
+        }
+        result = lowering.until_final(result, emit.position)?;
+    }
     let result = lowering.finish(result, plan.schema())?;
     let changes = lowering.nodes[result].traits.changes;
     let keyed = lowering.nodes[result].traits.unique_key.is_some();
@@ -104,17 +108,13 @@ pub(crate) fn lower(
             _ => EmitForm::Changes,
         },
     };
-    if final_windows && !windows.declared {
-        lowering.notes.push(
-            "no watermark is declared: windows close only when the producer calls watermark(t)"
-                .to_string(),
-        );
-    }
-    if windows.any && !final_windows && !windows.declared {
-        lowering.notes.push(
-            "no watermark is declared: windows are kept until the producer calls watermark(t)"
-                .to_string(),
-        );
+    let mut warnings = Vec::new();
+    if (final_windows || windows.any) && !windows.declared {
+        let what = match final_windows {
+            true => "windows close only when",
+            false => "windows are kept until",
+        };
+        warnings.push(format!("no watermark is declared: {what} the producer calls watermark(t)"));
     }
     Ok(StreamPlan {
         nodes: lowering.nodes,
@@ -125,6 +125,7 @@ pub(crate) fn lower(
         },
         emit_given: query.emit.is_some(),
         notes: lowering.notes,
+        warnings,
         late: lowering.late,
     })
 }

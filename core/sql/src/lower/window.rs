@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan};
 use laminar_dataflow::operators::{
-    AggregateCall, SessionAggregate, WindowAggregate, WindowColumns as WindowSlots, WindowEmit,
-    WindowOptions,
+    AggregateCall, OfSet, SessionAggregate, WindowAggregate, WindowColumns as WindowSlots,
+    WindowEmit, WindowOptions, weight_field,
 };
 use laminar_dataflow::window::session_gap;
 use laminar_dataflow::{Changes, EventTime, Operator, Traits};
@@ -75,6 +75,7 @@ impl Lowering<'_> {
         calls: Vec<AggregateCall>,
         (index, kind, args, ts_column): (usize, WindowKind, &[Expr], usize),
         late_columns: Option<usize>,
+        of_set: Option<OfSet>,
         labels: &[String],
     ) -> Result<Lowered> {
         let field = input_traits.schema.field(ts_column);
@@ -131,7 +132,7 @@ impl Lowering<'_> {
             true => 0,
             false => self.lateness_ns,
         };
-        let options = WindowOptions { emit, append_only, lateness_ns, late_columns };
+        let options = WindowOptions { emit, append_only, lateness_ns, late_columns, of_set };
         let slots = WindowSlots { time: ts_column, frontier, keys, start: index };
         let rows = &input_traits.schema;
         let (operator, how): (Box<dyn Operator>, &str) = match kind {
@@ -188,22 +189,28 @@ impl Lowering<'_> {
     /// Makes a window give the rows that are late for it, with the first columns of its input.
     fn late_output(&mut self, node: usize, input: &Traits, columns: usize) -> Result<()> {
         let Some(sink) = self.late_sink.clone() else { return Ok(()) };
-        let refuse = |what: &str| Err(Error::unsupported(what).at(sink.position));
-        if self.late.is_some() {
-            return refuse(
-                "LATE DATA TO with several windows side by side is not built yet: create a \
-                 stream for each",
-            );
-        }
+        let mut fields = input.schema.fields()[..columns].to_vec();
         if input.changes != Changes::AppendOnly {
-            return refuse(
-                "LATE DATA TO over rows that change is not built yet: late rows are counted in \
-                 SHOW STREAMS",
-            );
+            fields.push(Arc::new(weight_field()));
         }
-        let fields = input.schema.fields()[..columns].to_vec();
         let traits = Traits::append_only(Arc::new(Schema::new(fields)));
-        self.late = Some(LateOutput { sink, node, traits });
+        match &mut self.late {
+            None => self.late = Some(LateOutput { sink, nodes: vec![node], traits }),
+            Some(late) => {
+                let types = |traits: &Traits| -> Vec<(String, DataType)> {
+                    let fields = traits.schema.fields().iter();
+                    fields.map(|f| (f.name().clone(), f.data_type().clone())).collect()
+                };
+                if types(&late.traits) != types(&traits) {
+                    return Err(Error::unsupported(
+                        "the windows of the query read rows with different columns, which do not \
+                         fit into one sink of late rows: create a stream for each",
+                    )
+                    .at(sink.position));
+                }
+                late.nodes.push(node);
+            }
+        }
         Ok(())
     }
 }

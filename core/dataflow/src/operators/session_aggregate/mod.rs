@@ -24,7 +24,8 @@ use laminar_types::{Delta, Frontier, Result, TimeUnit, Weights};
 
 use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
-use super::timed_rows::{first_columns, select, time_column, with_times};
+use super::late_rows::LateRows;
+use super::timed_rows::{select, time_column, with_times};
 use super::window_aggregate::{WindowColumns, WindowEmit, WindowOptions};
 use crate::aggregate::AggregateTable;
 use crate::consolidate;
@@ -59,7 +60,7 @@ pub struct SessionAggregate {
     start_frontier: Frontier,
     /// Sessions that end at or before this are closed.
     limit: i64,
-    late_rows: u64,
+    late: LateRows,
 }
 
 /// What is known of a key besides its pieces.
@@ -132,7 +133,7 @@ impl SessionAggregate {
             frontier: Frontier::MIN,
             start_frontier: Frontier::MIN,
             limit: i64::MIN,
-            late_rows: 0,
+            late: options.late_rows(),
         })
     }
 
@@ -466,9 +467,8 @@ impl Operator for SessionAggregate {
             }
         }
         self.table.settle();
-        self.late_rows += late.len() as u64;
-        if let Some(columns) = self.options.late_columns.filter(|_| !late.is_empty()) {
-            cx.late.push(first_columns(&select(&rows.delta, &late)?, columns)?);
+        if !late.is_empty() {
+            self.late.take(select(&rows.delta, &late)?, cx)?;
         }
         self.forget_unused(&rows);
         Ok(())
@@ -536,6 +536,6 @@ impl Operator for SessionAggregate {
             + self.due.state_bytes()
             + self.pieces.state_bytes()
             + numbers;
-        Metrics { late_rows: self.late_rows, state_bytes }
+        Metrics { late_rows: self.late.count(), state_bytes }
     }
 }

@@ -15,7 +15,8 @@ use laminar_types::{Delta, Frontier, Result, mutant};
 
 use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
-use super::timed_rows::{first_columns, select, time_column, with_times};
+use super::late_rows::{LateRows, OfSet};
+use super::timed_rows::{select, time_column, with_times};
 use crate::aggregate::AggregateTable;
 use crate::operator::{Context, Metrics, Operator};
 use crate::state::Parts;
@@ -58,6 +59,14 @@ pub struct WindowOptions {
     /// How many columns of the input, the first ones, late rows are handed on with; `None` only
     /// counts them.
     pub late_columns: Option<usize>,
+    /// Which of the rows counts as late, where each comes once for each grouping set.
+    pub of_set: Option<OfSet>,
+}
+
+impl WindowOptions {
+    pub(super) fn late_rows(&self) -> LateRows {
+        LateRows::new(self.late_columns, self.append_only, self.of_set)
+    }
 }
 
 /// Groups rows by keys and by the windows they belong to.
@@ -71,7 +80,7 @@ pub struct WindowAggregate {
     limit: i64,
     /// The windows that ended at or before this have been given.
     given: i64,
-    late_rows: u64,
+    late: LateRows,
 }
 
 enum State {
@@ -113,7 +122,7 @@ impl WindowAggregate {
             frontier: Frontier::MIN,
             limit: i64::MIN,
             given: i64::MIN,
-            late_rows: 0,
+            late: options.late_rows(),
         })
     }
 
@@ -124,11 +133,7 @@ impl WindowAggregate {
             return Ok(());
         }
         if spec.last_end(pane) <= self.limit {
-            self.late_rows += rows.num_rows() as u64;
-            if let Some(columns) = self.options.late_columns {
-                cx.late.push(first_columns(&rows, columns)?);
-            }
-            return Ok(());
+            return self.late.take(rows, cx);
         }
         match &mut self.state {
             State::Final(panes) => panes.add(&self.windows, pane, &rows, cx),
@@ -248,7 +253,7 @@ impl Operator for WindowAggregate {
             State::Final(panes) => panes.state_bytes(),
             State::Updates(open) => open.state_bytes(),
         };
-        Metrics { late_rows: self.late_rows, state_bytes }
+        Metrics { late_rows: self.late.count(), state_bytes }
     }
 }
 
