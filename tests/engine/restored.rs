@@ -46,6 +46,8 @@ const QUERIES: &[&str] = &[
     "SELECT k, t, median(x) AS m, array_agg(v ORDER BY v, id) AS aa, count(DISTINCT v) AS dv,
             first_value(v ORDER BY x, id) AS f, max(x) FILTER (WHERE b) AS mx FROM u GROUP BY k, t",
     "SELECT count(*) AS n, max(v) AS m FROM u",
+    // What waits until it is final.
+    "SELECT k, v, ts FROM u EMIT ON WINDOW CLOSE",
     "SELECT k, sum(n) AS n FROM (SELECT k, t, count(*) AS n FROM s GROUP BY k, t) GROUP BY k",
     "SELECT k, t, sum(v) AS s FROM s GROUP BY GROUPING SETS ((k), (t), (k, t))",
     "SELECT DISTINCT k, t FROM u",

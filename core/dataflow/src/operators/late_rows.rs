@@ -9,6 +9,7 @@ use laminar_types::{Delta, Error, Result};
 
 use super::timed_rows::select;
 use crate::operator::Context;
+use crate::state::Parts;
 
 /// The column that tells how often a row came or, below zero, ceased.
 pub const WEIGHT_COLUMN: &str = "_weight";
@@ -32,6 +33,11 @@ impl LateRows {
     /// Hands on the first `columns` columns; `None` only counts.
     pub(super) fn new(columns: Option<usize>, append_only: bool, of_set: Option<OfSet>) -> Self {
         Self { columns, append_only, of_set, count: 0 }
+    }
+
+    /// What outlives an epoch.
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        parts.number(&mut self.count)
     }
 
     /// Takes rows that are late.

@@ -10,8 +10,8 @@ use super::aggregate::batch;
 use super::late_rows::LateRows;
 use super::timed_rows::{select, with_times};
 use crate::operator::{Context, Metrics, Operator};
-use crate::state::TimedRows;
 use crate::state::timed_rows::Changed;
+use crate::state::{Container, Parts, TimedRows};
 
 /// Makes an updating input append-only.
 pub struct UntilFinal {
@@ -97,6 +97,13 @@ impl Operator for UntilFinal {
     fn frontiers(&self, out: &mut Vec<Frontier>) {
         out.clear();
         out.push(self.frontier);
+    }
+
+    fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)?;
+        parts.number(&mut self.frontier)?;
+        parts.number(&mut self.given)?;
+        self.late.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -522,7 +522,7 @@ impl Operator for SessionAggregate {
         parts.number(&mut self.frontier)?;
         parts.number(&mut self.start_frontier)?;
         parts.number(&mut self.limit)?;
-        parts.number(&mut self.late_rows)
+        self.late.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -245,7 +245,7 @@ impl Operator for WindowAggregate {
         parts.number(&mut self.frontier)?;
         parts.number(&mut self.limit)?;
         parts.number(&mut self.given)?;
-        parts.number(&mut self.late_rows)
+        self.late.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {
