@@ -7,6 +7,7 @@
 mod differential;
 mod emit;
 mod event_time;
+mod hops;
 mod late;
 mod model;
 mod sessions;

@@ -116,7 +116,7 @@ def test_all_windows_close_at_the_end_of_input(sensors: laminardb.Connection) ->
     writer.end_of_input()
     batch = subscription.try_next()
     assert batch is not None and sorted(batch.fetchall()) == [(0, 2), (5000, 1)]
-    with pytest.raises(laminardb.Error):
+    with pytest.raises(laminardb.LaminarError):
         source.push({"ts": 9000})
 
 

@@ -113,6 +113,22 @@ impl WindowSpec {
         }
     }
 
+    /// The start of the block that a time lies in. Blocks are as long as the longest window and
+    /// lie side by side, so a window lies in one block or two; cumulating windows begin with theirs.
+    pub fn block(&self, time: i64) -> i64 {
+        floor(time, self.size, self.offset)
+    }
+
+    /// The end of a block.
+    pub fn block_end(&self, block: i64) -> i64 {
+        block.saturating_add(self.size)
+    }
+
+    /// From one window's end to the next one's.
+    pub fn step(&self) -> i64 {
+        self.step
+    }
+
     /// Whether any window holds events of this time: not so in the gaps of a slide larger than
     /// the size.
     pub fn covers(&self, time: i64) -> bool {

@@ -56,6 +56,9 @@ fn what_changes_until_its_time_is_over_is_given_once() {
     assert_eq!(best, vec![row![0, 10, 2, 7], row![0, 10, 3, 6]]);
     assert_eq!(late_rows(&db, "best"), 2);
     assert_eq!(content(&db, "seen"), vec![row![3], row![4], row![5]]);
+    // Ends up to 10 have come, and are final when the frontier has passed them.
+    assert_eq!(content(&db, "busiest"), Vec::<Row>::new());
+    source.watermark(10).unwrap();
     assert_eq!(content(&db, "busiest"), vec![row![10, 3, 2]]);
     source.watermark(100).unwrap();
     assert_eq!(content(&db, "best").len(), 4);

@@ -4,6 +4,7 @@
 //! its end is at or before the frontier less the lateness allowed; a row is late when every window
 //! it belongs to is closed, and is counted and left out.
 
+mod blocks;
 mod panes;
 mod updates;
 
@@ -95,6 +96,9 @@ struct Windows {
     grouping: Grouping,
     input: SchemaRef,
     schema: SchemaRef,
+    /// Whether nobody asks which groups of a table were touched: none ever vanishes, and they are
+    /// read once.
+    is_read_once: bool,
 }
 
 impl WindowAggregate {
@@ -108,7 +112,9 @@ impl WindowAggregate {
         options: WindowOptions,
     ) -> Result<Self> {
         let grouping = Grouping::of_window(columns.keys.clone(), calls, options.append_only);
-        let windows = Windows { spec, columns, grouping, input: input.clone(), schema };
+        let is_read_once = options.append_only && options.emit == WindowEmit::Final;
+        let windows =
+            Windows { spec, columns, grouping, input: input.clone(), schema, is_read_once };
         // What cannot be grouped is refused at once.
         windows.table()?;
         let state = match options.emit {
@@ -143,8 +149,15 @@ impl WindowAggregate {
 }
 
 impl Windows {
+    /// A table of a pane or a window.
     fn table(&self) -> Result<AggregateTable> {
-        self.grouping.table(&self.input)
+        let table = self.grouping.table(&self.input)?;
+        Ok(if self.is_read_once { table.untracked() } else { table })
+    }
+
+    /// A table that panes are merged into.
+    fn merged_table(&self) -> Result<AggregateTable> {
+        Ok(self.grouping.table(&self.input)?.untracked())
     }
 
     /// The rows of the table of the window that ends at a time.

@@ -1,4 +1,8 @@
 //! [`Panes`]: the state of windows that are given once, when they close.
+//!
+//! A window is the merge of its panes. Where most groups have rows in most panes, that would merge
+//! every group once for each pane at each close; [`Blocks`] does it a few times however many panes
+//! a window has.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Result};
 
 use super::Windows;
+use super::blocks::Blocks;
 use crate::aggregate::AggregateTable;
 use crate::expr::row_text;
 use crate::operator::Context;
@@ -21,11 +26,18 @@ pub(super) struct Panes {
     spare: Vec<AggregateTable>,
     /// Every window that ends before this has been given.
     next_end: i64,
+    /// Merges of panes that more than one window needs.
+    blocks: Blocks,
 }
 
 impl Panes {
     pub(super) fn new() -> Self {
-        Self { panes: BTreeMap::new(), spare: Vec::new(), next_end: i64::MIN }
+        Self {
+            panes: BTreeMap::new(),
+            spare: Vec::new(),
+            next_end: i64::MIN,
+            blocks: Blocks::default(),
+        }
     }
 
     /// Adds rows of one pane.
@@ -36,6 +48,7 @@ impl Panes {
         rows: &Delta,
         cx: &mut Context<'_>,
     ) -> Result<()> {
+        self.blocks.changed(pane);
         if !self.panes.contains_key(&pane) {
             let table = self.table(windows)?;
             self.panes.insert(pane, table);
@@ -79,12 +92,8 @@ impl Panes {
                 closed.push(windows.rows(&table, end)?);
                 self.give_back(table);
             } else {
-                let mut merged = self.table(windows)?;
-                for (_, table) in self.panes.range(spec.start(end)..end) {
-                    merged.merge_from(table)?;
-                }
-                closed.push(windows.rows(&merged, end)?);
-                self.give_back(merged);
+                let Self { panes, blocks, .. } = self;
+                closed.push(blocks.window(windows, panes, end)?);
                 self.drop_panes(windows, end);
             }
             self.next_end = spec.next_end(end);
@@ -127,6 +136,7 @@ impl Panes {
     }
 
     pub(super) fn state_bytes(&self) -> usize {
-        self.panes.values().chain(&self.spare).map(AggregateTable::state_bytes).sum()
+        let panes = self.panes.values().chain(&self.spare).map(AggregateTable::state_bytes);
+        panes.sum::<usize>() + self.blocks.state_bytes()
     }
 }

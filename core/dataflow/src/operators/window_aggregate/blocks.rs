@@ -1,0 +1,178 @@
+//! [`Blocks`]: merges of panes that several windows share.
+//!
+//! Time is cut into blocks as long as a window. A window that does not fill one is the end of a
+//! block and the beginning of the next: of a block, all ends that a window can have are merged at
+//! once, from the last pane to the first, and its beginning grows by a pane with each window (van
+//! Herk, "A fast algorithm for local minimum and maximum filters", 1992; Gil and Werman, 1993). So
+//! a window costs a constant number of merges, needs no inverse, and what is merged with what
+//! follows from the window alone: floats come out the same however the input was cut.
+//!
+//! Merged ends hold a group once for each window. They are made where the panes hold it nearly as
+//! often; elsewhere the panes themselves are merged, which then costs about as much as the rows
+//! that come out.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use laminar_types::Result;
+
+use super::Windows;
+use crate::aggregate::AggregateTable;
+
+/// The panes of all windows, by their start.
+type PaneTables = BTreeMap<i64, AggregateTable>;
+
+/// Ends of a block are worth merging when a group of a full window is in this many of its panes.
+const DENSE_PANES: usize = 8;
+
+/// What is merged beyond single panes.
+#[derive(Default)]
+pub(super) struct Blocks {
+    /// The ends of a block, by their start.
+    ends: PaneTables,
+    /// The beginning of a block.
+    beginning: Option<Beginning>,
+    /// The block whose ends are to be merged, and whether that is worth it.
+    dense: Option<(i64, bool)>,
+    /// Panes before this are merged into something.
+    merged_to: i64,
+    /// Tables without groups, to be used again.
+    spare: Vec<AggregateTable>,
+}
+
+struct Beginning {
+    block: i64,
+    /// Panes before this are in.
+    to: i64,
+    table: AggregateTable,
+}
+
+impl Blocks {
+    /// Notes that rows were added to a pane. Those that come when windows over the pane have been
+    /// given already are rare: what was merged is forgotten.
+    pub(super) fn changed(&mut self, pane: i64) {
+        if pane < self.merged_to {
+            let ends = std::mem::take(&mut self.ends);
+            ends.into_values().for_each(|table| self.give_back(table));
+            if let Some(beginning) = self.beginning.take() {
+                self.give_back(beginning.table);
+            }
+            self.merged_to = i64::MIN;
+        }
+    }
+
+    /// The rows of the window that ends at a time.
+    pub(super) fn window(
+        &mut self,
+        windows: &Windows,
+        panes: &PaneTables,
+        end: i64,
+    ) -> Result<RecordBatch> {
+        let spec = &windows.spec;
+        let start = spec.start(end);
+        let block = spec.block(start);
+        let next = spec.block_end(block);
+        if start == block {
+            let beginning = self.beginning(windows, panes, block, end)?;
+            let rows = windows.rows(&beginning.table, end)?;
+            if end == next {
+                let groups: usize = panes.range(block..next).map(|(_, pane)| pane.len()).sum();
+                let is_dense = groups >= beginning.table.len() * DENSE_PANES;
+                self.dense = Some((block, is_dense));
+            }
+            return Ok(rows);
+        }
+        if self.dense != Some((block, true)) {
+            let mut merged = self.table(windows)?;
+            for (_, pane) in panes.range(start..end) {
+                merged.merge_from(pane)?;
+            }
+            let rows = windows.rows(&merged, end);
+            self.give_back(merged);
+            return rows;
+        }
+        if !self.ends.contains_key(&start) {
+            self.merge_ends(windows, panes, start, next)?;
+        }
+        let mut merged = match self.ends.remove(&start) {
+            Some(table) => table,
+            None => self.table(windows)?,
+        };
+        merged.merge_from(&self.beginning(windows, panes, next, end)?.table)?;
+        let rows = windows.rows(&merged, end);
+        self.give_back(merged);
+        rows
+    }
+
+    /// The panes of a block up to a time.
+    fn beginning(
+        &mut self,
+        windows: &Windows,
+        panes: &PaneTables,
+        block: i64,
+        to: i64,
+    ) -> Result<&Beginning> {
+        let known = self.beginning.take();
+        let mut beginning = match known {
+            Some(beginning) if beginning.block == block && beginning.to <= to => beginning,
+            other => {
+                if let Some(other) = other {
+                    self.give_back(other.table);
+                }
+                Beginning { block, to: block, table: self.table(windows)? }
+            }
+        };
+        for (_, pane) in panes.range(beginning.to..to) {
+            beginning.table.merge_from(pane)?;
+        }
+        beginning.to = to;
+        self.merged_to = self.merged_to.max(to);
+        Ok(self.beginning.insert(beginning))
+    }
+
+    /// Merges the ends of a block that begin at or after a window's start.
+    fn merge_ends(
+        &mut self,
+        windows: &Windows,
+        panes: &PaneTables,
+        first: i64,
+        block_end: i64,
+    ) -> Result<()> {
+        let step = windows.spec.step();
+        let mut start = first + (block_end - 1 - first) / step * step;
+        let mut until = block_end;
+        while start >= first {
+            let mut merged = self.table(windows)?;
+            if let Some(later) = self.ends.get(&until) {
+                merged.merge_from(later)?;
+            }
+            for (_, pane) in panes.range(start..until) {
+                merged.merge_from(pane)?;
+            }
+            self.ends.insert(start, merged);
+            (start, until) = (start - step, start);
+        }
+        self.merged_to = self.merged_to.max(block_end);
+        Ok(())
+    }
+
+    fn table(&mut self, windows: &Windows) -> Result<AggregateTable> {
+        match self.spare.pop() {
+            Some(table) => Ok(table),
+            None => windows.merged_table(),
+        }
+    }
+
+    fn give_back(&mut self, mut table: AggregateTable) {
+        if self.spare.len() < 2 {
+            table.clear();
+            self.spare.push(table);
+        }
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        let beginning = self.beginning.iter().map(|beginning| &beginning.table);
+        let tables = self.ends.values().chain(beginning).chain(&self.spare);
+        tables.map(AggregateTable::state_bytes).sum()
+    }
+}
