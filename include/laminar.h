@@ -78,7 +78,8 @@
  *   the call is cancelled, and the memory goes when it has left. No call may begin after the free.
  * - Texts that go in are UTF-8, end in NUL and are copied. Texts that come out as `const char *`
  *   are borrowed from their handle, never change, and are valid until it is freed. Texts that come
- *   out as `char **` are owned by the caller: laminar_string_free.
+ *   out as `char **` are owned by the caller: laminar_string_free;
+ *   bytes that come out as `uint8_t **` with their length: laminar_bytes_free.
  * - Out parameters are nulled on entry (Arrow structs: their `release` is) and written only when
  *   the call succeeds.
  * - Arrow arrays that go in are moved: afterwards the struct's `release` is NULL, whatever the call
@@ -658,6 +659,21 @@ laminar_status laminar_query_next(laminar_query *query,
                                   laminar_error **error);
 
 /**
+ * The rest of the rows as one Arrow IPC stream. Waits for all of them.
+ *
+ * @param query the query; exclusive
+ * @param[out] data the bytes, owned by the caller: free them with `laminar_bytes_free`
+ * @param[out] length how many there are
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, without rows as well; `LAMINAR_BUSY`, or an error as for
+ *   `laminar_query_next`
+ */
+laminar_status laminar_query_ipc(laminar_query *query,
+                                 uint8_t **data,
+                                 size_t *length,
+                                 laminar_error **error);
+
+/**
  * Cancels a query from any thread: the current and every later `laminar_query_next` answer
  * `LAMINAR_QUERY_CANCELLED`. Never waits.
  *
@@ -1028,6 +1044,145 @@ void laminar_appender_reset(laminar_appender *appender);
 void laminar_appender_free(laminar_appender *appender);
 
 /**
+ * Pushes rows that are written as JSON as one epoch: all of them are taken, or none.
+ *
+ * The text is one object, an array of objects, or objects one after the other (NDJSON). Members
+ * are found by name; one that is missing is NULL, and one that the source does not have is
+ * refused. TIMESTAMP columns take ISO 8601 texts, or integers since 1970; integers and decimals
+ * may stand in quotes; binary values are hexadecimal digits; lists are arrays, structs and maps
+ * objects.
+ *
+ * @param source the producer; exclusive
+ * @param text UTF-8; no NUL is needed at its end; borrowed for the call
+ * @param length its bytes
+ * @param options_json NULL, or `{"epoch": "ms"}`: the unit of times that are integers (`s`, `ms`, `us`, `ns`)
+ * @param[out] rows NULL, or where to put how many rows were taken
+ * @param[out] error optional
+ * @return as for `laminar_push`; a value that does not fit its column is
+ *   `LAMINAR_INGESTION_FAILED`, and the message names its row, counted from 0, and its column
+ */
+laminar_status laminar_push_json(laminar_source *source,
+                                 const char *text,
+                                 size_t length,
+                                 const char *options_json,
+                                 uint64_t *rows,
+                                 laminar_error **error);
+
+/**
+ * Like `laminar_push_json`, into a source or table by its name, through the database's own
+ * producer of it. May be called by any number of threads.
+ *
+ * @param db the database
+ * @param source the name of the source or table
+ * @param text UTF-8; no NUL is needed at its end; borrowed for the call
+ * @param length its bytes
+ * @param options_json NULL, or `{"epoch": "ms"}`: the unit of times that are integers (`s`, `ms`, `us`, `ns`)
+ * @param[out] rows NULL, or where to put how many rows were taken
+ * @param[out] error optional
+ * @return as for `laminar_push_json`, and `LAMINAR_TABLE_NOT_FOUND`
+ */
+laminar_status laminar_insert_json(const laminar_db *db,
+                                   const char *source,
+                                   const char *text,
+                                   size_t length,
+                                   const char *options_json,
+                                   uint64_t *rows,
+                                   laminar_error **error);
+
+/**
+ * Pushes rows that are written as CSV as one epoch: all of them are taken, or none.
+ *
+ * Columns that are not in the header are NULL. Values are read as the texts of
+ * `laminar_push_json` are. Columns of nested types cannot be read from CSV.
+ *
+ * @param source the producer; exclusive
+ * @param text UTF-8; no NUL is needed at its end; borrowed for the call
+ * @param length its bytes
+ * @param options_json NULL, or an object with `header` (true: the first line names
+ *   the columns, in any order; false: they are the source's), `delimiter` (`","`), `quote`
+ *   (`"\""`), `null` (`""`: the text that is NULL) and `epoch` (`"ms"`, as for JSON)
+ * @param[out] rows NULL, or where to put how many rows were taken
+ * @param[out] error optional
+ * @return as for `laminar_push`; a value that does not fit its column is
+ *   `LAMINAR_INGESTION_FAILED`, and the message names its row, counted from 0, and its column
+ */
+laminar_status laminar_push_csv(laminar_source *source,
+                                const char *text,
+                                size_t length,
+                                const char *options_json,
+                                uint64_t *rows,
+                                laminar_error **error);
+
+/**
+ * Like `laminar_push_csv`, into a source or table by its name, through the database's own
+ * producer of it. May be called by any number of threads.
+ *
+ * @param db the database
+ * @param source the name of the source or table
+ * @param text UTF-8; no NUL is needed at its end; borrowed for the call
+ * @param length its bytes
+ * @param options_json NULL, or an object with `header` (true: the first line names
+ *   the columns, in any order; false: they are the source's), `delimiter` (`","`), `quote`
+ *   (`"\""`), `null` (`""`: the text that is NULL) and `epoch` (`"ms"`, as for JSON)
+ * @param[out] rows NULL, or where to put how many rows were taken
+ * @param[out] error optional
+ * @return as for `laminar_push_csv`, and `LAMINAR_TABLE_NOT_FOUND`
+ */
+laminar_status laminar_insert_csv(const laminar_db *db,
+                                  const char *source,
+                                  const char *text,
+                                  size_t length,
+                                  const char *options_json,
+                                  uint64_t *rows,
+                                  laminar_error **error);
+
+/**
+ * Pushes rows that are written as an Arrow IPC stream or file as one epoch: all of them are taken, or none.
+ *
+ * Its columns are matched to the source's by name, as `laminar_push` does.
+ *
+ * @param source the producer; exclusive
+ * @param data a stream, or a file; borrowed for the call
+ * @param length its bytes
+ * @param[out] rows NULL, or where to put how many rows were taken
+ * @param[out] error optional
+ * @return as for `laminar_push`; a value that does not fit its column is
+ *   `LAMINAR_INGESTION_FAILED`, and the message names its row, counted from 0, and its column
+ */
+laminar_status laminar_push_ipc(laminar_source *source,
+                                const uint8_t *data,
+                                size_t length,
+                                uint64_t *rows,
+                                laminar_error **error);
+
+/**
+ * Like `laminar_push_ipc`, into a source or table by its name, through the database's own
+ * producer of it. May be called by any number of threads.
+ *
+ * @param db the database
+ * @param source the name of the source or table
+ * @param data a stream, or a file; borrowed for the call
+ * @param length its bytes
+ * @param[out] rows NULL, or where to put how many rows were taken
+ * @param[out] error optional
+ * @return as for `laminar_push_ipc`, and `LAMINAR_TABLE_NOT_FOUND`
+ */
+laminar_status laminar_insert_ipc(const laminar_db *db,
+                                  const char *source,
+                                  const uint8_t *data,
+                                  size_t length,
+                                  uint64_t *rows,
+                                  laminar_error **error);
+
+/**
+ * Frees bytes that the library handed over.
+ *
+ * @param data may be NULL, which does nothing
+ * @param length as it came with them
+ */
+void laminar_bytes_free(uint8_t *data, size_t length);
+
+/**
  * Subscribes to the changes of a stream, sink or source by its name, or of a query.
  *
  * @param db the database
@@ -1067,6 +1222,23 @@ laminar_status laminar_poll(laminar_subscription *subscription,
                             struct ArrowArray *array,
                             struct ArrowSchema *schema,
                             laminar_error **error);
+
+/**
+ * Like `laminar_poll`, with the batch as an Arrow IPC stream of its own: its schema, then the one
+ * batch.
+ *
+ * @param subscription the subscription; exclusive
+ * @param timeout_ms how long to wait for a change: -1 for ever, 0 not at all
+ * @param[out] data the bytes, owned by the caller: free them with `laminar_bytes_free`
+ * @param[out] length how many there are
+ * @param[out] error optional
+ * @return as for `laminar_poll`
+ */
+laminar_status laminar_poll_ipc(laminar_subscription *subscription,
+                                int64_t timeout_ms,
+                                uint8_t **data,
+                                size_t *length,
+                                laminar_error **error);
 
 /**
  * The columns of the subscription's batches, as an Arrow schema of struct type.

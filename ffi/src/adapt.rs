@@ -16,7 +16,7 @@ use laminar_types::error::code;
 use laminar_types::{Error, Result};
 
 use crate::arrow_c::CheckedSchema;
-use crate::decimal;
+use laminar_format::decimal;
 
 /// How to make the columns of a source of those that were given.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ impl Plan {
         Self::between(given.to_schema()?, target)
     }
 
-    fn between(given: SchemaRef, target: &Schema) -> Result<Self> {
+    /// From one schema to another.
+    pub(crate) fn between(given: SchemaRef, target: &Schema) -> Result<Self> {
         for (index, field) in given.fields().iter().enumerate() {
             let name = field.name();
             if target.fields().find(name).is_none() {

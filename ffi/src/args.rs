@@ -101,6 +101,73 @@ impl<T> Out<T> {
     }
 }
 
+/// Where a call puts bytes that the caller will own: [`free_bytes`] takes them back.
+pub(crate) struct OutBytes {
+    data: *mut *mut u8,
+    length: *mut usize,
+}
+
+impl OutBytes {
+    /// Nulls both.
+    ///
+    /// # Safety
+    /// Each is NULL or may be written.
+    pub(crate) unsafe fn new(data: *mut *mut u8, length: *mut usize) -> Self {
+        // SAFETY: not NULL where written, and the caller vouches for the rest.
+        unsafe {
+            if !data.is_null() {
+                ptr::write(data, ptr::null_mut());
+            }
+            if !length.is_null() {
+                ptr::write(length, 0);
+            }
+        }
+        Self { data, length }
+    }
+
+    /// Refuses NULL.
+    pub(crate) fn required(self, code: Code) -> Result<Self> {
+        match (self.data.is_null(), self.length.is_null()) {
+            (true, _) => Err(null("data", code)),
+            (_, true) => Err(null("length", code)),
+            _ => Ok(self),
+        }
+    }
+
+    /// Hands bytes over.
+    pub(crate) fn write(self, bytes: Vec<u8>) {
+        debug_assert!(!self.data.is_null(), "`required` comes first");
+        let bytes = Box::leak(bytes.into_boxed_slice());
+        // SAFETY: `required` refused NULL, and `new`'s caller vouches for the rest.
+        unsafe {
+            ptr::write(self.length, bytes.len());
+            ptr::write(self.data, bytes.as_mut_ptr());
+        }
+    }
+}
+
+/// Takes back bytes that [`OutBytes::write`] handed over.
+///
+/// # Safety
+/// Both come from there, once; or `data` is NULL.
+pub(crate) unsafe fn free_bytes(data: *mut u8, length: usize) {
+    if !data.is_null() {
+        // SAFETY: they are the parts of a boxed slice that was leaked.
+        drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, length)) });
+    }
+}
+
+/// Writes a count where the caller asked for it.
+///
+/// # Safety
+/// `out` is NULL or may be written.
+pub(crate) unsafe fn write_count(out: *mut u64, value: u64) {
+    if !out.is_null() {
+        // SAFETY: not NULL, and the caller vouches for the rest.
+        unsafe { ptr::write(out, value) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use laminar_types::error::code::QUERY_ARGUMENT;

@@ -67,6 +67,17 @@ impl Importer {
     pub(crate) fn planned_batch(&self, owner: &Arc<Owner>, plan: &Plan) -> Result<RecordBatch> {
         let given = plan.given().unwrap_or(&self.schema);
         let (rows, columns) = import_rows(owner, given, self.validate)?;
+        self.fit(columns, rows, plan)
+    }
+
+    /// A batch with columns of other types or in another order, as rows of the source.
+    pub(crate) fn adapt(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let plan = Plan::between(batch.schema(), &self.schema)?;
+        self.fit(batch.columns().to_vec(), batch.num_rows(), &plan)
+    }
+
+    /// Columns as a plan knows them, as rows of the source.
+    fn fit(&self, columns: Vec<ArrayRef>, rows: usize, plan: &Plan) -> Result<RecordBatch> {
         let columns = plan.apply(columns, &self.schema, rows)?;
         for (field, column) in self.schema.fields().iter().zip(&columns) {
             if !field.is_nullable() && column.null_count() > 0 {

@@ -7,11 +7,12 @@
 //! |---|---|
 //! | [`status`], [`version`], [`error`] | numbers, names, versions, `laminar_error` |
 //! | [`db`], [`query`], [`source`], [`appender`], [`subscription`] | the handles |
+//! | [`encoded`], `ipc` | rows written as JSON, CSV and Arrow IPC |
 //! | `guard`, `handle`, `args` | panics and forks; counting and exclusive use; texts and outs |
 //! | `arrow_c` | Arrow's C structs and every pointer inside imported data |
 //! | `import`, `adapt` | arrays of C to arrow-rs; columns by name and kind |
 //! | `export`, `stream` | batches to arrays of C; streams, both ways |
-//! | `rows`, `decimal`, `waker` | the appender's columns; the callback of `laminar_on_ready` |
+//! | `rows`, `waker` | the appender's columns; the callback of `laminar_on_ready` |
 //!
 //! Every exported function that takes a pointer is `unsafe` for one reason, which its documentation
 //! does not repeat: pointers are NULL, or live and used as the header's chapters on ownership and
@@ -41,19 +42,21 @@ mod source;
 
 mod appender;
 
+mod encoded;
+
 mod subscription;
 
 // What they stand on.
 mod adapt;
 mod args;
 mod arrow_c;
-mod decimal;
 mod export;
 mod export_rows;
 mod guard;
 mod handle;
 mod import;
 mod import_rows;
+mod ipc;
 mod rows;
 mod stream;
 mod waker;

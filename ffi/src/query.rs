@@ -6,13 +6,14 @@ use laminar_db as facade;
 use laminar_db::QueryCanceller;
 use laminar_types::error::code::QUERY_ARGUMENT;
 
-use crate::args::{self, Out};
+use crate::args::{self, Out, OutBytes};
 use crate::arrow_c::{ArrowArray, ArrowSchema, clear_array, clear_schema, write_schema};
 use crate::db::Db;
 use crate::error::ErrorHandle;
 use crate::export::Exporter;
 use crate::guard;
 use crate::handle::{self, Noun};
+use crate::ipc;
 use crate::status::{Outcome, Status};
 
 /// The rows of one query over one consistent epoch: later pushes do not change them. Reading is
@@ -126,6 +127,39 @@ pub unsafe extern "C" fn laminar_query_next(
         };
         // SAFETY: `array` is not NULL, otherwise as above.
         unsafe { shared.exporter.write(batch, array, schema) }?;
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
+/// The rest of the rows as one Arrow IPC stream. Waits for all of them.
+///
+/// @param query the query; exclusive
+/// @param[out] data the bytes, owned by the caller: free them with `laminar_bytes_free`
+/// @param[out] length how many there are
+/// @param[out] error optional
+/// @return `LAMINAR_OK`, without rows as well; `LAMINAR_BUSY`, or an error as for
+///   `laminar_query_next`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_query_ipc(
+    query: *mut Query,
+    data: *mut *mut u8,
+    length: *mut usize,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: the caller keeps the conventions of the header.
+    let out = unsafe { OutBytes::new(data, length) };
+    let work = || {
+        let out = out.required(QUERY_ARGUMENT)?;
+        // SAFETY: as above.
+        let mut query = unsafe { handle::exclusive(query, QUERY_ARGUMENT) }?;
+        let (shared, rows) = query.parts();
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next_blocking()? {
+            batches.push(batch);
+        }
+        out.write(ipc::encode(shared.exporter.schema(), &batches)?);
         Ok(Outcome::Ok)
     };
     // SAFETY: as above.

@@ -19,7 +19,7 @@ use laminar_types::error::code;
 use laminar_types::rows::{ColumnKind, TINY_ROWS};
 use laminar_types::{Error, Result, RowBlock};
 
-use crate::decimal;
+use laminar_format::decimal;
 
 /// Rows under construction.
 pub(crate) struct Rows {

@@ -11,13 +11,14 @@ use laminar_types::error::code::SUBSCRIPTION_ARGUMENT;
 use laminar_types::{Epoch, Error, ErrorKind, Result};
 use serde::Deserialize;
 
-use crate::args::{self, Out};
+use crate::args::{self, Out, OutBytes};
 use crate::arrow_c::{ArrowArray, ArrowSchema, clear_array, clear_schema, write_schema};
 use crate::db::Db;
 use crate::error::ErrorHandle;
 use crate::export::Exporter;
 use crate::guard;
 use crate::handle::{self, Noun};
+use crate::ipc;
 use crate::status::{Outcome, Status};
 use crate::waker::Waker;
 
@@ -181,16 +182,9 @@ pub unsafe extern "C" fn laminar_poll(
         let mut subscription = unsafe { handle::exclusive(subscription, SUBSCRIPTION_ARGUMENT) }?;
         let timeout = timeout(timeout_ms)?;
         let (shared, consumer) = subscription.parts();
-        let change = match consumer.poll_change(timeout) {
-            Ok(Polled::Batch(change)) => change,
-            Ok(Polled::Empty) => return Ok(Outcome::Again),
-            Ok(Polled::Reset) => return Ok(Outcome::Reset),
-            Ok(Polled::End) => return Ok(Outcome::End),
-            Ok(Polled::Lagged(_)) => return Ok(Outcome::Lagged),
-            Err(error) if error.kind() == ErrorKind::SubscriptionClosed => {
-                return Ok(Outcome::End);
-            }
-            Err(error) => return Err(error),
+        let change = match next(consumer, timeout)? {
+            Ok(change) => change,
+            Err(outcome) => return Ok(outcome),
         };
         match change {
             PolledChange::Batch(change) => {
@@ -208,6 +202,64 @@ pub unsafe extern "C" fn laminar_poll(
     };
     // SAFETY: as above.
     unsafe { guard::call(error, work) }
+}
+
+/// Like `laminar_poll`, with the batch as an Arrow IPC stream of its own: its schema, then the one
+/// batch.
+///
+/// @param subscription the subscription; exclusive
+/// @param timeout_ms how long to wait for a change: -1 for ever, 0 not at all
+/// @param[out] data the bytes, owned by the caller: free them with `laminar_bytes_free`
+/// @param[out] length how many there are
+/// @param[out] error optional
+/// @return as for `laminar_poll`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_poll_ipc(
+    subscription: *mut Subscription,
+    timeout_ms: i64,
+    data: *mut *mut u8,
+    length: *mut usize,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: the caller keeps the conventions of the header.
+    let out = unsafe { OutBytes::new(data, length) };
+    let work = || {
+        let out = out.required(SUBSCRIPTION_ARGUMENT)?;
+        // SAFETY: as above.
+        let mut subscription = unsafe { handle::exclusive(subscription, SUBSCRIPTION_ARGUMENT) }?;
+        let timeout = timeout(timeout_ms)?;
+        let (shared, consumer) = subscription.parts();
+        let change = match next(consumer, timeout)? {
+            Ok(PolledChange::Batch(change)) => change,
+            Ok(PolledChange::Rows(rows, epoch)) => facade::ChangeBatch {
+                batch: rows.to_batch()?,
+                weights: rows.weights().map(|weights| weights.to_vec().into()),
+                epoch,
+            },
+            Err(outcome) => return Ok(outcome),
+        };
+        shared.remember(change.epoch, change.weights.as_deref());
+        out.write(ipc::encode(shared.exporter.schema(), &[change.batch])?);
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
+/// What comes next of a subscription: a change, or the outcome that tells why there is none.
+fn next(
+    consumer: &mut facade::Subscription,
+    timeout: Option<Duration>,
+) -> Result<std::result::Result<PolledChange<'_>, Outcome>> {
+    match consumer.poll_change(timeout) {
+        Ok(Polled::Batch(change)) => Ok(Ok(change)),
+        Ok(Polled::Empty) => Ok(Err(Outcome::Again)),
+        Ok(Polled::Reset) => Ok(Err(Outcome::Reset)),
+        Ok(Polled::End) => Ok(Err(Outcome::End)),
+        Ok(Polled::Lagged(_)) => Ok(Err(Outcome::Lagged)),
+        Err(error) if error.kind() == ErrorKind::SubscriptionClosed => Ok(Err(Outcome::End)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The columns of the subscription's batches, as an Arrow schema of struct type.

@@ -234,6 +234,42 @@ static void subscriptions(void) {
     laminar_subscription_free(NULL);
 }
 
+static void encoded(void) {
+    uint64_t rows = 7;
+    REFUSED(laminar_push_json(NULL, "{}", 2, NULL, &rows, ERR));
+    CHECK_INT(rows, 0);
+    REFUSED(laminar_push_json(source, NULL, 2, NULL, NULL, ERR));
+    CHECK(laminar_push_json(NULL, NULL, 2, NULL, NULL, NULL) >= 100);
+    REFUSED(laminar_push_csv(NULL, "k\n", 2, NULL, &rows, ERR));
+    REFUSED(laminar_push_csv(source, NULL, 2, NULL, &rows, ERR));
+    CHECK(laminar_push_csv(NULL, NULL, 2, NULL, NULL, NULL) >= 100);
+    REFUSED(laminar_push_ipc(NULL, (const uint8_t *)"x", 1, &rows, ERR));
+    REFUSED(laminar_push_ipc(source, NULL, 1, &rows, ERR));
+    CHECK(laminar_push_ipc(NULL, NULL, 1, NULL, NULL) >= 100);
+    REFUSED(laminar_insert_json(NULL, "events", "{}", 2, NULL, &rows, ERR));
+    REFUSED(laminar_insert_json(db, NULL, "{}", 2, NULL, &rows, ERR));
+    REFUSED(laminar_insert_json(db, "events", NULL, 2, NULL, &rows, ERR));
+    REFUSED(laminar_insert_csv(NULL, "events", "k\n", 2, NULL, &rows, ERR));
+    REFUSED(laminar_insert_csv(db, NULL, "k\n", 2, NULL, &rows, ERR));
+    REFUSED(laminar_insert_csv(db, "events", NULL, 2, NULL, &rows, ERR));
+    REFUSED(laminar_insert_ipc(NULL, "events", (const uint8_t *)"x", 1, &rows, ERR));
+    REFUSED(laminar_insert_ipc(db, NULL, (const uint8_t *)"x", 1, &rows, ERR));
+    REFUSED(laminar_insert_ipc(db, "events", NULL, 1, &rows, ERR));
+
+    uint8_t *data = DIRT(uint8_t);
+    size_t length = 7;
+    REFUSED(laminar_poll_ipc(NULL, 0, &data, &length, ERR));
+    CHECK(data == NULL && length == 0);
+    REFUSED(laminar_poll_ipc(subscription, 0, NULL, &length, ERR));
+    REFUSED(laminar_poll_ipc(subscription, 0, &data, NULL, ERR));
+    CHECK(laminar_poll_ipc(NULL, 0, NULL, NULL, NULL) >= 100);
+    REFUSED(laminar_query_ipc(NULL, &data, &length, ERR));
+    REFUSED(laminar_query_ipc(query, NULL, &length, ERR));
+    REFUSED(laminar_query_ipc(query, &data, NULL, ERR));
+    CHECK(laminar_query_ipc(NULL, NULL, NULL, NULL) >= 100);
+    laminar_bytes_free(NULL, 0);
+}
+
 int main(void) {
     RUN(errors);
     RUN(open_and_close);
@@ -249,6 +285,7 @@ int main(void) {
     RUN(pushes);
     RUN(streams);
     RUN(appenders);
+    RUN(encoded);
     RUN(subscriptions);
     laminar_appender_free(appender);
     laminar_query_free(query);

@@ -7,7 +7,7 @@ use laminar_sys as sys;
 use crate::arrow::{Array, ArraySchema, Stream};
 use crate::error::{check, text};
 use crate::handle::{Handle, c_text};
-use crate::{Error, Query, Result, Rows, Source, Subscription};
+use crate::{Encoding, Error, Query, Result, Rows, Source, Subscription};
 
 /// An open database. All calls may run concurrently; after [`Database::close`] each answers the
 /// error CONNECTION_CLOSED.
@@ -162,6 +162,35 @@ impl Database {
             })?;
         }
         Ok(rows.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// Pushes rows that are written as bytes by the name of their source; answers how many. All of
+    /// it lands or nothing.
+    pub fn insert_encoded(&self, source: &str, form: Encoding<'_>, bytes: &[u8]) -> Result<u64> {
+        let db = self.handle()?;
+        let name = c_text(source, "the name of the source", 300, 3001)?;
+        let options = form.options()?;
+        let options = options.as_ref().map_or(std::ptr::null(), |options| options.as_ptr());
+        let (shared, name) = (db.shared(), name.as_ptr());
+        let (text, length) = (bytes.as_ptr(), bytes.len());
+        let mut rows = 0;
+        // SAFETY: the bytes and the texts live through the call.
+        unsafe {
+            check(|error| match form {
+                Encoding::Json(_) => {
+                    let text = text.cast();
+                    sys::laminar_insert_json(shared, name, text, length, options, &mut rows, error)
+                }
+                Encoding::Csv(_) => {
+                    let text = text.cast();
+                    sys::laminar_insert_csv(shared, name, text, length, options, &mut rows, error)
+                }
+                Encoding::Ipc => {
+                    sys::laminar_insert_ipc(shared, name, text, length, &mut rows, error)
+                }
+            })?;
+        }
+        Ok(rows)
     }
 
     /// Follows a stream, a sink or the result of a query. `options_json` may hold `snapshot` (bool)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use laminar_sys as sys;
 
 use crate::arrow::{Array, ArraySchema};
+use crate::encoded;
 use crate::error::{check, status};
 use crate::handle::Handle;
 use crate::{Batch, Result, Rows, Schema};
@@ -47,6 +48,15 @@ impl Query {
             sys::LAMINAR_END => Ok(None),
             // SAFETY: null is allowed.
             other => Err(unsafe { crate::Error::from_raw(other, std::ptr::null_mut()) }),
+        }
+    }
+
+    /// All that is left of the result, as one Arrow IPC stream.
+    pub fn ipc(self) -> Result<Vec<u8>> {
+        let query = self.handle.exclusive();
+        // SAFETY: the handle is ours alone.
+        unsafe {
+            encoded::bytes(|data, length, error| sys::laminar_query_ipc(query, data, length, error))
         }
     }
 

@@ -7,7 +7,7 @@ use laminar_sys as sys;
 use crate::arrow::{Array, ArraySchema, Stream};
 use crate::error::{check, text};
 use crate::handle::Handle;
-use crate::{Appender, Result, Schema};
+use crate::{Appender, Encoding, Result, Schema};
 
 /// A producer: it has its own watermark, and the watermark of the source is the smallest of its
 /// open producers. Each thread that pushes has its own; [`Source::try_clone`] makes another.
@@ -87,6 +87,28 @@ impl Source {
             })?;
         }
         Ok(rows.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// Pushes rows that are written as bytes as one epoch; answers how many. All of it lands or
+    /// nothing.
+    pub fn push_encoded(&mut self, form: Encoding<'_>, bytes: &[u8]) -> Result<u64> {
+        let mut rows = 0;
+        let options = form.options()?;
+        let options = options.as_ref().map_or(std::ptr::null(), |options| options.as_ptr());
+        let (source, text, length) = (self.handle.exclusive(), bytes.as_ptr(), bytes.len());
+        // SAFETY: the bytes and the options live through the call; the handle is ours alone.
+        unsafe {
+            check(|error| match form {
+                Encoding::Json(_) => {
+                    sys::laminar_push_json(source, text.cast(), length, options, &mut rows, error)
+                }
+                Encoding::Csv(_) => {
+                    sys::laminar_push_csv(source, text.cast(), length, options, &mut rows, error)
+                }
+                Encoding::Ipc => sys::laminar_push_ipc(source, text, length, &mut rows, error),
+            })?;
+        }
+        Ok(rows)
     }
 
     /// Says that every row of this producer with an event time up to `ts_ms` (milliseconds since

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use laminar_sys as sys;
 
 use crate::arrow::{Array, ArraySchema};
+use crate::encoded;
 use crate::error::{check, status};
 use crate::handle::Handle;
 use crate::waker::Waker;
@@ -19,11 +20,11 @@ pub struct Subscription {
 
 /// What a poll found.
 #[derive(Debug)]
-pub enum Polled {
+pub enum Polled<T = Batch> {
     /// The changes of one epoch.
     Batch {
         /// The rows.
-        rows: Batch,
+        rows: T,
         /// The number of the epoch.
         epoch: u64,
         /// For each row how often it came (positive) or went (negative); `None` means once each.
@@ -73,9 +74,33 @@ impl Subscription {
                 sys::laminar_poll(subscription, timeout_ms, array.as_mut_ptr(), schema, error)
             })?
         };
+        self.polled(outcome, || Batch::new(Arc::clone(&self.schema), array))
+    }
+
+    /// As [`Subscription::poll`], with the rows as an Arrow IPC stream of their own.
+    pub fn poll_ipc(&mut self, timeout_ms: i64) -> Result<Polled<Vec<u8>>> {
+        let mut outcome = sys::LAMINAR_OK;
+        // SAFETY: `&mut self` makes this the only poll; the places can be written.
+        let bytes = unsafe {
+            encoded::bytes(|data, length, error| {
+                let subscription = self.handle.exclusive();
+                outcome = sys::laminar_poll_ipc(subscription, timeout_ms, data, length, error);
+                // An outcome has no bytes, and is no error.
+                if outcome < sys::LAMINAR_CONNECTION_FAILED { sys::LAMINAR_OK } else { outcome }
+            })?
+        };
+        self.polled(outcome, || Ok(bytes))
+    }
+
+    /// What an outcome of a poll means.
+    fn polled<T>(
+        &self,
+        outcome: sys::laminar_status,
+        rows: impl FnOnce() -> Result<T>,
+    ) -> Result<Polled<T>> {
         match outcome {
             sys::LAMINAR_OK => Ok(Polled::Batch {
-                rows: Batch::new(Arc::clone(&self.schema), array)?,
+                rows: rows()?,
                 // SAFETY: the handle is alive.
                 epoch: unsafe { sys::laminar_subscription_epoch(self.handle.shared()) },
                 weights: self.weights(),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laminar_client::sys;
-use laminar_client::{Database, Executed, Polled, RowBuffer, Rows, Stream, Value};
+use laminar_client::{Database, Encoding, Executed, Polled, RowBuffer, Rows, Stream, Value};
 
 fn open(sources: &[&str]) -> Database {
     let db = Database::open(None).unwrap();
@@ -213,4 +213,33 @@ fn errors_carry_number_code_and_place() {
     assert!(db.execute("SELECT '\0'").unwrap_err().message().contains("NUL"));
     let error = Database::open(Some("{\"buffer_size\": 3}")).unwrap_err();
     assert_eq!(error.status(), sys::LAMINAR_CONNECTION_FAILED);
+}
+
+#[test]
+fn rows_come_and_go_as_bytes() {
+    let db = open(&["s (id BIGINT NOT NULL, name VARCHAR)", "t (name VARCHAR, id BIGINT)"]);
+    let mut source = db.source("s").unwrap();
+    let mut changes = db.subscribe("SELECT id, name FROM s", None).unwrap();
+    let json = Encoding::Json(None);
+    assert_eq!(source.push_encoded(json, br#"[{"id": 1}, {"id": 2, "name": "b"}]"#).unwrap(), 2);
+    let Polled::Batch { rows, epoch, weights } = changes.poll_ipc(0).unwrap() else {
+        panic!("a change waits");
+    };
+    assert!(epoch > 0 && weights.is_none());
+    assert!(matches!(changes.poll_ipc(0).unwrap(), Polled::Nothing));
+    assert_eq!(db.insert_encoded("t", Encoding::Ipc, &rows).unwrap(), 2);
+    let csv = Encoding::Csv(Some(r#"{"delimiter": ";"}"#));
+    assert_eq!(db.insert_encoded("t", csv, b"id;name\n3;c").unwrap(), 1);
+    let all = "SELECT id, name FROM t ORDER BY id";
+    let expected = [
+        [Value::Int(1), Value::Null],
+        [Value::Int(2), Value::Str("b".into())],
+        [Value::Int(3), Value::Str("c".into())],
+    ];
+    assert_eq!(query(&db, all), expected);
+    let bytes = db.query(all).unwrap().ipc().unwrap();
+    assert_eq!(source.push_encoded(Encoding::Ipc, &bytes).unwrap(), 3);
+    let error = source.push_encoded(json, br#"{"id": "x"}"#).unwrap_err();
+    assert_eq!(error.status(), sys::LAMINAR_INGESTION_FAILED);
+    assert!(error.message().contains("row 0, column `id`"), "{error}");
 }

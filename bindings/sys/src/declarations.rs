@@ -399,6 +399,21 @@ unsafe extern "C" {
         error: *mut *mut laminar_error,
     ) -> laminar_status;
 
+    /// The rest of the rows as one Arrow IPC stream. Waits for all of them.
+    ///
+    /// @param query the query; exclusive
+    /// @param (out) data the bytes, owned by the caller: free them with `laminar_bytes_free`
+    /// @param (out) length how many there are
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, without rows as well; `LAMINAR_BUSY`, or an error as for
+    ///   `laminar_query_next`
+    pub fn laminar_query_ipc(
+        query: *mut laminar_query,
+        data: *mut *mut u8,
+        length: *mut usize,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
     /// Cancels a query from any thread: the current and every later `laminar_query_next` answer
     /// `LAMINAR_QUERY_CANCELLED`. Never waits.
     ///
@@ -756,6 +771,143 @@ unsafe extern "C" {
     /// @param appender may be NULL, which does nothing
     pub fn laminar_appender_free(appender: *mut laminar_appender);
 
+    /// Pushes rows that are written as JSON as one epoch: all of them are taken, or none.
+    ///
+    /// The text is one object, an array of objects, or objects one after the other (NDJSON). Members
+    /// are found by name; one that is missing is NULL, and one that the source does not have is
+    /// refused. TIMESTAMP columns take ISO 8601 texts, or integers since 1970; integers and decimals
+    /// may stand in quotes; binary values are hexadecimal digits; lists are arrays, structs and maps
+    /// objects.
+    ///
+    /// @param source the producer; exclusive
+    /// @param text UTF-8; no NUL is needed at its end; borrowed for the call
+    /// @param length its bytes
+    /// @param options_json NULL, or `{"epoch": "ms"}`: the unit of times that are integers (`s`, `ms`, `us`, `ns`)
+    /// @param (out) rows NULL, or where to put how many rows were taken
+    /// @param (out) error optional
+    /// @return as for `laminar_push`; a value that does not fit its column is
+    ///   `LAMINAR_INGESTION_FAILED`, and the message names its row, counted from 0, and its column
+    pub fn laminar_push_json(
+        source: *mut laminar_source,
+        text: *const c_char,
+        length: usize,
+        options_json: *const c_char,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Like `laminar_push_json`, into a source or table by its name, through the database's own
+    /// producer of it. May be called by any number of threads.
+    ///
+    /// @param db the database
+    /// @param source the name of the source or table
+    /// @param text UTF-8; no NUL is needed at its end; borrowed for the call
+    /// @param length its bytes
+    /// @param options_json NULL, or `{"epoch": "ms"}`: the unit of times that are integers (`s`, `ms`, `us`, `ns`)
+    /// @param (out) rows NULL, or where to put how many rows were taken
+    /// @param (out) error optional
+    /// @return as for `laminar_push_json`, and `LAMINAR_TABLE_NOT_FOUND`
+    pub fn laminar_insert_json(
+        db: *const laminar_db,
+        source: *const c_char,
+        text: *const c_char,
+        length: usize,
+        options_json: *const c_char,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Pushes rows that are written as CSV as one epoch: all of them are taken, or none.
+    ///
+    /// Columns that are not in the header are NULL. Values are read as the texts of
+    /// `laminar_push_json` are. Columns of nested types cannot be read from CSV.
+    ///
+    /// @param source the producer; exclusive
+    /// @param text UTF-8; no NUL is needed at its end; borrowed for the call
+    /// @param length its bytes
+    /// @param options_json NULL, or an object with `header` (true: the first line names
+    ///   the columns, in any order; false: they are the source's), `delimiter` (`","`), `quote`
+    ///   (`"\""`), `null` (`""`: the text that is NULL) and `epoch` (`"ms"`, as for JSON)
+    /// @param (out) rows NULL, or where to put how many rows were taken
+    /// @param (out) error optional
+    /// @return as for `laminar_push`; a value that does not fit its column is
+    ///   `LAMINAR_INGESTION_FAILED`, and the message names its row, counted from 0, and its column
+    pub fn laminar_push_csv(
+        source: *mut laminar_source,
+        text: *const c_char,
+        length: usize,
+        options_json: *const c_char,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Like `laminar_push_csv`, into a source or table by its name, through the database's own
+    /// producer of it. May be called by any number of threads.
+    ///
+    /// @param db the database
+    /// @param source the name of the source or table
+    /// @param text UTF-8; no NUL is needed at its end; borrowed for the call
+    /// @param length its bytes
+    /// @param options_json NULL, or an object with `header` (true: the first line names
+    ///   the columns, in any order; false: they are the source's), `delimiter` (`","`), `quote`
+    ///   (`"\""`), `null` (`""`: the text that is NULL) and `epoch` (`"ms"`, as for JSON)
+    /// @param (out) rows NULL, or where to put how many rows were taken
+    /// @param (out) error optional
+    /// @return as for `laminar_push_csv`, and `LAMINAR_TABLE_NOT_FOUND`
+    pub fn laminar_insert_csv(
+        db: *const laminar_db,
+        source: *const c_char,
+        text: *const c_char,
+        length: usize,
+        options_json: *const c_char,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Pushes rows that are written as an Arrow IPC stream or file as one epoch: all of them are taken, or none.
+    ///
+    /// Its columns are matched to the source's by name, as `laminar_push` does.
+    ///
+    /// @param source the producer; exclusive
+    /// @param data a stream, or a file; borrowed for the call
+    /// @param length its bytes
+    /// @param (out) rows NULL, or where to put how many rows were taken
+    /// @param (out) error optional
+    /// @return as for `laminar_push`; a value that does not fit its column is
+    ///   `LAMINAR_INGESTION_FAILED`, and the message names its row, counted from 0, and its column
+    pub fn laminar_push_ipc(
+        source: *mut laminar_source,
+        data: *const u8,
+        length: usize,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Like `laminar_push_ipc`, into a source or table by its name, through the database's own
+    /// producer of it. May be called by any number of threads.
+    ///
+    /// @param db the database
+    /// @param source the name of the source or table
+    /// @param data a stream, or a file; borrowed for the call
+    /// @param length its bytes
+    /// @param (out) rows NULL, or where to put how many rows were taken
+    /// @param (out) error optional
+    /// @return as for `laminar_push_ipc`, and `LAMINAR_TABLE_NOT_FOUND`
+    pub fn laminar_insert_ipc(
+        db: *const laminar_db,
+        source: *const c_char,
+        data: *const u8,
+        length: usize,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Frees bytes that the library handed over.
+    ///
+    /// @param data may be NULL, which does nothing
+    /// @param length as it came with them
+    pub fn laminar_bytes_free(data: *mut u8, length: usize);
+
     /// Subscribes to the changes of a stream, sink or source by its name, or of a query.
     ///
     /// @param db the database
@@ -794,6 +946,23 @@ unsafe extern "C" {
         timeout_ms: i64,
         array: *mut ArrowArray,
         schema: *mut ArrowSchema,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Like `laminar_poll`, with the batch as an Arrow IPC stream of its own: its schema, then the one
+    /// batch.
+    ///
+    /// @param subscription the subscription; exclusive
+    /// @param timeout_ms how long to wait for a change: -1 for ever, 0 not at all
+    /// @param (out) data the bytes, owned by the caller: free them with `laminar_bytes_free`
+    /// @param (out) length how many there are
+    /// @param (out) error optional
+    /// @return as for `laminar_poll`
+    pub fn laminar_poll_ipc(
+        subscription: *mut laminar_subscription,
+        timeout_ms: i64,
+        data: *mut *mut u8,
+        length: *mut usize,
         error: *mut *mut laminar_error,
     ) -> laminar_status;
 

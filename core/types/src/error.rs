@@ -158,6 +158,8 @@ codes! {
     MALFORMED_ARROW = 3003, IngestionFailed;
     /// A null stands where none may.
     NULL_VALUE = 3004, IngestionFailed;
+    /// JSON, CSV or an IPC stream handed over is not well-formed.
+    MALFORMED_TEXT = 3005, IngestionFailed;
     /// The source handle was closed, or its source was dropped.
     SOURCE_CLOSED = 3101, WriterClosed;
     /// A batch does not fit the schema of its source.

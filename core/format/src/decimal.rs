@@ -1,10 +1,10 @@
-//! Decimals from their digits.
+//! Decimals from their digits, exactly.
 
 use arrow::buffer::MutableBuffer;
 use arrow::datatypes::{DataType, i256};
 
 /// Precision and scale of a decimal type.
-pub(crate) fn parts(data_type: &DataType) -> Option<(u8, i8)> {
+pub fn parts(data_type: &DataType) -> Option<(u8, i8)> {
     match data_type {
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
@@ -16,7 +16,7 @@ pub(crate) fn parts(data_type: &DataType) -> Option<(u8, i8)> {
 
 /// Reads `[+-]digits[.digits]` as the unscaled value of a decimal type. `None` when the text has
 /// another form, more digits than the precision, or digits other than zero beyond the scale.
-pub(crate) fn parse(text: &str, data_type: &DataType) -> Option<i256> {
+pub fn parse(text: &str, data_type: &DataType) -> Option<i256> {
     let (precision, scale) = parts(data_type)?;
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
@@ -51,7 +51,7 @@ pub(crate) fn parse(text: &str, data_type: &DataType) -> Option<i256> {
 }
 
 /// Appends an unscaled value of a type with `width` bytes, in which it fits.
-pub(crate) fn push(value: i256, width: usize, bytes: &mut MutableBuffer) {
+pub fn push(value: i256, width: usize, bytes: &mut MutableBuffer) {
     let all = value.to_le_bytes();
     if cfg!(target_endian = "little") {
         bytes.extend_from_slice(&all[..width]);
