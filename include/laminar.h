@@ -682,6 +682,30 @@ laminar_status laminar_query_ipc(laminar_query *query,
 void laminar_query_cancel(const laminar_query *query);
 
 /**
+ * The number of a query, by which `laminar_cancel_query` and the SQL `CANCEL QUERY` find it, and
+ * under which `laminar_queries` lists it.
+ *
+ * @param query may be NULL
+ * @return the number; 0 for NULL and for rows that are not listed (those of `SHOW` and its like)
+ */
+uint64_t laminar_query_id(const laminar_query *query);
+
+/**
+ * Cancels the query of a number, whoever reads it, or ends the subscription of one: as
+ * `laminar_queries` and `laminar_subscriptions` number them. Never waits.
+ *
+ * @param db the database
+ * @param id the number
+ * @param[out] found NULL, or where to put whether there was one
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_CLOSED`
+ */
+laminar_status laminar_cancel_query(const laminar_db *db,
+                                    uint64_t id,
+                                    bool *found,
+                                    laminar_error **error);
+
+/**
  * Frees a query, read to its end or not. A call that is in it on another thread is cancelled.
  * Never waits.
  *

@@ -33,6 +33,7 @@ impl Noun for Query {
 pub(crate) struct QueryShared {
     exporter: Exporter,
     canceller: QueryCanceller,
+    id: u64,
 }
 
 /// Runs a query and reads its rows batch by batch.
@@ -59,8 +60,11 @@ pub unsafe extern "C" fn laminar_query_open(
         // SAFETY: as above.
         let sql = unsafe { args::text(sql, "sql", QUERY_ARGUMENT) }?;
         let query = db.query_blocking(sql)?;
-        let shared =
-            QueryShared { exporter: Exporter::new(query.schema()), canceller: query.canceller() };
+        let shared = QueryShared {
+            exporter: Exporter::new(query.schema()),
+            canceller: query.canceller(),
+            id: query.id().unwrap_or(0),
+        };
         out.write(handle::new::<Query>(shared, query));
         Ok(Outcome::Ok)
     };
@@ -178,6 +182,45 @@ pub unsafe extern "C" fn laminar_query_cancel(query: *const Query) {
             query.canceller.cancel();
         }
     });
+}
+
+/// The number of a query, by which `laminar_cancel_query` and the SQL `CANCEL QUERY` find it, and
+/// under which `laminar_queries` lists it.
+///
+/// @param query may be NULL
+/// @return the number; 0 for NULL and for rows that are not listed (those of `SHOW` and its like)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_query_id(query: *const Query) -> u64 {
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { handle::shared(query, QUERY_ARGUMENT) }.map_or(0, |query| query.id)
+}
+
+/// Cancels the query of a number, whoever reads it, or ends the subscription of one: as
+/// `laminar_queries` and `laminar_subscriptions` number them. Never waits.
+///
+/// @param db the database
+/// @param id the number
+/// @param[out] found NULL, or where to put whether there was one
+/// @param[out] error optional
+/// @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_CLOSED`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_cancel_query(
+    db: *const Db,
+    id: u64,
+    found: *mut bool,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller keeps the conventions of the header.
+        let cancelled = unsafe { handle::shared(db, QUERY_ARGUMENT) }?.cancel_query(id)?;
+        if !found.is_null() {
+            // SAFETY: not NULL, otherwise as above.
+            unsafe { std::ptr::write(found, cancelled) };
+        }
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
 }
 
 /// Frees a query, read to its end or not. A call that is in it on another thread is cancelled.

@@ -268,6 +268,11 @@ static void encoded(void) {
     REFUSED(laminar_query_ipc(query, &data, NULL, ERR));
     CHECK(laminar_query_ipc(NULL, NULL, NULL, NULL) >= 100);
     laminar_bytes_free(NULL, 0);
+
+    CHECK_INT(laminar_query_id(NULL), 0);
+    bool found = true;
+    REFUSED(laminar_cancel_query(NULL, 1, &found, ERR));
+    OK(laminar_cancel_query(db, 999999, NULL, ERR));
 }
 
 int main(void) {

@@ -99,6 +99,18 @@ impl Database {
         }
     }
 
+    /// Cancels the query of a number, or ends the subscription of one, as `laminar_queries` and
+    /// `laminar_subscriptions` tell them; whether there was one.
+    pub fn cancel_query(&self, id: u64) -> Result<bool> {
+        let db = self.handle()?;
+        let mut found = false;
+        // SAFETY: the handle is alive; `found` is an out parameter.
+        unsafe {
+            check(|error| sys::laminar_cancel_query(db.shared(), id, &mut found, error))?;
+        }
+        Ok(found)
+    }
+
     /// The plan of a statement, as text.
     pub fn explain(&self, sql: &str) -> Result<String> {
         let db = self.handle()?;

@@ -27,6 +27,12 @@ impl Query {
         Ok(Self { handle, schema: Arc::new(Schema::new(schema)?) })
     }
 
+    /// Its number in `laminar_queries`; 0 when it is not listed.
+    pub fn id(&self) -> u64 {
+        // SAFETY: the handle is alive.
+        unsafe { sys::laminar_query_id(self.handle.shared()) }
+    }
+
     /// The columns of the result.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema

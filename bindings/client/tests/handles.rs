@@ -243,3 +243,19 @@ fn rows_come_and_go_as_bytes() {
     assert_eq!(error.status(), sys::LAMINAR_INGESTION_FAILED);
     assert!(error.message().contains("row 0, column `id`"), "{error}");
 }
+
+#[test]
+fn metrics_are_sql_and_queries_are_cancelled_by_number() {
+    let db = open(&["s (id BIGINT)"]);
+    db.insert_encoded("s", Encoding::Json(None), br#"{"id": 1}"#).unwrap();
+    let metrics = "SELECT total_rows_ingested, sources FROM laminar_metrics";
+    let one = Value::Int(1);
+    assert_eq!(query(&db, metrics), [[one.clone(), one]]);
+    let mut open = db.query("SELECT a.value FROM generate_series(1, 100000) a").unwrap();
+    assert!(open.id() > 0);
+    assert!(db.cancel_query(open.id()).unwrap());
+    assert_eq!(open.next_batch().unwrap_err().status(), sys::LAMINAR_QUERY_CANCELLED);
+    let id = open.id();
+    drop(open);
+    assert!(!db.cancel_query(id).unwrap());
+}

@@ -420,6 +420,28 @@ unsafe extern "C" {
     /// @param query may be NULL, which does nothing
     pub fn laminar_query_cancel(query: *const laminar_query);
 
+    /// The number of a query, by which `laminar_cancel_query` and the SQL `CANCEL QUERY` find it, and
+    /// under which `laminar_queries` lists it.
+    ///
+    /// @param query may be NULL
+    /// @return the number; 0 for NULL and for rows that are not listed (those of `SHOW` and its like)
+    pub fn laminar_query_id(query: *const laminar_query) -> u64;
+
+    /// Cancels the query of a number, whoever reads it, or ends the subscription of one: as
+    /// `laminar_queries` and `laminar_subscriptions` number them. Never waits.
+    ///
+    /// @param db the database
+    /// @param id the number
+    /// @param (out) found NULL, or where to put whether there was one
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_CLOSED`
+    pub fn laminar_cancel_query(
+        db: *const laminar_db,
+        id: u64,
+        found: *mut bool,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
     /// Frees a query, read to its end or not. A call that is in it on another thread is cancelled.
     /// Never waits.
     ///

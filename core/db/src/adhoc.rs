@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
 use laminar_sql::checked::CheckedArithmetic;
+use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::window_query::prepare_windows;
@@ -27,10 +28,12 @@ use laminar_types::{Epoch, Error, Result, code};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use crate::board::Board;
 use crate::database::Shared;
 use crate::engine::{Core, SourceId};
 use crate::introspection::{DEAD_LETTERS, dead_letters};
-use crate::query::{Query, block_on};
+use crate::query::{Query, QueryCanceller, block_on, cancelled};
+use crate::system_tables::SystemTable;
 
 /// Batches that a query computes ahead of its reader.
 const BATCHES_AHEAD: usize = 2;
@@ -66,14 +69,28 @@ impl Drop for Background {
 }
 
 /// Runs a query over one consistent epoch of all the relations that it names.
-pub(crate) fn query(shared: &Shared, query: &ast::Query) -> Result<Query> {
-    let (context, plan) = plan(shared, query)?;
+pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
+    let canceller = QueryCanceller::default();
+    let prepared = prepared(&query.query)?;
+    let names = names_of(&shared.planner, &prepared)?;
+    // Looking at what goes on is no part of it.
+    let listed = (!reads_system_alone(&names))
+        .then(|| shared.board.list_query(&query.text, canceller.clone()));
+    let (context, plan) = plan_prepared(shared, &prepared, &names)?;
     let runtime = shared.background.runtime()?;
     let planned = runtime.spawn(async move {
         let frame = context.execute_logical_plan(plan).await?;
         frame.execute_stream().await
     });
-    let mut stream = block_on(planned)
+    let begun = block_on(async {
+        tokio::select! {
+            biased;
+            () = canceller.cancelled() => None,
+            begun = planned => Some(begun),
+        }
+    });
+    let mut stream = begun
+        .ok_or_else(cancelled)?
         .map_err(|ended| match ended.try_into_panic() {
             Ok(payload) => query_panicked(payload),
             Err(ended) => Error::internal(format!("the query's task ended: {ended}")),
@@ -95,7 +112,7 @@ pub(crate) fn query(shared: &Shared, query: &ast::Query) -> Result<Query> {
             }
         }
     });
-    Ok(Query::running(schema, receiver, task.abort_handle()))
+    Ok(Query::running(schema, receiver, task.abort_handle(), listed, canceller))
 }
 
 /// The optimised plan of an ad-hoc query, for people.
@@ -108,8 +125,24 @@ pub(crate) fn explain(shared: &Shared, query: &ast::Query) -> Result<String> {
 fn plan(shared: &Shared, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
     let query = prepared(query)?;
     let names = names_of(&shared.planner, &query)?;
-    let snapshot = shared.run(|core| Snapshot::of(core, &names))??;
-    snapshot.plan(&shared.planner, &query)
+    plan_prepared(shared, &query, &names)
+}
+
+fn plan_prepared(
+    shared: &Shared,
+    query: &ast::Query,
+    names: &[String],
+) -> Result<(SessionContext, LogicalPlan)> {
+    // What is known without the token is read without it.
+    let snapshot = match reads_system_alone(names) {
+        true => {
+            shared.refuse_closed()?;
+            shared.refresh_board();
+            Snapshot::of_system(&shared.board, names)?
+        }
+        false => shared.run(|core| Snapshot::of(core, names))??,
+    };
+    snapshot.plan(&shared.planner, query)
 }
 
 /// All rows of a query over relations that were read before. Takes no token, so that it may be
@@ -147,6 +180,10 @@ pub(crate) fn names_of(planner: &Planner, query: &ast::Query) -> Result<Vec<Stri
     Ok(named.iter().map(|name| name.table().to_string()).collect())
 }
 
+fn reads_system_alone(names: &[String]) -> bool {
+    !names.is_empty() && names.iter().all(|name| SystemTable::named(name).is_some())
+}
+
 fn statement(query: &ast::Query) -> Statement {
     Statement::Statement(Box::new(ast::Statement::Query(Box::new(query.clone()))))
 }
@@ -170,10 +207,26 @@ impl Snapshot {
             } else if name == DEAD_LETTERS {
                 let (schema, content) = dead_letters(core)?;
                 relations.push((name.clone(), schema, content));
+            } else if let Some(table) = SystemTable::named(name) {
+                core.read_gauges();
+                let rows = table.read(&core.board)?;
+                relations.push((name.clone(), rows.schema(), Box::new(Ready(rows))));
             }
         }
         let tables = Tables::behind(core, names)?;
         Ok(Self { relations, tables, names: Names(core.objects.keys().cloned().collect()) })
+    }
+
+    /// Reads system tables alone.
+    fn of_system(board: &Board, names: &[String]) -> Result<Self> {
+        let (relations, tables) = (Vec::new(), Tables(Vec::new()));
+        let mut snapshot = Self { relations, tables, names: Names(Vec::new()) };
+        for name in names {
+            if let Some(table) = SystemTable::named(name) {
+                snapshot.add(name, table.read(board)?);
+            }
+        }
+        Ok(snapshot)
     }
 
     /// Counts a relation, which the query does not name, among those read.

@@ -34,6 +34,12 @@ impl Admission {
         self.count.store(gates.len(), Ordering::Release);
     }
 
+    /// Whether a ring that a source feeds has no room now.
+    pub(crate) fn holds_back(&self, source: SourceId) -> bool {
+        let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().any(|gate| gate.sources.contains(&source) && !gate.ring.has_room())
+    }
+
     /// Waits until every ring that a source feeds has room; fails with `FULL` past the timeout.
     pub(crate) fn admit(&self, source: SourceId, timeout: Duration) -> Result<()> {
         if self.count.load(Ordering::Acquire) == 0 {

@@ -8,6 +8,8 @@ use laminar_sql::parser::statement::Name;
 use laminar_types::{Error, Result, code};
 
 use crate::engine::{Core, Object};
+use crate::introspection::DEAD_LETTERS;
+use crate::system_tables::SystemTable;
 
 /// A catalogue as it was at one moment.
 pub(crate) struct Relations {
@@ -56,6 +58,10 @@ pub(crate) fn resolve_sink(core: &Core, name: &str) -> Result<Object> {
 
 /// Whether a name can be given to something new; an error where it is taken and may not be.
 pub(crate) fn is_free(core: &Core, name: &Name, if_not_exists: bool) -> Result<bool> {
+    if SystemTable::named(&name.value).is_some() || name.value == DEAD_LETTERS {
+        let message = format!("`{}` is a system table: take another name", name.value);
+        return Err(Error::new(code::EXISTS, message).at(name.position));
+    }
     match core.objects.get(&name.value) {
         None => Ok(true),
         Some(_) if if_not_exists => Ok(false),

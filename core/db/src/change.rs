@@ -331,7 +331,8 @@ impl Core {
         // A table keeps every row, so how late they are does not matter: one piece will do.
         source.producers.cut(producer, added, &mut scratch.pieces)?;
         let watermark = source.producers.watermark();
-        source.total_rows += added.num_rows() as u64;
+        source.entry.total_rows.add(added.num_rows() as u64);
+        source.entry.batches.add(1);
         source.changed = epoch;
         self.source_frontiers(id, watermark, &mut scratch.frontiers);
         let stepped = self.step(id, node, change, held, &scratch.frontiers, &mut scratch.output);

@@ -17,6 +17,7 @@ use laminar_types::{Config, Epoch, Error, Result, Weights, code};
 
 use crate::adhoc::Background;
 use crate::admission::Admission;
+use crate::board::Board;
 use crate::catalog::{Relations, find, resolve_sink};
 use crate::clock::{Alarm, Clock};
 use crate::engine::{Backfill, Core, NewStream, Object, SourceId, StreamId};
@@ -38,9 +39,10 @@ pub(crate) struct Shared {
     pub(crate) planner: Planner,
     pub(crate) background: Background,
     pub(crate) config: Config,
-    pub(crate) admission: Admission,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) clock: Arc<Clock>,
     alarm: Arc<Alarm>,
+    pub(crate) board: Arc<Board>,
     closed: AtomicBool,
     /// Itself, for the thread that waits for the alarm.
     me: Weak<Shared>,
@@ -89,7 +91,17 @@ impl Shared {
         self.token.try_run(job)
     }
 
-    fn refuse_closed(&self) -> Result<()> {
+    /// Brings the gauges of the board up to date if nobody holds the token; else leaves a note for
+    /// whoever does. Never waits.
+    pub(crate) fn refresh_board(&self) {
+        match self.token.try_run_alone(|core| core.read_gauges()) {
+            Ok(Some(())) => {}
+            // Taken, or by this very thread.
+            Ok(None) | Err(_) => self.board.want_gauges(),
+        }
+    }
+
+    pub(crate) fn refuse_closed(&self) -> Result<()> {
         match self.closed.load(Ordering::Acquire) {
             true => Err(Error::new(code::CLOSED, "the database is closed: open it again")),
             false => Ok(()),
@@ -153,15 +165,18 @@ impl LaminarDB {
             )));
         }
         let (clock, alarm) = (Arc::new(clock), Arc::new(Alarm::default()));
-        let core = Core::new(&config, Arc::clone(&clock), Arc::clone(&alarm));
+        let admission = Arc::new(Admission::default());
+        let board = Arc::new(Board::new(Arc::clone(&admission), config.max_queued_bytes));
+        let core = Core::new(&config, Arc::clone(&clock), Arc::clone(&alarm), Arc::clone(&board));
         let shared = Arc::new_cyclic(|me| Shared {
             token: Token::new(core, config.wait_strategy),
             planner: Planner::new(),
             background: Background::default(),
             config,
-            admission: Admission::default(),
+            admission,
             clock,
             alarm,
+            board,
             closed: AtomicBool::new(false),
             me: Weak::clone(me),
         });
@@ -218,6 +233,13 @@ impl LaminarDB {
         parser::parse_one_with(sql, &|name| {
             variables.get(name).cloned().or_else(|| std::env::var(name).ok())
         })
+    }
+
+    /// Cancels the query of a number, as `laminar_queries` and [`Query::id`] tell it, or ends the
+    /// subscription of one; whether there was one. Never waits.
+    pub fn cancel_query(&self, id: u64) -> Result<bool> {
+        self.shared.refuse_closed()?;
+        Ok(self.shared.board.cancel(id))
     }
 
     /// A new producer of a source or table.

@@ -29,7 +29,9 @@ impl Core {
         self.epoch += 1;
         let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
         self.catalog_version += 1;
+        self.board.remove(name);
         for (sink, rows) in late {
+            self.board.remove(&sink);
             self.objects.remove(&sink);
             self.remove_stream(rows);
         }
@@ -99,6 +101,7 @@ impl Core {
 
     pub(crate) fn remove_stream(&mut self, id: StreamId) {
         if let Some(stream) = self.streams[id.0 as usize].take() {
+            self.board.remove_stream(id.0);
             for node in stream.nodes.iter().rev() {
                 self.graph.remove(*node);
                 self.owners.remove(node);
@@ -115,5 +118,6 @@ impl Core {
             keep
         });
         self.queued_bytes -= freed;
+        self.board.queued_bytes.set(self.queued_bytes as u64);
     }
 }

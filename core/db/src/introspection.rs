@@ -1,49 +1,20 @@
-//! `SHOW`, `DESCRIBE` and the system tables, as Arrow batches.
+//! `SHOW`, `DESCRIBE` and dead letters, as Arrow batches.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use laminar_dataflow::state::{Container, TableRows};
-use laminar_dataflow::{Content, Metrics};
+use laminar_dataflow::Content;
 use laminar_sql::parser::statement::Show;
-use laminar_types::{Error, Result};
+use laminar_types::Result;
 
 use crate::adhoc::Ready;
-use crate::engine::{Core, Object, Source};
-use crate::history::History;
-use crate::stream::Stream;
+use crate::board::{Board, InputKind};
+use crate::engine::{Core, Object};
+use crate::system_tables::{Columns, SystemTable, counts, tables, text};
 
 /// The table of rows that expressions failed on.
 pub(crate) const DEAD_LETTERS: &str = "laminar_dead_letters";
-
-/// Columns that are built row by row.
-struct Columns(Vec<(&'static str, ArrayRef)>);
-
-impl Columns {
-    fn batch(self) -> Result<RecordBatch> {
-        RecordBatch::try_from_iter_with_nullable(
-            self.0.into_iter().map(|(name, column)| (name, column, true)),
-        )
-        .map_err(|error| Error::internal(format!("a listing has uneven columns: {error}")))
-    }
-}
-
-fn text(values: impl IntoIterator<Item = impl Into<String>>) -> ArrayRef {
-    let values: Vec<String> = values.into_iter().map(Into::into).collect();
-    Arc::new(StringArray::from(values))
-}
-
-fn counts(values: impl IntoIterator<Item = u64>) -> ArrayRef {
-    let values: Vec<u64> = values.into_iter().collect();
-    Arc::new(UInt64Array::from(values))
-}
-
-fn times(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
-    let values: Vec<Option<i64>> = values.into_iter().collect();
-    Arc::new(Int64Array::from(values))
-}
 
 /// A plan, one line a row.
 pub(crate) fn plan(lines: &str) -> Result<RecordBatch> {
@@ -52,152 +23,16 @@ pub(crate) fn plan(lines: &str) -> Result<RecordBatch> {
 }
 
 /// What a `SHOW` lists.
-pub(crate) fn show(core: &Core, what: Show) -> Result<RecordBatch> {
+pub(crate) fn show(board: &Board, what: Show) -> Result<RecordBatch> {
     match what {
-        Show::Sources => sources(core),
-        Show::Streams => streams(core, false),
-        Show::Sinks => sinks(core),
-        Show::Tables => tables(core, |object| matches!(object, Object::Table(_))),
-        Show::LookupTables => tables(core, |object| matches!(object, Object::LookupTable(_))),
-        Show::MaterializedViews => streams(core, true),
-        Show::Queries => Err(Error::unsupported("SHOW QUERIES is not built yet")),
+        Show::Sources => SystemTable::Sources.read(board),
+        Show::Streams => SystemTable::Streams.read(board),
+        Show::Sinks => SystemTable::Sinks.read(board),
+        Show::Tables => tables(board, |kind| kind == InputKind::Table),
+        Show::LookupTables => tables(board, |kind| kind == InputKind::LookupTable),
+        Show::MaterializedViews => SystemTable::Views.read(board),
+        Show::Queries => SystemTable::Queries.read(board),
     }
-}
-
-fn sources(core: &Core) -> Result<RecordBatch> {
-    let sources: Vec<(&Source, &History)> = core
-        .sources
-        .iter()
-        .flatten()
-        .filter_map(|source| Some((source, source.history.as_ref()?)))
-        .collect();
-    let all = || sources.iter().map(|(source, _)| *source);
-    let histories = || sources.iter().map(|(_, history)| *history);
-    Columns(vec![
-        ("name", text(all().map(|source| &source.name))),
-        ("watermark_column", Arc::new(StringArray::from_iter(all().map(watermark_column)))),
-        ("watermark_ms", times(all().map(watermark_ms))),
-        ("total_rows", counts(all().map(|source| source.total_rows))),
-        ("retained_rows", counts(histories().map(|history| history.num_rows() as u64))),
-        ("dropped_rows", counts(histories().map(History::dropped_rows))),
-        ("pending_rows", counts(all().map(pending_rows))),
-        ("state_bytes", counts(histories().map(|history| history.state_bytes() as u64))),
-        ("sql", text(all().map(|source| &source.sql))),
-    ])
-    .batch()
-}
-
-/// Tables, or lookup tables.
-fn tables(core: &Core, is_wanted: impl Fn(&Object) -> bool) -> Result<RecordBatch> {
-    let tables: Vec<(&Source, &TableRows)> = core
-        .objects
-        .values()
-        .filter(|object| is_wanted(object))
-        .filter_map(|object| {
-            let table = core.source(object.input()?).ok()?;
-            Some((table, core.graph.table(table.node)?))
-        })
-        .collect();
-    let all = || tables.iter().map(|(table, _)| *table);
-    let rows = || tables.iter().map(|(_, rows)| *rows);
-    let key = |table: &Source| {
-        let names: Vec<&str> = table
-            .rules
-            .key
-            .iter()
-            .map(|column| table.schema.field(*column).name().as_str())
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    Columns(vec![
-        ("name", text(all().map(|table| &table.name))),
-        ("primary_key", Arc::new(StringArray::from_iter(all().map(key)))),
-        ("rows", counts(rows().map(TableRows::len))),
-        ("watermark_column", Arc::new(StringArray::from_iter(all().map(watermark_column)))),
-        ("watermark_ms", times(all().map(watermark_ms))),
-        ("total_rows", counts(all().map(|table| table.total_rows))),
-        ("pending_rows", counts(all().map(pending_rows))),
-        ("state_bytes", counts(rows().map(|rows| rows.state_bytes() as u64))),
-        ("sql", text(all().map(|table| &table.sql))),
-    ])
-    .batch()
-}
-
-fn watermark_column(source: &Source) -> Option<String> {
-    let declared = source.producers.declared()?;
-    Some(source.schema.field(declared.column).name().clone())
-}
-
-fn watermark_ms(source: &Source) -> Option<i64> {
-    source.producers.watermark().and_then(|watermark| watermark.millis())
-}
-
-fn pending_rows(source: &Source) -> u64 {
-    source.rules.pending.load(Ordering::Relaxed)
-}
-
-/// Named streams, or views.
-fn streams(core: &Core, views: bool) -> Result<RecordBatch> {
-    let streams: Vec<(&Stream, Metrics)> = core
-        .streams
-        .iter()
-        .flatten()
-        .filter(|stream| !stream.is_anonymous() && stream.late_of.is_none())
-        .filter(|stream| stream.is_view == views)
-        .map(|stream| (stream, metrics(core, stream)))
-        .collect();
-    let all = || streams.iter();
-    let error = |(stream, _): &(&Stream, Metrics)| {
-        core.graph.failure(stream.result()).map(ToString::to_string)
-    };
-    let state = |stream: &(&Stream, Metrics)| match (error(stream), core.started) {
-        (Some(_), _) => "failed",
-        (None, true) => "running",
-        (None, false) => "created",
-    };
-    Columns(vec![
-        ("name", text(all().map(|(stream, _)| &stream.name))),
-        ("emit", text(all().map(|(stream, _)| stream.emit_sql()))),
-        ("state", text(all().map(state))),
-        ("error", Arc::new(StringArray::from_iter(all().map(error)))),
-        ("watermark_ms", times(all().map(|(stream, _)| core.stream_watermark(stream)))),
-        ("total_rows", counts(all().map(|(stream, _)| stream.total_rows))),
-        ("late_rows", counts(all().map(|(_, metrics)| metrics.late_rows))),
-        ("dead_letters", counts(all().map(|(stream, _)| stream.dead_letters))),
-        ("subscribers", counts(all().map(|(stream, _)| stream.subscribers.len() as u64))),
-        ("state_bytes", counts(all().map(|(_, metrics)| metrics.state_bytes as u64))),
-        ("sql", text(all().map(|(stream, _)| &stream.sql))),
-    ])
-    .batch()
-}
-
-fn sinks(core: &Core) -> Result<RecordBatch> {
-    let sinks: Vec<(&String, &String)> = core
-        .objects
-        .iter()
-        .filter_map(|(name, object)| match object {
-            Object::Sink { from, .. } | Object::LateRows { of: from, .. } => Some((name, from)),
-            _ => None,
-        })
-        .collect();
-    Columns(vec![
-        ("name", text(sinks.iter().map(|(name, _)| *name))),
-        ("input", text(sinks.iter().map(|(_, from)| *from))),
-    ])
-    .batch()
-}
-
-fn metrics(core: &Core, stream: &Stream) -> Metrics {
-    let mut sum = Metrics::default();
-    for node in &stream.nodes {
-        let metrics = core.graph.metrics(*node);
-        sum.late_rows += metrics.late_rows;
-        sum.state_bytes += metrics.state_bytes;
-    }
-    if let Some(history) = &stream.history {
-        sum.state_bytes += history.state_bytes();
-    }
-    sum
 }
 
 /// The columns of a relation: `column_name`, `data_type`, `nullable`.
@@ -278,7 +113,7 @@ fn tail(dropped: u64) -> String {
 pub(crate) fn show_create(core: &Core, name: &str) -> Result<RecordBatch> {
     let sql = match core.object(name)? {
         Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
-            core.source(*id)?.sql.clone()
+            core.source(*id)?.entry.sql.clone()
         }
         Object::Stream(id) | Object::View(id) => core.stream(*id).statement.clone(),
         Object::Sink { sql, .. } => sql.clone(),

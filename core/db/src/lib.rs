@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `database`, `statements` | [`LaminarDB`], the handle, and the statements it runs |
 //! | `catalog` | what names stand for |
+//! | `board`, `system_tables` | what is known without the token: counters, gauges, listings |
 //! | `engine` | what the token guards: catalogue, graph, epochs |
 //! | `drop` | what reads an object, and how objects go |
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
@@ -13,7 +14,7 @@
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
 //! | `table` | `CREATE TABLE` |
-//! | `introspection` | `SHOW`, `DESCRIBE`, dead letters |
+//! | `introspection` | `DESCRIBE`, `SHOW CREATE`, dead letters |
 //! | `clock` | what time it is, and when something is due |
 //! | `keyed_times` | the largest event time of each key of a source |
 //! | `source_timing` | the options of a source about time |
@@ -26,6 +27,7 @@
 
 mod adhoc;
 mod admission;
+mod board;
 mod catalog;
 mod change;
 mod clock;
@@ -45,6 +47,7 @@ mod source_timing;
 mod statements;
 mod stream;
 mod subscription;
+mod system_tables;
 mod table;
 #[allow(unsafe_code)]
 mod token;

@@ -14,10 +14,14 @@ use laminar_types::{Error, Result, code};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
+use crate::board::ListedQuery;
+
 /// The rows of one query over one consistent epoch.
 ///
 /// Dropping it ends the work behind it.
 pub struct Query {
+    /// Its place in the list of queries, if it has one.
+    listed: Option<ListedQuery>,
     schema: SchemaRef,
     rows: Rows,
     canceller: QueryCanceller,
@@ -34,7 +38,7 @@ impl Query {
     /// Rows that lie ready.
     pub(crate) fn ready(schema: SchemaRef, batches: impl IntoIterator<Item = RecordBatch>) -> Self {
         let rows = Rows::Ready(batches.into_iter().collect());
-        Self { schema, rows, canceller: QueryCanceller::default() }
+        Self { listed: None, schema, rows, canceller: QueryCanceller::default() }
     }
 
     /// Rows that a task sends.
@@ -42,9 +46,11 @@ impl Query {
         schema: SchemaRef,
         batches: mpsc::Receiver<Result<RecordBatch>>,
         task: AbortHandle,
+        listed: Option<ListedQuery>,
+        canceller: QueryCanceller,
     ) -> Self {
         let rows = Rows::Running { batches, task };
-        Self { schema, rows, canceller: QueryCanceller::default() }
+        Self { listed, schema, rows, canceller }
     }
 
     /// The columns of the rows.
@@ -55,6 +61,19 @@ impl Query {
     /// The next batch, or `None` at the end. Waits for it. May be called on any thread, that of
     /// an asynchronous runtime included, which it then blocks.
     pub fn next_blocking(&mut self) -> Result<Option<RecordBatch>> {
+        let next = self.next_of_rows();
+        if let Some(listed) = &self.listed {
+            match &next {
+                Ok(Some(batch)) => {
+                    listed.entry.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                }
+                _ => listed.entry.is_finished.store(true, Ordering::Relaxed),
+            }
+        }
+        next
+    }
+
+    fn next_of_rows(&mut self) -> Result<Option<RecordBatch>> {
         if self.canceller.is_cancelled() {
             return Err(cancelled());
         }
@@ -73,6 +92,12 @@ impl Query {
         }
     }
 
+    /// Its number in `laminar_queries`, by which `CANCEL QUERY` finds it; `None` for rows that lay
+    /// ready and those of system tables.
+    pub fn id(&self) -> Option<u64> {
+        self.listed.as_ref().map(|listed| listed.entry.id)
+    }
+
     /// A handle by which another thread cancels the query.
     pub fn canceller(&self) -> QueryCanceller {
         self.canceller.clone()
@@ -88,10 +113,10 @@ impl Drop for Query {
 }
 
 /// Cancels a query from any thread.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct QueryCanceller(Arc<Cancel>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Cancel {
     is_set: AtomicBool,
     changed: Notify,
@@ -108,7 +133,7 @@ impl QueryCanceller {
         self.0.is_set.load(Ordering::Acquire)
     }
 
-    async fn cancelled(&self) {
+    pub(crate) async fn cancelled(&self) {
         let changed = self.0.changed.notified();
         let mut changed = pin!(changed);
         // Registered before the flag is read, so that no call between the two is missed.
@@ -119,7 +144,7 @@ impl QueryCanceller {
     }
 }
 
-fn cancelled() -> Error {
+pub(crate) fn cancelled() -> Error {
     Error::new(code::CANCELLED, "the query was cancelled")
 }
 

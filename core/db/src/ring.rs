@@ -72,6 +72,12 @@ pub(crate) struct RingOptions {
     pub(crate) strategy: WaitStrategy,
 }
 
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
 /// The engine's end of a [`Ring`]. Dropping it ends the subscription once it is drained.
 pub(crate) struct RingWriter(Arc<Ring>);
 
@@ -314,6 +320,11 @@ impl Ring {
         self.closed.load(Acquire)
     }
 
+    /// Whether it holds as many rows as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Acquire)
+    }
+
     /// Whether the next epoch may be run: the ring has room, or does not hold anyone back.
     pub(crate) fn has_room(&self) -> bool {
         self.options.policy != Policy::Block || !self.full.load(Acquire) || self.is_closed()
@@ -371,7 +382,6 @@ impl Ring {
     }
 
     /// Rows that wait to be polled, without those of a snapshot.
-    #[cfg(test)]
     pub(crate) fn queued_rows(&self) -> usize {
         self.lock().rows
     }

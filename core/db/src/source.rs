@@ -50,6 +50,8 @@ pub(crate) struct Rules {
     pub(crate) pending: AtomicU64,
     /// How many rows may wait.
     pub(crate) capacity: u64,
+    /// Producers' handles that are open.
+    pub(crate) producers: AtomicU64,
 }
 
 impl UntypedSource {
@@ -58,6 +60,7 @@ impl UntypedSource {
         let closed = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&closed);
         let producer = shared.run(move |core| core.add_producer(id, flag))??;
+        rules.producers.fetch_add(1, Ordering::Relaxed);
         Ok(Self { shared, id, producer, closed, rules })
     }
 
@@ -171,6 +174,7 @@ impl Clone for UntypedSource {
 impl Drop for UntypedSource {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Release);
+        self.rules.producers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -201,6 +205,7 @@ impl Rules {
             takes_rows: AtomicBool::new(false),
             pending: AtomicU64::new(0),
             capacity,
+            producers: AtomicU64::new(0),
         }
     }
 

@@ -27,6 +27,13 @@ impl LaminarDB {
             Statement::Drop(drop) => self.drop_object(drop),
             Statement::CreateTable(table) => self.create_table(table, sql),
             Statement::CreateLookupTable(table) => self.create_lookup_table(table, sql),
+            Statement::CancelQuery(id) => match self.cancel_query(id)? {
+                true => Ok(ddl("CANCEL QUERY", id.to_string())),
+                false => Err(Error::new(
+                    code::QUERY_ARGUMENT,
+                    format!("no query or subscription has the number {id}: see SHOW QUERIES"),
+                )),
+            },
             Statement::Insert(insert) => self.insert_rows(*insert),
             Statement::Update(update) => self.update_rows(*update),
             Statement::Delete(delete) => self.delete_rows(*delete),
@@ -36,12 +43,13 @@ impl LaminarDB {
             },
             Statement::Query(query) => {
                 refuse_emit(&query)?;
-                adhoc::query(&self.shared, &query.query).map(ExecuteResult::Rows)
+                adhoc::query(&self.shared, &query).map(ExecuteResult::Rows)
             }
-            Statement::Show(what) => rows(self.shared.run(|core| {
-                core.sweep();
-                introspection::show(core, what)
-            })?),
+            Statement::Show(what) => {
+                self.shared.refuse_closed()?;
+                self.shared.refresh_board();
+                rows(introspection::show(&self.shared.board, what))
+            }
             Statement::ShowCreate(show) => self.show_create(&show),
             Statement::Describe(describe) => self.describe(describe),
             Statement::Explain(explain) => {
@@ -159,6 +167,7 @@ impl LaminarDB {
             if is_free(core, &sink.name, sink.if_not_exists)? {
                 core.epoch += 1;
                 let sql = whole_statement(sql);
+                core.board.add_sink(name.clone(), from.clone(), sql.clone());
                 core.add_object(name.clone(), Object::Sink { from, sql });
             }
             Ok::<_, Error>(())
@@ -220,7 +229,7 @@ impl LaminarDB {
                 introspection::describe(&traits.schema)
             })?),
             Target::Query(query) => {
-                let query = adhoc::query(&self.shared, &query.query)?;
+                let query = adhoc::query(&self.shared, &query)?;
                 rows(introspection::describe(&query.schema()))
             }
         }

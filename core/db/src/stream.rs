@@ -8,6 +8,7 @@ use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::plan::{EmitForm, emit_sql};
 use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights};
 
+use crate::board::StreamEntry;
 use crate::clock::Clock;
 use crate::history::History;
 use crate::page;
@@ -42,10 +43,8 @@ pub(crate) struct Stream {
     /// The recent rows of an append-only result.
     pub(crate) history: Option<History>,
     pub(crate) subscribers: Vec<RingWriter>,
-    /// Rows that its result changed by.
-    pub(crate) total_rows: u64,
-    /// Rows left out because an expression failed on them.
-    pub(crate) dead_letters: u64,
+    /// What anyone may ask of it.
+    pub(crate) entry: Arc<StreamEntry>,
 }
 
 /// What a stream with `EMIT EVERY` has not told its subscribers yet.
@@ -123,7 +122,8 @@ impl Stream {
             false => self.net(first, more)?,
         };
         let Some(delta) = net else { return Ok(()) };
-        self.total_rows += delta.num_rows() as u64;
+        self.entry.total_rows.add(delta.num_rows() as u64);
+        self.entry.batches.add(1);
         if let Some(history) = &mut self.history {
             history.append(&delta.batch)?;
         }
@@ -192,7 +192,8 @@ impl Stream {
     /// Takes in the change of one epoch, made by one step, as a block, and hands it on at once:
     /// the stream has no `EMIT EVERY`.
     pub(crate) fn publish_rows(&mut self, epoch: Epoch, rows: &RowBlock) -> Result<()> {
-        self.total_rows += rows.num_rows() as u64;
+        self.entry.total_rows.add(rows.num_rows() as u64);
+        self.entry.batches.add(1);
         if let Some(history) = &mut self.history {
             history.append_rows(rows)?;
         }

@@ -103,6 +103,17 @@ impl<C> Token<C> {
         if self.take_if_free(&ticket) { self.hold(&ticket, job).map(Some) } else { Ok(None) }
     }
 
+    /// As [`try_run`](Self::try_run), but runs no job of others afterwards: the token goes to the
+    /// oldest waiter.
+    pub(crate) fn try_run_alone<R>(&self, job: impl FnOnce(&mut C) -> R) -> Result<Option<R>> {
+        refuse_inside()?;
+        let ticket = Ticket::new();
+        match self.take_if_free(&ticket) {
+            true => self.hold_serving(&ticket, job, 0).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The core, which nobody else can reach now.
     #[cfg(test)]
     fn into_core(self) -> C {
@@ -118,16 +129,26 @@ impl<C> Token<C> {
 
     /// Runs the job of the holder, then those that wait, and gives the token back.
     fn hold<R>(&self, ticket: &Ticket<C>, job: impl FnOnce(&mut C) -> R) -> Result<R> {
+        self.hold_serving(ticket, job, MOST_FOREIGN_JOBS)
+    }
+
+    /// Runs the job of the holder, then at most `most` of those that wait.
+    fn hold_serving<R>(
+        &self,
+        ticket: &Ticket<C>,
+        job: impl FnOnce(&mut C) -> R,
+        most: usize,
+    ) -> Result<R> {
         let inside = outside::enter();
         // SAFETY: this thread holds the token, and no other reference to the core is alive.
         let core = unsafe { &mut *self.core.get() };
         let outcome = catch(|| job(core));
-        self.serve_and_give_back(ticket);
+        self.serve_and_give_back(ticket, most);
         leave(inside);
         outcome
     }
 
-    fn serve_and_give_back(&self, own: &Ticket<C>) {
+    fn serve_and_give_back(&self, own: &Ticket<C>, most: usize) {
         let own = ptr::from_ref(own);
         let mut last = own;
         let mut served = 0;
@@ -141,7 +162,7 @@ impl<C> Token<C> {
             if next.is_null() {
                 return;
             }
-            if served == MOST_FOREIGN_JOBS {
+            if served == most {
                 // SAFETY: its owner waits, and its work was not touched.
                 unsafe { Ticket::tell(next, HOLDER) };
                 return;

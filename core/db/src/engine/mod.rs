@@ -19,11 +19,12 @@ mod time;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use laminar_dataflow::graph::Audience;
 use laminar_dataflow::operators::Union;
-use laminar_dataflow::state::TableRows;
+use laminar_dataflow::state::{Container, TableRows};
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
@@ -36,6 +37,7 @@ pub(crate) use objects::{
     Backfill, InputKind, NewSource, NewStream, Object, Source, SourceId, StreamId, Timing,
 };
 
+use crate::board::{Board, StreamEntry, SubscriptionEntry};
 use crate::clock::{Alarm, Clock};
 use crate::history::History;
 use crate::keyed_times::KeyedTimes;
@@ -66,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) scratch: Scratch,
     pub(crate) clock: Arc<Clock>,
     pub(crate) alarm: Arc<Alarm>,
+    pub(crate) board: Arc<Board>,
 }
 
 /// Vectors that live from epoch to epoch.
@@ -89,8 +92,14 @@ pub(crate) struct Queued {
 }
 
 impl Core {
-    pub(crate) fn new(config: &Config, clock: Arc<Clock>, alarm: Arc<Alarm>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        clock: Arc<Clock>,
+        alarm: Arc<Alarm>,
+        board: Arc<Board>,
+    ) -> Self {
         Self {
+            board,
             clock,
             alarm,
             epoch: 0,
@@ -196,9 +205,10 @@ impl Core {
             self.alarm.set(now_ms.saturating_add(PROCTIME_TICK_MS));
         }
         let id = SourceId(self.sources.len() as u32);
+        let entry = Arc::new(new.entry(id, &rules));
+        self.board.add_source(new.name.clone(), Arc::clone(&entry));
         self.sources.push(Some(Source {
             name: new.name.clone(),
-            sql: new.sql,
             node,
             history,
             changed: self.epoch,
@@ -206,7 +216,7 @@ impl Core {
             schema: new.schema,
             producers: Producers::new(new.declared).keyed(keyed),
             own_producer: None,
-            total_rows: 0,
+            entry,
             timing: new.timing,
             stamp_ms: i64::MIN,
             since_ms: now_ms,
@@ -281,6 +291,7 @@ impl Core {
         let stream = Stream {
             name: name.clone(),
             late_of: None,
+            entry: Arc::default(),
             sql,
             statement,
             is_view,
@@ -292,11 +303,9 @@ impl Core {
             reads,
             history,
             subscribers: Vec::new(),
-            total_rows: 0,
-            dead_letters: 0,
         };
         self.graph.tap(stream.result(), id.0);
-        self.streams.push(Some(stream));
+        self.push_stream(stream);
         if !name.is_empty() {
             let object = if is_view { Object::View(id) } else { Object::Stream(id) };
             self.add_object(name.clone(), object);
@@ -335,9 +344,11 @@ impl Core {
         let traits = self.graph.traits(last).clone();
         self.owners.extend(nodes.iter().map(|node| (*node, id)));
         self.graph.tap(last, id.0);
-        self.streams.push(Some(Stream {
+        self.board.add_sink(sink.clone(), of.to_string(), String::new());
+        self.push_stream(Stream {
             name: sink.clone(),
             late_of: Some(of.to_string()),
+            entry: Arc::default(),
             sql: String::new(),
             statement: String::new(),
             is_view: false,
@@ -349,10 +360,23 @@ impl Core {
             traits,
             reads: vec![of.to_string()],
             subscribers: Vec::new(),
-            total_rows: 0,
-            dead_letters: 0,
-        }));
+        });
         self.add_object(sink, Object::LateRows { rows: id, of: of.to_string() });
+    }
+
+    /// Gives a stream the next number, and lists it.
+    fn push_stream(&mut self, stream: Stream) {
+        let entry = Arc::new(StreamEntry {
+            name: stream.name.clone(),
+            sql: stream.sql.clone(),
+            emit: stream.emit_sql(),
+            is_view: stream.is_view,
+            late_of: stream.late_of.clone(),
+            reads: stream.reads.clone(),
+            ..StreamEntry::default()
+        });
+        self.board.add_stream(self.streams.len() as u32, Arc::clone(&entry));
+        self.streams.push(Some(Stream { entry, ..stream }));
     }
 
     /// The sinks of the late rows of a stream.
@@ -471,8 +495,15 @@ impl Core {
     /// Attaches a subscription to a stream.
     pub(crate) fn subscribe(&mut self, id: StreamId, ring: RingWriter) {
         self.flush(id);
-        if let Some(stream) = self.stream_if_exists(id) {
+        if let Some(stream) = self.streams[id.0 as usize].as_mut() {
             stream.sweep();
+            let entry = Arc::clone(&stream.entry);
+            let ring_of = Arc::downgrade(&ring.share());
+            self.board.add_subscription(SubscriptionEntry {
+                begun: Instant::now(),
+                stream: entry,
+                ring: ring_of,
+            });
             stream.subscribers.push(ring);
         }
     }
@@ -519,8 +550,10 @@ impl Core {
             self.publish(&mut output);
         }
         self.queued_bytes = 0;
+        self.board.queued_bytes.set(0);
         self.graph.release();
         self.started = true;
+        self.board.set_started();
         let now_ms = self.clock.now_ms();
         for source in self.sources.iter_mut().flatten() {
             source.producers.see_all(now_ms);
@@ -569,6 +602,47 @@ impl Core {
         if some_ended {
             self.sweep();
         }
+        self.board.epochs.set(self.epoch);
+        if self.board.take_wanted() {
+            self.read_gauges();
+        }
+    }
+
+    /// Brings the gauges of the board up to date.
+    pub(crate) fn read_gauges(&self) {
+        self.board.epochs.set(self.epoch);
+        for source in self.sources.iter().flatten() {
+            let entry = &source.entry;
+            let watermark = source.producers.watermark();
+            entry.watermark_ms.set(watermark.and_then(|watermark| watermark.millis()));
+            if let Some(history) = &source.history {
+                entry.retained_rows.set(history.num_rows() as u64);
+                entry.dropped_rows.set(history.dropped_rows());
+                entry.state_bytes.set(history.state_bytes() as u64);
+            }
+            if let Some(rows) = self.graph.table(source.node) {
+                entry.retained_rows.set(rows.len());
+                entry.state_bytes.set(rows.state_bytes() as u64);
+            }
+        }
+        for stream in self.streams.iter().flatten() {
+            let (mut late_rows, mut state_bytes) = (0, 0);
+            for node in &stream.nodes {
+                let metrics = self.graph.metrics(*node);
+                late_rows += metrics.late_rows;
+                state_bytes += metrics.state_bytes;
+            }
+            let history = stream.history.as_ref();
+            state_bytes += history.map_or(0, History::state_bytes);
+            let entry = &stream.entry;
+            entry.late_rows.set(late_rows);
+            entry.state_bytes.set(state_bytes as u64);
+            entry.retained_rows.set(history.map_or(0, History::num_rows) as u64);
+            entry.watermark_ms.set(self.stream_watermark(stream));
+            if let Some(error) = self.graph.failure(stream.result()) {
+                let _ = entry.failure.set(error.to_string());
+            }
+        }
     }
 
     /// Notes the rows that were left out and the streams that stopped.
@@ -579,7 +653,7 @@ impl Core {
             else {
                 continue;
             };
-            stream.dead_letters += 1;
+            stream.entry.dead_letters.add(1);
             if self.dead_letters.len() == MOST_DEAD_LETTERS {
                 self.dead_letters.pop_front();
             }
@@ -592,6 +666,7 @@ impl Core {
                 continue;
             };
             if stream.result() == node {
+                let _ = stream.entry.failure.set(error.to_string());
                 stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
             }
         }

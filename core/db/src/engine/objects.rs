@@ -7,6 +7,7 @@ use laminar_dataflow::{EventTime, NodeId};
 use laminar_sql::parser::statement::OnError;
 use laminar_types::{Epoch, Error, Result, TimeUnit};
 
+use crate::board::{self, Meter, SourceEntry, TimeMeter};
 use crate::clock::Clock;
 use crate::history::History;
 use crate::producers::{Declared, ProducerId, Producers};
@@ -66,7 +67,6 @@ pub(crate) struct StreamId(pub(crate) u32);
 /// An input: a source, which only grows, or a table, which is kept whole.
 pub(crate) struct Source {
     pub(crate) name: String,
-    pub(crate) sql: String,
     pub(crate) node: NodeId,
     pub(crate) schema: SchemaRef,
     pub(crate) producers: Producers,
@@ -74,7 +74,8 @@ pub(crate) struct Source {
     pub(super) own_producer: Option<ProducerId>,
     /// The recent rows of a source. A table's rows are in its node.
     pub(crate) history: Option<History>,
-    pub(crate) total_rows: u64,
+    /// What anyone may ask of it.
+    pub(crate) entry: Arc<SourceEntry>,
     /// The epoch of its last change.
     pub(crate) changed: Epoch,
     pub(crate) timing: Timing,
@@ -146,6 +147,30 @@ impl NewSource {
             declared.and_then(|declared| given.iter().position(|column| *column == declared));
         let rules = Rules::new(&self.name, &schema, event_time, key, self.capacity, clock);
         Ok(Rules { max_future_ms: self.timing.max_future_ms, ..rules })
+    }
+
+    /// What anyone may ask of it.
+    pub(super) fn entry(&self, id: SourceId, rules: &Arc<Rules>) -> SourceEntry {
+        let name = |column: usize| self.schema.field(column).name().clone();
+        let kind = match self.kind {
+            InputKind::Source => board::InputKind::Source,
+            InputKind::Table { is_lookup: false, .. } => board::InputKind::Table,
+            InputKind::Table { is_lookup: true, .. } => board::InputKind::LookupTable,
+        };
+        SourceEntry {
+            id,
+            kind,
+            sql: self.sql.clone(),
+            watermark_column: self.declared.map(|declared| name(declared.column)),
+            key: rules.key.iter().map(|column| name(*column)).collect(),
+            rules: Arc::clone(rules),
+            total_rows: Meter::default(),
+            batches: Meter::default(),
+            watermark_ms: TimeMeter::default(),
+            retained_rows: Meter::default(),
+            dropped_rows: Meter::default(),
+            state_bytes: Meter::default(),
+        }
     }
 
     /// Its event times: the declared one and that of the clock; without either, those that

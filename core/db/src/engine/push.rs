@@ -121,7 +121,8 @@ impl Core {
         if let Some(history) = &mut source.history {
             history.append_rows(rows)?;
         }
-        source.total_rows += rows.num_rows() as u64;
+        source.entry.total_rows.add(rows.num_rows() as u64);
+        source.entry.batches.add(1);
         source.changed = self.epoch;
         let node = source.node;
         let [piece] = scratch.pieces.as_slice() else {
@@ -166,7 +167,8 @@ impl Core {
         if let Some(history) = &mut source.history {
             history.append(batch)?;
         }
-        source.total_rows += batch.num_rows() as u64;
+        source.entry.total_rows.add(batch.num_rows() as u64);
+        source.entry.batches.add(1);
         source.changed = self.epoch;
         let node = source.node;
         self.run_pieces(id, node, batch, held, scratch)
@@ -232,6 +234,7 @@ impl Core {
             source.rules.pending.fetch_add(count, Ordering::Relaxed);
         }
         self.queued_bytes += bytes;
+        self.board.queued_bytes.set(self.queued_bytes as u64);
         self.queue.push_back(Queued {
             sequence: self.epoch,
             source,

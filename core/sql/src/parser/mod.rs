@@ -56,7 +56,7 @@ pub use statement::*;
 pub use variables::Variables;
 
 /// The words that begin a statement.
-const FIRST_WORDS: [&str; 16] = [
+const FIRST_WORDS: [&str; 17] = [
     "SELECT",
     "WITH",
     "VALUES",
@@ -70,6 +70,7 @@ const FIRST_WORDS: [&str; 16] = [
     "DESCRIBE",
     "EXPLAIN",
     "SUBSCRIBE",
+    "CANCEL",
     "SET",
     "COPY",
     "FROM",
@@ -144,6 +145,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement> {
         "ALTER" => alter::parse_alter(cursor),
         "SHOW" => show::parse_show(cursor),
         "SET" => show::parse_set(cursor),
+        "CANCEL" => show::parse_cancel(cursor),
         "DESCRIBE" | "DESC" => explain::parse_describe(cursor),
         "EXPLAIN" => explain::parse_explain(cursor),
         "SUBSCRIBE" => subscribe::parse(cursor),

@@ -1,4 +1,4 @@
-//! `SHOW` and `SET`.
+//! `SHOW`, `SET` and `CANCEL QUERY`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use laminar_types::Result;
@@ -66,6 +66,21 @@ pub(super) fn parse_show(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let name = cursor.dotted_name("the name of a setting")?;
     cursor.expect_end()?;
     Ok(Statement::ShowVariable(name))
+}
+
+/// `CANCEL QUERY id`.
+pub(super) fn parse_cancel(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect(&["CANCEL", "QUERY"])?;
+    let id = match cursor.peek() {
+        Token::Number(number, _) => number.parse().ok(),
+        _ => None,
+    };
+    let Some(id) = id else {
+        return Err(cursor.expected("the number of a query, as SHOW QUERIES tells it"));
+    };
+    cursor.index += 1;
+    cursor.expect_end()?;
+    Ok(Statement::CancelQuery(id))
 }
 
 /// `SET name = value` and `SET name TO value`; other `SET`s are sqlparser's.

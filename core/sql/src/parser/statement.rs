@@ -43,6 +43,8 @@ pub enum Statement {
     Explain(Explain),
     /// `SUBSCRIBE`.
     Subscribe(Subscribe),
+    /// `CANCEL QUERY id`.
+    CancelQuery(u64),
     /// A query: `SELECT`, `WITH ... SELECT`, `VALUES`, `FROM ...`, in parentheses or not.
     Query(StreamQuery),
     /// `INSERT INTO`.

@@ -18,6 +18,7 @@ use laminar_types::Result;
 
 use super::Windows;
 use crate::aggregate::AggregateTable;
+use crate::state::Container;
 
 /// The panes of all windows, by their start.
 type PaneTables = BTreeMap<i64, AggregateTable>;
@@ -173,6 +174,6 @@ impl Blocks {
     pub(super) fn state_bytes(&self) -> usize {
         let beginning = self.beginning.iter().map(|beginning| &beginning.table);
         let tables = self.ends.values().chain(beginning).chain(&self.spare);
-        tables.map(AggregateTable::state_bytes).sum()
+        tables.map(Container::state_bytes).sum()
     }
 }

@@ -29,6 +29,15 @@ fn show() {
 }
 
 #[test]
+fn cancel_query() {
+    assert_eq!(one("CANCEL QUERY 12"), Statement::CancelQuery(12));
+    assert_eq!(one("cancel query 0;"), Statement::CancelQuery(0));
+    for sql in ["CANCEL", "CANCEL 12", "CANCEL QUERY", "CANCEL QUERY x", "CANCEL QUERY 1 2"] {
+        assert!(crate::parser::parse_one(sql).is_err(), "{sql}");
+    }
+}
+
+#[test]
 fn set() {
     for (sql, name, value) in [
         ("SET timezone = 'UTC'", "timezone", OptionValue::String("UTC".to_string())),
