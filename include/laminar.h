@@ -71,8 +71,8 @@
  * Ownership
  * ---------
  *
- * - Handles (laminar_db, laminar_source, laminar_query, laminar_subscription, laminar_appender) are
- *   opaque. Each is freed once by its own function; freeing NULL does nothing. They may be freed in
+ * - Handles (laminar_db, laminar_source, laminar_query, laminar_subscription, laminar_appender,
+ *   laminar_writer) are opaque. Each is freed once by its own function; freeing NULL does nothing. They may be freed in
  *   any order, since each holds what it needs of the others, and freeing never waits (laminar_close
  *   shuts the database down first). A handle may be freed while another thread is in a call on it:
  *   the call is cancelled, and the memory goes when it has left. No call may begin after the free.
@@ -273,6 +273,12 @@ typedef struct laminar_source laminar_source;
  * the accessors and `laminar_on_ready` are not.
  */
 typedef struct laminar_subscription laminar_subscription;
+
+/**
+ * Gathers batches for a source, to be pushed as one epoch. It is a producer of its own, with a
+ * watermark of its own.
+ */
+typedef struct laminar_writer laminar_writer;
 
 /**
  * What a call answered: `LAMINAR_OK`, another outcome (1 to 99) or an error (100 and more).
@@ -1207,15 +1213,89 @@ laminar_status laminar_insert_ipc(const laminar_db *db,
 void laminar_bytes_free(uint8_t *data, size_t length);
 
 /**
+ * Makes a writer for a source or table that exists.
+ *
+ * @param db the database
+ * @param name the name of the source or table
+ * @param[out] out the writer, to be freed with `laminar_writer_free`
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_CONNECTION_CLOSED`
+ */
+laminar_status laminar_writer_open(const laminar_db *db,
+                                   const char *name,
+                                   laminar_writer **out,
+                                   laminar_error **error);
+
+/**
+ * Adds a batch. It is checked and converted as by `laminar_push`; one that does not fit is
+ * refused, and what was added before stays.
+ *
+ * @param writer the writer; exclusive
+ * @param array moved (its `release` becomes NULL) unless the answer is `LAMINAR_BUSY`
+ * @param schema borrowed, of struct type; NULL when it is the source's own
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY`, or an error as for `laminar_push`;
+ *   `LAMINAR_WRITER_CLOSED` after `laminar_writer_close`
+ */
+laminar_status laminar_writer_append(laminar_writer *writer,
+                                     struct ArrowArray *array,
+                                     const struct ArrowSchema *schema,
+                                     laminar_error **error);
+
+/**
+ * Pushes what was added as one epoch: all of it is taken, or none.
+ *
+ * @param writer the writer; exclusive
+ * @param[out] rows NULL, or where to put how many rows were pushed
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, without rows as well; `LAMINAR_AGAIN` and `LAMINAR_BUSY` keep the rows; any
+ *   error forgets them
+ */
+laminar_status laminar_writer_flush(laminar_writer *writer, uint64_t *rows, laminar_error **error);
+
+/**
+ * Flushes, then promises as `laminar_watermark` does.
+ *
+ * @param writer the writer; exclusive
+ * @param ts_ms milliseconds since 1970-01-01 00:00:00 UTC
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_AGAIN` (nothing was pushed or promised), `LAMINAR_BUSY`, or an
+ *   error
+ */
+laminar_status laminar_writer_watermark(laminar_writer *writer,
+                                        int64_t ts_ms,
+                                        laminar_error **error);
+
+/**
+ * Flushes and gives the producer up: its watermark no longer holds the source's back. Every later
+ * call but this one answers `LAMINAR_WRITER_CLOSED`. The handle is still to be freed.
+ *
+ * @param writer the writer; exclusive
+ * @param[out] error optional
+ * @return `LAMINAR_OK`; `LAMINAR_AGAIN` and `LAMINAR_BUSY` leave it open; or an error
+ */
+laminar_status laminar_writer_close(laminar_writer *writer, laminar_error **error);
+
+/**
+ * Frees a writer. Rows that were not flushed are forgotten. Never waits.
+ *
+ * @param writer may be NULL, which does nothing
+ */
+void laminar_writer_free(laminar_writer *writer);
+
+/**
  * Subscribes to the changes of a stream, sink or source by its name, or of a query.
  *
  * @param db the database
- * @param name_or_query a name, or a SELECT
+ * @param name_or_query a name, a SELECT, or the statement `SUBSCRIBE name [WITH SNAPSHOT] [WHERE
+ *   condition] [AS OF EPOCH n]`
  * @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
  *   content, which a query does unless told otherwise and a name does not; `capacity` (number of
  *   rows) is the size of the ring that holds changes not yet polled; `on_full` is `"tell"` (the
  *   default: `LAMINAR_LAGGED` or `LAMINAR_RESET`), `"block"` (pushes into the sources behind it wait
- *   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`
+ *   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`; `predicate` (a condition in SQL, for a
+ *   name) follows only the rows for which it is true; `as_of_epoch` (an epoch) begins with what
+ *   changed after it, as far back as `retain_history` reaches
  * @param[out] out the subscription, to be freed with `laminar_subscription_free`
  * @param[out] error optional
  * @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,

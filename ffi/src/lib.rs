@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`status`], [`version`], [`error`] | numbers, names, versions, `laminar_error` |
-//! | [`db`], [`query`], [`source`], [`appender`], [`subscription`] | the handles |
+//! | [`db`], [`query`], [`source`], [`appender`], [`writer`], [`subscription`] | the handles |
 //! | [`encoded`], `ipc` | rows written as JSON, CSV and Arrow IPC |
 //! | `guard`, `handle`, `args` | panics and forks; counting and exclusive use; texts and outs |
 //! | `arrow_c` | Arrow's C structs and every pointer inside imported data |
@@ -43,6 +43,8 @@ mod source;
 mod appender;
 
 mod encoded;
+
+mod writer;
 
 mod subscription;
 

@@ -111,12 +111,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Subscribes to the changes of a stream, sink or source by its name, or of a query.
 ///
 /// @param db the database
-/// @param name_or_query a name, or a SELECT
+/// @param name_or_query a name, a SELECT, or the statement `SUBSCRIBE name [WITH SNAPSHOT] [WHERE
+///   condition] [AS OF EPOCH n]`
 /// @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
 ///   content, which a query does unless told otherwise and a name does not; `capacity` (number of
 ///   rows) is the size of the ring that holds changes not yet polled; `on_full` is `"tell"` (the
 ///   default: `LAMINAR_LAGGED` or `LAMINAR_RESET`), `"block"` (pushes into the sources behind it wait
-///   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`
+///   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`; `predicate` (a condition in SQL, for a
+///   name) follows only the rows for which it is true; `as_of_epoch` (an epoch) begins with what
+///   changed after it, as far back as `retain_history` reaches
 /// @param[out] out the subscription, to be freed with `laminar_subscription_free`
 /// @param[out] error optional
 /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,
@@ -413,6 +416,8 @@ struct RawOptions {
     snapshot: Option<bool>,
     capacity: Option<usize>,
     on_full: Option<RawOnFull>,
+    predicate: Option<String>,
+    as_of_epoch: Option<Epoch>,
 }
 
 #[derive(Deserialize)]
@@ -432,7 +437,8 @@ fn parse_options(json: &str) -> Result<SubscribeOptions> {
         Some(RawOnFull::Block) => OnFull::Block,
         Some(RawOnFull::DropOldest) => OnFull::DropOldest,
     };
-    Ok(SubscribeOptions { snapshot: raw.snapshot, capacity: raw.capacity, on_full })
+    let RawOptions { snapshot, capacity, predicate, as_of_epoch, .. } = raw;
+    Ok(SubscribeOptions { snapshot, capacity, on_full, predicate, as_of_epoch })
 }
 
 /// The wait that `timeout_ms` asks for.

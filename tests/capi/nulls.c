@@ -275,6 +275,30 @@ static void encoded(void) {
     OK(laminar_cancel_query(db, 999999, NULL, ERR));
 }
 
+static void writers(void) {
+    laminar_writer *writer = DIRT(laminar_writer);
+    REFUSED(laminar_writer_open(NULL, "events", &writer, ERR));
+    CHECK(writer == NULL);
+    REFUSED(laminar_writer_open(db, NULL, &writer, ERR));
+    REFUSED(laminar_writer_open(db, "events", NULL, ERR));
+    CHECK(laminar_writer_open(NULL, NULL, NULL, NULL) >= 100);
+    MUST(laminar_writer_open(db, "events", &writer, ERR));
+    struct table t = events(1, KEYS("a"), INTS(1), INTS(1));
+    uint64_t rows = 7;
+    REFUSED(laminar_writer_append(NULL, &t.array, NULL, ERR));
+    CHECK(t.array.release == NULL);
+    table_free(&t);
+    REFUSED(laminar_writer_append(writer, NULL, NULL, ERR));
+    CHECK(laminar_writer_append(NULL, NULL, NULL, NULL) >= 100);
+    REFUSED(laminar_writer_flush(NULL, &rows, ERR));
+    CHECK_INT(rows, 0);
+    OK(laminar_writer_flush(writer, NULL, NULL));
+    REFUSED(laminar_writer_watermark(NULL, 1, ERR));
+    REFUSED(laminar_writer_close(NULL, ERR));
+    laminar_writer_free(writer);
+    laminar_writer_free(NULL);
+}
+
 int main(void) {
     RUN(errors);
     RUN(open_and_close);
@@ -291,6 +315,7 @@ int main(void) {
     RUN(streams);
     RUN(appenders);
     RUN(encoded);
+    RUN(writers);
     RUN(subscriptions);
     laminar_appender_free(appender);
     laminar_query_free(query);

@@ -16,6 +16,7 @@
 //! | `restored` | an operator goes on from a snapshot of another as that one did |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
+//! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `admission` | subscriptions that hold pushes back |
@@ -46,6 +47,7 @@ mod scripts;
 mod sql_errors;
 mod sql_reference;
 mod subqueries;
+mod subscribe;
 mod system_tables;
 mod tables;
 mod time_joins;

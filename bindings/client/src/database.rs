@@ -7,7 +7,7 @@ use laminar_sys as sys;
 use crate::arrow::{Array, ArraySchema, Stream};
 use crate::error::{check, text};
 use crate::handle::{Handle, c_text};
-use crate::{Encoding, Error, Query, Result, Rows, Source, Subscription};
+use crate::{Encoding, Error, Query, Result, Rows, Source, Subscription, Writer};
 
 /// An open database. All calls may run concurrently; after [`Database::close`] each answers the
 /// error CONNECTION_CLOSED.
@@ -139,6 +139,20 @@ impl Database {
         }
     }
 
+    /// A new writer for a source or table.
+    pub fn writer(&self, name: &str) -> Result<Writer> {
+        let db = self.handle()?;
+        let name = c_text(name, "the name of the source", 300, 3001)?;
+        let mut writer = std::ptr::null_mut();
+        // SAFETY: the text lives through the call; `writer` is an out parameter.
+        unsafe {
+            check(|error| {
+                sys::laminar_writer_open(db.shared(), name.as_ptr(), &mut writer, error)
+            })?;
+            Ok(Writer::new(Handle::new(writer, sys::laminar_writer_free)?))
+        }
+    }
+
     /// Pushes one batch by the name of its source; answers its rows. All of it lands or nothing.
     /// Without a schema its columns are those of the source.
     pub fn insert(
@@ -205,8 +219,8 @@ impl Database {
         Ok(rows)
     }
 
-    /// Follows a stream, a sink or the result of a query. `options_json` may hold `snapshot` (bool)
-    /// and `capacity` (rows).
+    /// Follows a stream, a sink or the result of a query. `options_json` may hold `snapshot` (bool),
+    /// `capacity` (rows), `on_full`, `predicate` (SQL) and `as_of_epoch`.
     pub fn subscribe(
         &self,
         name_or_query: &str,

@@ -11,6 +11,7 @@
 mod appender;
 mod arrow;
 mod batch;
+mod batch_writer;
 mod builder;
 mod database;
 mod decimal;
@@ -32,6 +33,7 @@ mod writer;
 pub use appender::Appender;
 pub use arrow::{Array, ArraySchema, Stream};
 pub use batch::Batch;
+pub use batch_writer::Writer;
 pub use database::{Database, Executed};
 pub use encoded::Encoding;
 pub use error::{Error, Result};

@@ -207,6 +207,15 @@ pub struct laminar_subscription {
     _marker: core::marker::PhantomData<(*mut u8, core::marker::PhantomPinned)>,
 }
 
+/// Gathers batches for a source, to be pushed as one epoch. It is a producer of its own, with a
+/// watermark of its own.
+#[repr(C)]
+#[derive(Debug)]
+pub struct laminar_writer {
+    _opaque: [u8; 0],
+    _marker: core::marker::PhantomData<(*mut u8, core::marker::PhantomPinned)>,
+}
+
 unsafe extern "C" {
     /// The version of the library that runs, for example `"0.1.0"`; compare with `LAMINAR_VERSION`.
     ///
@@ -930,15 +939,90 @@ unsafe extern "C" {
     /// @param length as it came with them
     pub fn laminar_bytes_free(data: *mut u8, length: usize);
 
+    /// Makes a writer for a source or table that exists.
+    ///
+    /// @param db the database
+    /// @param name the name of the source or table
+    /// @param (out) out the writer, to be freed with `laminar_writer_free`
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_CONNECTION_CLOSED`
+    pub fn laminar_writer_open(
+        db: *const laminar_db,
+        name: *const c_char,
+        out: *mut *mut laminar_writer,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Adds a batch. It is checked and converted as by `laminar_push`; one that does not fit is
+    /// refused, and what was added before stays.
+    ///
+    /// @param writer the writer; exclusive
+    /// @param array moved (its `release` becomes NULL) unless the answer is `LAMINAR_BUSY`
+    /// @param schema borrowed, of struct type; NULL when it is the source's own
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_BUSY`, or an error as for `laminar_push`;
+    ///   `LAMINAR_WRITER_CLOSED` after `laminar_writer_close`
+    pub fn laminar_writer_append(
+        writer: *mut laminar_writer,
+        array: *mut ArrowArray,
+        schema: *const ArrowSchema,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Pushes what was added as one epoch: all of it is taken, or none.
+    ///
+    /// @param writer the writer; exclusive
+    /// @param (out) rows NULL, or where to put how many rows were pushed
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, without rows as well; `LAMINAR_AGAIN` and `LAMINAR_BUSY` keep the rows; any
+    ///   error forgets them
+    pub fn laminar_writer_flush(
+        writer: *mut laminar_writer,
+        rows: *mut u64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Flushes, then promises as `laminar_watermark` does.
+    ///
+    /// @param writer the writer; exclusive
+    /// @param ts_ms milliseconds since 1970-01-01 00:00:00 UTC
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, `LAMINAR_AGAIN` (nothing was pushed or promised), `LAMINAR_BUSY`, or an
+    ///   error
+    pub fn laminar_writer_watermark(
+        writer: *mut laminar_writer,
+        ts_ms: i64,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Flushes and gives the producer up: its watermark no longer holds the source's back. Every later
+    /// call but this one answers `LAMINAR_WRITER_CLOSED`. The handle is still to be freed.
+    ///
+    /// @param writer the writer; exclusive
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`; `LAMINAR_AGAIN` and `LAMINAR_BUSY` leave it open; or an error
+    pub fn laminar_writer_close(
+        writer: *mut laminar_writer,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Frees a writer. Rows that were not flushed are forgotten. Never waits.
+    ///
+    /// @param writer may be NULL, which does nothing
+    pub fn laminar_writer_free(writer: *mut laminar_writer);
+
     /// Subscribes to the changes of a stream, sink or source by its name, or of a query.
     ///
     /// @param db the database
-    /// @param name_or_query a name, or a SELECT
+    /// @param name_or_query a name, a SELECT, or the statement `SUBSCRIBE name [WITH SNAPSHOT] [WHERE
+    ///   condition] [AS OF EPOCH n]`
     /// @param options_json NULL, or a JSON object: `snapshot` (boolean) begins with the current
     ///   content, which a query does unless told otherwise and a name does not; `capacity` (number of
     ///   rows) is the size of the ring that holds changes not yet polled; `on_full` is `"tell"` (the
     ///   default: `LAMINAR_LAGGED` or `LAMINAR_RESET`), `"block"` (pushes into the sources behind it wait
-    ///   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`
+    ///   for room, then answer `LAMINAR_AGAIN`) or `"drop_oldest"`; `predicate` (a condition in SQL, for a
+    ///   name) follows only the rows for which it is true; `as_of_epoch` (an epoch) begins with what
+    ///   changed after it, as far back as `retain_history` reaches
     /// @param (out) out the subscription, to be freed with `laminar_subscription_free`
     /// @param (out) error optional
     /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_NOT_FOUND`, `LAMINAR_SUBSCRIPTION_FAILED`,

@@ -6,25 +6,22 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use laminar_dataflow::Changes;
 use laminar_sql::parser::{
     self,
-    statement::{ExplainTarget, Name, OnError, Statement, StreamQuery},
+    statement::{ExplainTarget, Name, Statement, StreamQuery},
 };
 use laminar_sql::plan::StreamPlan;
 use laminar_sql::planner::Planner;
-use laminar_types::{Config, Epoch, Error, Result, Weights, code};
+use laminar_types::{Config, Epoch, Error, Result, code};
 
 use crate::adhoc::Background;
 use crate::admission::Admission;
 use crate::board::Board;
-use crate::catalog::{Relations, find, resolve_sink};
+use crate::catalog::{Relations, find};
 use crate::clock::{Alarm, Clock};
-use crate::engine::{Backfill, Core, NewStream, Object, SourceId, StreamId};
+use crate::engine::{Core, Object, SourceId};
 use crate::query::Query;
-use crate::ring::{Policy, Ring, RingOptions};
 use crate::source::{Rules, UntypedSource};
-use crate::subscription::{OnFull, SnapshotProvider, SubscribeOptions, Subscription};
 use crate::token::Token;
 
 /// A database. Clones are handles of the same database, and may be used from any thread.
@@ -228,7 +225,7 @@ impl LaminarDB {
 
     /// Reads one statement; `${NAME}` in the strings of definitions is a variable of the
     /// configuration or, failing that, of the environment.
-    fn parse(&self, sql: &str) -> Result<Statement> {
+    pub(crate) fn parse(&self, sql: &str) -> Result<Statement> {
         let variables = &self.shared.config.variables;
         parser::parse_one_with(sql, &|name| {
             variables.get(name).cloned().or_else(|| std::env::var(name).ok())
@@ -275,123 +272,8 @@ impl LaminarDB {
         })?
     }
 
-    /// Subscribes to a stream, sink or source by name, from now on, or to a query, beginning with
-    /// its content; `options` may say otherwise.
-    pub fn subscribe_with(&self, target: &str, options: SubscribeOptions) -> Result<Subscription> {
-        let capacity = options.capacity.unwrap_or(self.shared.config.buffer_size);
-        if capacity == 0 {
-            return Err(Error::new(
-                code::SUBSCRIPTION_ARGUMENT,
-                "a subscription's capacity must be at least one row",
-            ));
-        }
-        match self.named(target)? {
-            Some(name) => {
-                let snapshot = options.snapshot.unwrap_or(false);
-                let stream = self.shared.run(|core| match resolve_sink(core, &name)? {
-                    Object::Stream(id) | Object::View(id) => {
-                        let content = if snapshot { Some(core.stream_content(id)?) } else { None };
-                        let batches = content.map(|content| content.batches()).transpose()?;
-                        let batches = batches.unwrap_or_default();
-                        let rows = batches.into_iter().map(|batch| (batch, None)).collect();
-                        Ok(Some(self.attach(
-                            core,
-                            id,
-                            capacity,
-                            options.on_full,
-                            snapshot.then_some(rows),
-                        )))
-                    }
-                    _ => Ok::<_, Error>(None),
-                })??;
-                match stream {
-                    Some(subscription) => Ok(subscription),
-                    None => {
-                        // A source is followed by the query that gives all of its rows.
-                        let query = format!("SELECT * FROM \"{}\"", name.replace('"', "\"\""));
-                        self.subscribe_query(&query, snapshot, capacity, options.on_full)
-                    }
-                }
-            }
-            None => {
-                let snapshot = options.snapshot.unwrap_or(true);
-                self.subscribe_query(target, snapshot, capacity, options.on_full)
-            }
-        }
-    }
-
-    fn subscribe_query(
-        &self,
-        sql: &str,
-        snapshot: bool,
-        capacity: usize,
-        on_full: OnFull,
-    ) -> Result<Subscription> {
-        let Statement::Query(query) = parser::parse_one(sql)? else {
-            return Err(Error::new(
-                code::SUBSCRIPTION_ARGUMENT,
-                "a subscription is to a stream, sink or source by name, or to a SELECT",
-            ));
-        };
-        let backfill = if snapshot { Backfill::All } else { Backfill::Updating };
-        let retain_rows = self.shared.config.retain_history;
-        self.with_plan(&query, &[], |core, plan| {
-            core.sweep();
-            let new = NewStream {
-                name: String::new(),
-                sql: query.text.clone(),
-                statement: query.text.clone(),
-                is_view: false,
-                on_error: query.on_error.unwrap_or(OnError::DeadLetter),
-                retain_rows,
-                backfill,
-            };
-            let (id, begin) = core.add_stream(new, plan)?;
-            let rows = begin.into_iter().map(|delta| (delta.batch, delta.weights)).collect();
-            Ok(self.attach(core, id, capacity, on_full, snapshot.then_some(rows)))
-        })
-    }
-
-    /// Attaches a subscription to a stream, beginning with `snapshot`.
-    fn attach(
-        &self,
-        core: &mut Core,
-        id: StreamId,
-        capacity: usize,
-        on_full: OnFull,
-        snapshot: Option<Vec<(RecordBatch, Option<Weights>)>>,
-    ) -> Subscription {
-        let stream = core.stream(id);
-        let append_only = stream.traits.changes == Changes::AppendOnly;
-        let options = RingOptions {
-            schema: stream.output_schema(),
-            form: stream.form(),
-            policy: match on_full {
-                OnFull::Block => Policy::Block,
-                OnFull::DropOldest => Policy::DropOldest,
-                OnFull::Tell if append_only => Policy::Append,
-                OnFull::Tell => Policy::Updating,
-            },
-            capacity,
-            strategy: self.shared.config.wait_strategy,
-        };
-        let provider = (!append_only).then(|| snapshot_provider(Arc::downgrade(&self.shared), id));
-        let (writer, subscription) = Subscription::new(options, provider);
-        if let Some(rows) = snapshot {
-            writer.publish_snapshot(core.epoch, rows);
-        }
-        if on_full == OnFull::Block {
-            self.shared.admission.add(core.sources_of(id), writer.share());
-        }
-        if let Some(error) = core.graph.failure(core.stream(id).result()) {
-            writer.fail(error.clone());
-        }
-        core.subscribe(id, writer);
-        subscription
-    }
-
     /// The name that a text is, as catalogued, or `None` when it is SQL.
-    fn named(&self, text: &str) -> Result<Option<String>> {
+    pub(crate) fn named(&self, text: &str) -> Result<Option<String>> {
         let text = text.trim();
         let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let is_word = !text.is_empty()
@@ -440,26 +322,6 @@ impl LaminarDB {
             }
         }
     }
-}
-
-/// Fetches the content of a stream for a subscription that starts again.
-fn snapshot_provider(shared: Weak<Shared>, id: StreamId) -> SnapshotProvider {
-    Box::new(move |ring: &Ring| {
-        let Some(shared) = shared.upgrade() else {
-            return Err(Error::new(code::CLOSED, "the database is closed"));
-        };
-        shared.run(|core| {
-            if core.stream_if_exists(id).is_none() {
-                ring.close();
-                return Ok(());
-            }
-            // What waits to be told is in the content.
-            core.flush(id);
-            let rows = core.stream_content(id)?.batches()?.into_iter().map(|batch| (batch, None));
-            ring.publish_snapshot(core.epoch, rows);
-            Ok(())
-        })?
-    })
 }
 
 /// The statement, if it answers rows.

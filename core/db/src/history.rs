@@ -16,8 +16,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use laminar_types::{Error, Result, RowBlock};
+use laminar_types::{Epoch, Error, Result, RowBlock};
 
+use crate::epoch_marks::EpochMarks;
 use crate::page::{self, Page};
 
 /// Batches of as many rows are kept as they are.
@@ -39,6 +40,7 @@ pub(crate) struct History {
     /// The first of them, which no longer belong to the content.
     skipped: usize,
     dropped_rows: u64,
+    marks: EpochMarks,
     /// Bytes of the pages.
     page_bytes: usize,
 }
@@ -63,6 +65,7 @@ impl History {
             rows: 0,
             skipped: 0,
             dropped_rows: 0,
+            marks: EpochMarks::default(),
             page_bytes: 0,
         }
     }
@@ -125,6 +128,51 @@ impl History {
             skip = skip.saturating_sub(rows);
         }
         Ok(content)
+    }
+
+    /// The columns.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Notes that what was appended last belongs to an epoch.
+    pub(crate) fn mark(&mut self, epoch: Epoch) {
+        let total = self.dropped_rows + self.num_rows() as u64;
+        self.marks.note(epoch, total, self.dropped_rows);
+    }
+
+    /// The rows of each epoch after one, in their order. Where some of them are no longer kept:
+    /// the oldest epoch that can be asked for.
+    pub(crate) fn since(
+        &self,
+        epoch: Epoch,
+    ) -> Result<std::result::Result<Vec<(Epoch, RecordBatch)>, Epoch>> {
+        let epochs = match self.marks.after(epoch, self.dropped_rows) {
+            Ok(epochs) => epochs,
+            Err(oldest) => return Ok(Err(oldest)),
+        };
+        let mut rows = Vec::new();
+        let mut content = self.snapshot()?.into_iter();
+        let mut batch = content.next();
+        // The number of the first row of `batch`.
+        let mut begin = self.dropped_rows;
+        for (epoch, mut from, to) in epochs {
+            while from < to
+                && let Some(current) = &batch
+            {
+                let end = begin + current.num_rows() as u64;
+                if from >= end {
+                    begin = end;
+                    batch = content.next();
+                    continue;
+                }
+                let until = to.min(end);
+                let (offset, length) = ((from - begin) as usize, (until - from) as usize);
+                rows.push((epoch, current.slice(offset, length)));
+                from = until;
+            }
+        }
+        Ok(Ok(rows))
     }
 
     /// Rows of the content.
@@ -323,6 +371,34 @@ mod tests {
         };
         let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    #[test]
+    fn what_came_after_an_epoch_comes_again() {
+        let mut history = History::new(numbers(0, 0).schema(), 3_000, None);
+        let (mut next, mut epochs) = (0, Vec::new());
+        for (epoch, rows) in [(3, 1), (4, 2_000), (7, 2), (8, 1), (12, 500), (13, 700)] {
+            history.append(&numbers(next, rows)).unwrap();
+            history.mark(epoch);
+            epochs.extend((next..next + rows as i64).map(|value| (epoch, value)));
+            next += rows as i64;
+        }
+        // 3,204 rows came: the first 204 are gone, all of epoch 3 and a part of epoch 4.
+        for epoch in 0..15 {
+            match history.since(epoch).unwrap() {
+                Err(oldest) => assert!(epoch < 4 && oldest == 4, "{epoch}: {oldest}"),
+                Ok(parts) => {
+                    let values = parts.iter().flat_map(|(epoch, batch)| {
+                        let values = batch.column(0).as_any().downcast_ref::<Int64Array>();
+                        values.unwrap().values().iter().map(|value| (*epoch, *value))
+                    });
+                    let got: Vec<(u64, i64)> = values.collect();
+                    let after = epochs.iter().filter(|(of, _)| *of > epoch).copied();
+                    assert!(epoch >= 4);
+                    assert_eq!(got, after.collect::<Vec<_>>(), "{epoch}");
+                }
+            }
+        }
     }
 
     #[test]

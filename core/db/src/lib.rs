@@ -7,9 +7,10 @@
 //! | `board`, `system_tables` | what is known without the token: counters, gauges, listings |
 //! | `engine` | what the token guards: catalogue, graph, epochs |
 //! | `drop` | what reads an object, and how objects go |
+//! | `writer` | [`Writer`], batches gathered for one epoch |
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
 //! | `stream` | a continuous query that runs |
-//! | `subscription`, `ring` | [`Subscription`] and its bounded queue |
+//! | `subscribe`, `subscription`, `ring` | [`Subscription`] and its bounded queue |
 //! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
@@ -18,7 +19,7 @@
 //! | `clock` | what time it is, and when something is due |
 //! | `keyed_times` | the largest event time of each key of a source |
 //! | `source_timing` | the options of a source about time |
-//! | `history`, `page` | the recent rows that append-only relations keep |
+//! | `history`, `epoch_marks`, `page` | the recent rows that append-only relations keep |
 //! | `token`, `wait` | the executor's token and how callers wait |
 //!
 //! No operator logic stands here.
@@ -34,6 +35,7 @@ mod clock;
 mod database;
 mod drop;
 mod engine;
+mod epoch_marks;
 mod history;
 mod insert;
 mod introspection;
@@ -46,12 +48,14 @@ mod source;
 mod source_timing;
 mod statements;
 mod stream;
+mod subscribe;
 mod subscription;
 mod system_tables;
 mod table;
 #[allow(unsafe_code)]
 mod token;
 mod wait;
+mod writer;
 
 pub use database::{ExecuteResult, LaminarDB};
 pub use laminar_types::{
@@ -62,3 +66,4 @@ pub use source::UntypedSource;
 pub use subscription::{
     ChangeBatch, OnFull, Polled, PolledChange, SubscribeOptions, Subscription, SubscriptionHandle,
 };
+pub use writer::Writer;

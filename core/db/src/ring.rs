@@ -293,6 +293,16 @@ impl Ring {
         drop(before);
     }
 
+    /// Puts earlier changes before what is queued, each with its epoch: what a subscription from an
+    /// epoch begins with. Called under the token, before anything is published.
+    pub(crate) fn publish_replay(&self, changes: Vec<ChangeBatch>) {
+        let mut state = self.lock();
+        state.snapshot = changes.into();
+        let wake = self.announce(&mut state, false);
+        drop(state);
+        wake.send();
+    }
+
     /// Whether the ring overflowed and waits for [`publish_snapshot`](Self::publish_snapshot).
     /// The poll that needs it fetches it, so the engine need not look.
     #[cfg(test)]

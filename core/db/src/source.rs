@@ -109,6 +109,11 @@ impl UntypedSource {
         self.shared.run(|core| core.push(id, producer, batches))?
     }
 
+    /// Refuses a batch that [`push_arrow`](Self::push_arrow) would refuse, and takes nothing.
+    pub fn check(&self, batch: &RecordBatch) -> Result<()> {
+        self.rules.check(batch)
+    }
+
     /// The layout of blocks in which a few rows are best pushed at present; `None` where Arrow
     /// arrays are as good.
     pub fn row_layout(&self) -> Option<&Arc<RowLayout>> {

@@ -109,12 +109,18 @@ impl LaminarDB {
         sql: &str,
     ) -> Result<ExecuteResult> {
         refuse_replace(stream.or_replace, &stream.name)?;
+        // Changes of an updating result are kept where that is asked for.
+        let options = &mut stream.query.options;
+        let keeps_changes = options.iter().any(|entry| entry.key == "retain_history");
+        let retain_changes = keeps_changes.then(|| self.retain_rows(options)).transpose()?;
         let (retain_rows, backfill) = match is_view {
             true => (usize::MAX, Backfill::All),
-            false => (self.retain_rows(&mut stream.query.options)?, Backfill::Updating),
+            false => {
+                let rows = retain_changes.unwrap_or(self.shared.config.retain_history);
+                (rows, Backfill::Updating)
+            }
         };
-        let known = if is_view { "a view is kept whole and has none" } else { HISTORY_ONLY };
-        refuse_options(&stream.query.options, known)?;
+        refuse_options(&stream.query.options, HISTORY_ONLY)?;
         let name = stream.name.value.clone();
         let exists =
             self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
@@ -138,6 +144,7 @@ impl LaminarDB {
                         is_view,
                         on_error: stream.query.on_error.unwrap_or(OnError::DeadLetter),
                         retain_rows,
+                        retain_changes,
                         backfill,
                     };
                     core.add_stream(new, plan)?;
@@ -433,7 +440,7 @@ fn not_built(statement: &Statement) -> Error {
         Statement::Set(_) => "SET",
         Statement::Subscribe(_) => {
             return Error::unsupported(
-                "SUBSCRIBE cannot be run as a statement yet: call subscribe with the name or query",
+                "SUBSCRIBE gives no rows that end: call subscribe with this statement",
             );
         }
         Statement::Other(other) => {

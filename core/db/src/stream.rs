@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::plan::{EmitForm, emit_sql};
-use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights};
+use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights, code};
 
 use crate::board::StreamEntry;
 use crate::clock::Clock;
@@ -42,6 +42,9 @@ pub(crate) struct Stream {
     pub(crate) reads: Vec<String>,
     /// The recent rows of an append-only result.
     pub(crate) history: Option<History>,
+    /// The recent changes of an updating result, with their weights as one more column, where they
+    /// were asked for.
+    pub(crate) changes: Option<History>,
     pub(crate) subscribers: Vec<RingWriter>,
     /// What anyone may ask of it.
     pub(crate) entry: Arc<StreamEntry>,
@@ -100,11 +103,7 @@ impl Stream {
     /// The columns that subscribers get.
     pub(crate) fn output_schema(&self) -> SchemaRef {
         match self.form() {
-            Form::Changes => {
-                let mut fields: Vec<_> = self.traits.schema.fields().iter().cloned().collect();
-                fields.push(Arc::new(Field::new(WEIGHT_COLUMN, DataType::Int64, false)));
-                Arc::new(Schema::new(fields))
-            }
+            Form::Changes => with_weight(&self.traits.schema),
             _ => Arc::clone(&self.traits.schema),
         }
     }
@@ -126,6 +125,11 @@ impl Stream {
         self.entry.batches.add(1);
         if let Some(history) = &mut self.history {
             history.append(&delta.batch)?;
+            history.mark(epoch);
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.append(&weighted(changes.schema(), &delta)?)?;
+            changes.mark(epoch);
         }
         if self.subscribers.is_empty() {
             return Ok(());
@@ -196,6 +200,13 @@ impl Stream {
         self.entry.batches.add(1);
         if let Some(history) = &mut self.history {
             history.append_rows(rows)?;
+            history.mark(epoch);
+        }
+        if let Some(changes) = &mut self.changes {
+            let change = ChangeBatch::of_rows(rows, epoch)?;
+            let delta = Delta { batch: change.batch, weights: change.weights };
+            changes.append(&weighted(changes.schema(), &delta)?)?;
+            changes.mark(epoch);
         }
         for subscriber in &self.subscribers {
             subscriber.publish_rows(rows, epoch);
@@ -220,8 +231,66 @@ impl Stream {
         Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
     }
 
+    /// What changed after an epoch, each epoch's part in its order.
+    ///
+    /// # Errors
+    /// `SUBSCRIPTION_ARGUMENT` where that is no longer kept, or never is.
+    pub(crate) fn changes_since(&self, epoch: Epoch) -> Result<Vec<ChangeBatch>> {
+        if let Some(history) = &self.history {
+            let rows = history.since(epoch)?.map_err(|oldest| too_old(epoch, oldest))?;
+            let change = |(epoch, batch)| ChangeBatch { batch, weights: None, epoch };
+            return Ok(rows.into_iter().map(change).collect());
+        }
+        let Some(changes) = &self.changes else {
+            return Err(Error::new(
+                code::SUBSCRIPTION_ARGUMENT,
+                format!(
+                    "the changes of `{}` are not kept: create it WITH (retain_history = rows), or \
+                     begin with a snapshot",
+                    self.name
+                ),
+            ));
+        };
+        let rows = changes.since(epoch)?.map_err(|oldest| too_old(epoch, oldest))?;
+        let change = |(epoch, mut batch): (Epoch, RecordBatch)| {
+            let weights = batch.remove_column(batch.num_columns() - 1);
+            let weights = weights.as_primitive::<Int64Type>().values().clone();
+            ChangeBatch { batch, weights: Some(weights), epoch }
+        };
+        Ok(rows.into_iter().map(change).collect())
+    }
+
     /// Forgets the subscriptions that ended.
     pub(crate) fn sweep(&mut self) {
         self.subscribers.retain(|subscriber| !subscriber.is_closed());
     }
+}
+
+/// The columns with one more for weights.
+pub(crate) fn with_weight(schema: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(WEIGHT_COLUMN, DataType::Int64, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// A change as a batch with its weights as the last column.
+fn weighted(schema: &SchemaRef, delta: &Delta) -> Result<RecordBatch> {
+    let weights = match &delta.weights {
+        Some(weights) => Int64Array::new(weights.clone(), None),
+        None => Int64Array::from_value(1, delta.num_rows()),
+    };
+    let mut columns = delta.batch.columns().to_vec();
+    columns.push(Arc::new(weights));
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|error| Error::internal(format!("a change cannot be kept: {error}")))
+}
+
+pub(crate) fn too_old(epoch: Epoch, oldest: Epoch) -> Error {
+    Error::new(
+        code::SUBSCRIPTION_ARGUMENT,
+        format!(
+            "epoch {epoch} is too long ago: the oldest one to go on from is {oldest} \
+             (retain_history); begin with a snapshot instead"
+        ),
+    )
 }

@@ -25,6 +25,10 @@ pub struct SubscribeOptions {
     pub capacity: Option<usize>,
     /// What a full ring does.
     pub on_full: OnFull,
+    /// Follow only the rows for which this condition, in SQL, is true.
+    pub predicate: Option<String>,
+    /// Begin with what changed after this epoch.
+    pub as_of_epoch: Option<Epoch>,
 }
 
 /// What a subscription does when its ring is full.

@@ -357,9 +357,16 @@ fn metrics(board: &Board) -> Result<RecordBatch> {
     .batch()
 }
 
+/// An object in the topology.
+struct Node {
+    name: String,
+    kind: &'static str,
+    sql: Option<String>,
+}
+
 /// The objects as nodes, and what reads what as edges.
 fn topology(board: &Board) -> Result<RecordBatch> {
-    let mut nodes: Vec<(String, &'static str, Option<String>)> = Vec::new();
+    let mut nodes: Vec<Node> = Vec::new();
     let mut edges: Vec<(String, String)> = Vec::new();
     for (name, source) in board.sources() {
         let kind = match source.kind {
@@ -367,42 +374,46 @@ fn topology(board: &Board) -> Result<RecordBatch> {
             InputKind::Table => "table",
             InputKind::LookupTable => "lookup_table",
         };
-        nodes.push((name, kind, None));
+        nodes.push(Node { name, kind, sql: None });
     }
     for stream in board.streams().iter().filter(|stream| stream.is_listed()) {
         let kind = if stream.is_view { "materialized_view" } else { "stream" };
-        nodes.push((stream.name.clone(), kind, Some(stream.sql.clone())));
         edges.extend(stream.reads.iter().map(|from| (from.clone(), stream.name.clone())));
+        nodes.push(Node { name: stream.name.clone(), kind, sql: Some(stream.sql.clone()) });
     }
     for (name, from, _) in board.sinks() {
-        nodes.push((name.clone(), "sink", None));
-        edges.push((from, name));
+        edges.push((from, name.clone()));
+        nodes.push(Node { name, kind: "sink", sql: None });
     }
     for (id, entry, _) in board.subscriptions() {
         let stream = &entry.stream;
         let name = format!("subscription {id}");
-        if stream.name.is_empty() {
-            nodes.push((name.clone(), "subscription", Some(stream.sql.clone())));
-            edges.extend(stream.reads.iter().map(|from| (from.clone(), name.clone())));
-        } else {
-            nodes.push((name.clone(), "subscription", None));
-            edges.push((stream.name.clone(), name));
-        }
+        let sql = match stream.name.is_empty() {
+            true => {
+                edges.extend(stream.reads.iter().map(|from| (from.clone(), name.clone())));
+                Some(stream.sql.clone())
+            }
+            false => {
+                edges.push((stream.name.clone(), name.clone()));
+                None
+            }
+        };
+        nodes.push(Node { name, kind: "subscription", sql });
     }
-    let is_node = nodes.iter().map(|_| "node").chain(edges.iter().map(|_| "edge"));
-    let (n, e) = (nodes.len(), edges.len());
-    let of_nodes = |read: fn(&(String, &'static str, Option<String>)) -> Option<String>| {
-        optional_text(nodes.iter().map(read).chain(std::iter::repeat_n(None, e)))
+    let kinds = nodes.iter().map(|_| "node").chain(edges.iter().map(|_| "edge"));
+    let (node_count, edge_count) = (nodes.len(), edges.len());
+    let of_nodes = |read: fn(&Node) -> Option<String>| {
+        optional_text(nodes.iter().map(read).chain(std::iter::repeat_n(None, edge_count)))
     };
     let of_edges = |read: fn(&(String, String)) -> String| {
-        let none = std::iter::repeat_n(None, n);
+        let none = std::iter::repeat_n(None, node_count);
         optional_text(none.chain(edges.iter().map(|edge| Some(read(edge)))))
     };
     Columns(vec![
-        ("kind", text(is_node)),
-        ("name", of_nodes(|(name, ..)| Some(name.clone()))),
-        ("node_type", of_nodes(|(_, kind, _)| Some((*kind).to_string()))),
-        ("sql", of_nodes(|(.., sql)| sql.clone())),
+        ("kind", text(kinds)),
+        ("name", of_nodes(|node| Some(node.name.clone()))),
+        ("node_type", of_nodes(|node| Some(node.kind.to_string()))),
+        ("sql", of_nodes(|node| node.sql.clone())),
         ("from_node", of_edges(|(from, _)| from.clone())),
         ("to_node", of_edges(|(_, to)| to.clone())),
     ])

@@ -43,7 +43,7 @@ use crate::history::History;
 use crate::keyed_times::KeyedTimes;
 use crate::producers::{Piece, ProducerId, Producers};
 use crate::ring::RingWriter;
-use crate::stream::{Every, Stream};
+use crate::stream::{Every, Stream, too_old, with_weight};
 use time::PROCTIME_TICK_MS;
 
 /// Dead letters that are kept, the newest ones.
@@ -238,7 +238,8 @@ impl Core {
         new: NewStream,
         mut plan: StreamPlan,
     ) -> Result<(StreamId, Vec<Delta>)> {
-        let NewStream { name, sql, statement, is_view, on_error, retain_rows, backfill } = new;
+        let NewStream { name, sql, statement, is_view, on_error, retain_rows, .. } = new;
+        let (retain_changes, backfill) = (new.retain_changes, new.backfill);
         self.epoch += 1;
         let id = StreamId(self.streams.len() as u32);
         let held_since = (!self.started && !name.is_empty()).then_some(self.epoch);
@@ -264,9 +265,13 @@ impl Core {
                         let (input, traits) =
                             self.relation(name).ok_or_else(|| self.not_found(name))?;
                         inputs.push(input);
-                        let has_rows =
-                            backfill == Backfill::All || traits.changes != Changes::AppendOnly;
-                        let rows = if has_rows { Some(self.rows_of(name, &traits)?) } else { None };
+                        let rows = match (backfill, traits.changes) {
+                            (Backfill::Since(epoch), Changes::AppendOnly) => {
+                                Some(self.rows_since(name, epoch, &traits)?)
+                            }
+                            (Backfill::Updating, Changes::AppendOnly) => None,
+                            _ => Some(self.rows_of(name, &traits)?),
+                        };
                         begins.push((port, rows));
                     }
                 }
@@ -284,6 +289,7 @@ impl Core {
         let append_only = traits.changes == Changes::AppendOnly;
         let history =
             append_only.then(|| History::new(Arc::clone(&traits.schema), retain_rows, None));
+        let traits_schema = Arc::clone(&traits.schema);
         let late = late.map(|late| {
             let of: Vec<NodeId> = late.nodes.iter().map(|node| nodes[*node]).collect();
             (self.add_late_outputs(&of, &late.traits), late.sink)
@@ -301,6 +307,10 @@ impl Core {
             nodes,
             traits,
             reads,
+            changes: match (&history, retain_changes) {
+                (None, Some(rows)) => Some(History::new(with_weight(&traits_schema), rows, None)),
+                _ => None,
+            },
             history,
             subscribers: Vec::new(),
         };
@@ -359,6 +369,7 @@ impl Core {
             history: Some(History::new(Arc::clone(&traits.schema), retain_rows, None)),
             traits,
             reads: vec![of.to_string()],
+            changes: None,
             subscribers: Vec::new(),
         });
         self.add_object(sink, Object::LateRows { rows: id, of: of.to_string() });
@@ -403,6 +414,26 @@ impl Core {
         let weighted = traits.changes != Changes::AppendOnly;
         let weights = weighted.then(|| vec![1; batch.num_rows()].into());
         Ok(Delta { batch, weights })
+    }
+
+    /// What an append-only relation got after an epoch, as one delta.
+    fn rows_since(&self, name: &str, epoch: Epoch, traits: &Traits) -> Result<Delta> {
+        let history = match self.object(name)? {
+            Object::Sink { from, .. } => return self.rows_since(from, epoch, traits),
+            Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
+                self.source(*id)?.history.as_ref()
+            }
+            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => {
+                self.stream(*id).history.as_ref()
+            }
+        };
+        let history =
+            history.ok_or_else(|| Error::internal(format!("`{name}` keeps no history")))?;
+        let rows = history.since(epoch)?.map_err(|oldest| too_old(epoch, oldest))?;
+        let batches = rows.iter().map(|(_, batch)| batch);
+        let batch = arrow::compute::concat_batches(&traits.schema, batches)
+            .map_err(|error| Error::internal(format!("the content of `{name}`: {error}")))?;
+        Ok(Delta::insert(batch))
     }
 
     /// A consistent read of what a relation holds or retains now.

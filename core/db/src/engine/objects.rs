@@ -202,6 +202,8 @@ pub(crate) struct NewStream {
     pub(crate) is_view: bool,
     pub(crate) on_error: OnError,
     pub(crate) retain_rows: usize,
+    /// Changes that an updating result keeps for subscriptions from an epoch.
+    pub(crate) retain_changes: Option<usize>,
     pub(crate) backfill: Backfill,
 }
 
@@ -223,4 +225,6 @@ pub(crate) enum Backfill {
     Updating,
     /// With what every input holds or retains.
     All,
+    /// With what append-only inputs got after an epoch.
+    Since(Epoch),
 }

@@ -120,6 +120,7 @@ impl Core {
         source.producers.cut_times(producer, rows.num_rows(), times, pieces)?;
         if let Some(history) = &mut source.history {
             history.append_rows(rows)?;
+            history.mark(self.epoch);
         }
         source.entry.total_rows.add(rows.num_rows() as u64);
         source.entry.batches.add(1);
@@ -166,6 +167,7 @@ impl Core {
         source.producers.cut(producer, batch, &mut scratch.pieces)?;
         if let Some(history) = &mut source.history {
             history.append(batch)?;
+            history.mark(self.epoch);
         }
         source.entry.total_rows.add(batch.num_rows() as u64);
         source.entry.batches.add(1);
