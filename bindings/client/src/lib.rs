@@ -1,6 +1,6 @@
 //! Safe handles over the C ABI of liblaminar: what the Python, Node and Java bindings share.
 //!
-//! Handles: [`Database`], [`Source`], [`Appender`], [`Query`], [`Subscription`]. Data leaves as
+//! Handles: [`Database`], [`Source`] and [`Gatherer`], [`Appender`], [`Query`], [`Subscription`]. Data leaves as
 //! [`Batch`]es, whose cells are read as [`Value`]s or which are shared with others through Arrow's
 //! C structs; it comes in as Arrow's C structs or as rows of values through a [`RowBuffer`].
 //! Everything that can fail answers an [`Error`] with the number that all bindings show.
@@ -17,7 +17,9 @@ mod database;
 mod decimal;
 mod encoded;
 mod error;
+mod gatherer;
 mod handle;
+mod pack;
 mod query;
 mod reader;
 mod rows;
@@ -28,6 +30,7 @@ mod subscription;
 mod value;
 mod version;
 mod waker;
+pub mod wire;
 mod writer;
 
 pub use appender::Appender;
@@ -37,7 +40,9 @@ pub use batch_writer::Writer;
 pub use database::{Database, Executed};
 pub use encoded::Encoding;
 pub use error::{Error, Result};
-pub use query::Query;
+pub use gatherer::Gatherer;
+pub use pack::pack;
+pub use query::{Query, QueryCanceller};
 pub use reader::Column;
 pub use rows::Rows;
 pub use schema::{DataType, Field, IntervalUnit, Schema, TimeUnit};

@@ -13,8 +13,20 @@ use crate::{Batch, Result, Rows, Schema};
 /// The batches of a query, read one after another.
 #[derive(Debug)]
 pub struct Query {
-    handle: Handle<sys::laminar_query>,
+    handle: Arc<Handle<sys::laminar_query>>,
     schema: Arc<Schema>,
+}
+
+/// Cancels a query from any thread.
+#[derive(Debug, Clone)]
+pub struct QueryCanceller(Arc<Handle<sys::laminar_query>>);
+
+impl QueryCanceller {
+    /// Makes the current and every later [`Query::next_batch`] answer QUERY_CANCELLED.
+    pub fn cancel(&self) {
+        // SAFETY: the handle is alive.
+        unsafe { sys::laminar_query_cancel(self.0.shared()) }
+    }
 }
 
 impl Query {
@@ -24,7 +36,7 @@ impl Query {
         unsafe {
             check(|error| sys::laminar_query_schema(handle.shared(), schema.as_mut_ptr(), error))?;
         }
-        Ok(Self { handle, schema: Arc::new(Schema::new(schema)?) })
+        Ok(Self { handle: Arc::new(handle), schema: Arc::new(Schema::new(schema)?) })
     }
 
     /// Its number in `laminar_queries`; 0 when it is not listed.
@@ -64,6 +76,11 @@ impl Query {
         unsafe {
             encoded::bytes(|data, length, error| sys::laminar_query_ipc(query, data, length, error))
         }
+    }
+
+    /// The means to cancel it from elsewhere.
+    pub fn canceller(&self) -> QueryCanceller {
+        QueryCanceller(Arc::clone(&self.handle))
     }
 
     /// All that is left of the result.

@@ -16,11 +16,11 @@ use crate::{DataType, Error, Field, Result, Value};
 /// A column of a batch, or a part of a nested one.
 #[derive(Debug, Clone, Copy)]
 pub struct Column<'a> {
-    data_type: &'a DataType,
+    pub(crate) data_type: &'a DataType,
     array: &'a ArrowArray,
     /// Where the first row lies in the buffers: offsets of the parents and its own.
     start: usize,
-    rows: usize,
+    pub(crate) rows: usize,
 }
 
 impl<'a> Column<'a> {
@@ -61,6 +61,32 @@ impl<'a> Column<'a> {
         // SAFETY: the row is within the array, so each buffer of its type's layout holds a value
         // for it; the contract of `new` says that the type is right.
         unsafe { self.read(at) }
+    }
+
+    /// Whether the value in a row is NULL. The row is within the column.
+    pub(crate) fn is_null_in(&self, row: usize) -> bool {
+        self.is_null(self.start + row)
+    }
+
+    /// Whether no value can be NULL, because the validity is left out.
+    pub(crate) fn is_all_valid(&self) -> bool {
+        // SAFETY: all types but NULL have a validity buffer in the first place; it may be absent.
+        !matches!(self.data_type, DataType::Null) && unsafe { (*self.array.buffers).is_null() }
+    }
+
+    /// The values of all rows as they lie in memory.
+    ///
+    /// # Safety
+    /// The type keeps its values in one buffer of `width` bytes each.
+    pub(crate) unsafe fn fixed_values(&self, width: usize) -> &'a [u8] {
+        if self.rows == 0 || width == 0 {
+            return &[];
+        }
+        // SAFETY: by the contract; the rows are within the array.
+        unsafe {
+            let first = self.buffer::<u8>(1).add(self.start * width);
+            std::slice::from_raw_parts(first, self.rows * width)
+        }
     }
 
     fn is_null(&self, at: usize) -> bool {

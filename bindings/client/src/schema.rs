@@ -29,7 +29,7 @@ impl TimeUnit {
         }
     }
 
-    fn digits(self) -> u32 {
+    pub(crate) fn digits(self) -> u32 {
         self.per_second().ilog10()
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use laminar_sys as sys;
 
 use crate::arrow::{Array, ArraySchema, Stream};
-use crate::error::{check, text};
+use crate::error::{check, status, text};
 use crate::handle::Handle;
-use crate::{Appender, Encoding, Result, Schema};
+use crate::{Appender, Encoding, Error, Result, Schema};
 
 /// A producer: it has its own watermark, and the watermark of the source is the smallest of its
 /// open producers. Each thread that pushes has its own; [`Source::try_clone`] makes another.
@@ -74,6 +74,29 @@ impl Source {
             })?;
         }
         Ok(rows)
+    }
+
+    /// As [`Source::push`], but never waits for room; `None` when there is none.
+    pub fn try_push(
+        &mut self,
+        mut array: Array,
+        schema: Option<&ArraySchema>,
+    ) -> Result<Option<u64>> {
+        let rows = array.raw().length.max(0) as u64;
+        let schema = schema.map_or(std::ptr::null(), |schema| schema.raw() as *const _);
+        // SAFETY: the array is moved, or left alone and dropped here; the schema is only read.
+        let outcome = unsafe {
+            status(|error| {
+                let source = self.handle.exclusive();
+                sys::laminar_try_push(source, array.as_mut_ptr(), schema, error)
+            })?
+        };
+        match outcome {
+            sys::LAMINAR_OK => Ok(Some(rows)),
+            sys::LAMINAR_AGAIN => Ok(None),
+            // SAFETY: null is allowed.
+            other => Err(unsafe { Error::from_raw(other, std::ptr::null_mut()) }),
+        }
     }
 
     /// Pushes all batches of a stream as one epoch; answers their rows. All of it lands or nothing.

@@ -1,13 +1,14 @@
 //! What the bindings take from `include/laminar.h`, written down in each language.
 //!
 //! The header is the contract, so it is the one source: [`header`] reads it, [`rust`] writes the
-//! raw declarations of `laminar-sys`, [`python`] the constants of `laminardb.codes`. The results
-//! are committed; `cargo run -p laminar-bindings-generate` renews them and the test of this crate
+//! raw declarations of `laminar-sys`, [`python`] the constants of `laminardb.codes`, [`java`] the
+//! enumeration `io.laminardb.ErrorCode`. The results are committed; `cargo run -p laminar-bindings-generate` renews them and the test of this crate
 //! fails while they differ from the header. This crate must not know anything of the engine.
 
 #![forbid(unsafe_code)]
 
 pub mod header;
+pub mod java;
 pub mod python;
 pub mod rust;
 
@@ -44,6 +45,10 @@ pub fn outputs(path: &Path) -> Result<Vec<Output>, String> {
         Output {
             path: bindings.join("python/python/laminardb/codes.py"),
             text: python::write(&header)?,
+        },
+        Output {
+            path: bindings.join("java/src/main/java/io/laminardb/ErrorCode.java"),
+            text: java::write(&header)?,
         },
     ])
 }

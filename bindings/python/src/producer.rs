@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LockResult, Mutex, PoisonError};
 
 use laminar_client::sys::{LAMINAR_BACKPRESSURE, LAMINAR_CONNECTION_IN_USE, LAMINAR_WRITER_CLOSED};
-use laminar_client::{Error, Result, RowBuffer, Schema, Source};
+use laminar_client::{Error, Gatherer, Result, Schema, Source};
 
 use crate::data::Data;
 
@@ -15,14 +15,9 @@ pub struct Producer {
     name: String,
     /// Set when the database was closed.
     closed: Arc<AtomicBool>,
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<Gatherer>>,
     given_up: AtomicBool,
     watermark: Mutex<Option<i64>>,
-}
-
-struct Open {
-    source: Source,
-    rows: RowBuffer,
 }
 
 thread_local! {
@@ -49,12 +44,11 @@ impl Drop for Inside {
 
 impl Producer {
     pub fn new(source: Source, closed: Arc<AtomicBool>) -> Self {
-        let rows = RowBuffer::new(source.schema());
         Self {
             schema: Arc::clone(source.schema()),
             name: source.name().to_string(),
             closed,
-            open: Mutex::new(Some(Open { source, rows })),
+            open: Mutex::new(Some(Gatherer::new(source))),
             given_up: AtomicBool::new(false),
             watermark: Mutex::new(None),
         }
@@ -75,42 +69,30 @@ impl Producer {
 
     /// Pushes data, all of it or nothing; answers its rows.
     pub fn push(&self, data: Data) -> Result<u64> {
-        self.with(|open| open.push(data))
+        self.with(|open| push(open.source(), data))
     }
 
     /// Takes data: Arrow data is pushed at once, rows are gathered until there are `batch_rows`.
     /// Answers the rows taken; after an error nothing was taken.
     pub fn gather(&self, data: Data, batch_rows: usize) -> Result<u64> {
-        self.with(|open| {
-            if open.rows.rows() >= batch_rows || !matches!(data, Data::Rows(_)) {
+        self.with(|open| match data {
+            Data::Rows(rows) => open.gather(rows, batch_rows),
+            data => {
                 open.flush()?;
+                push(open.source(), data)
             }
-            let Data::Rows(rows) = data else {
-                return open.push(data);
-            };
-            let taken = rows.rows() as u64;
-            open.rows.append(rows);
-            if open.rows.rows() >= batch_rows {
-                match open.flush() {
-                    // They still wait, and the next call pushes them first.
-                    Err(error) if error.status() == LAMINAR_BACKPRESSURE => {}
-                    flushed => drop(flushed?),
-                }
-            }
-            Ok(taken)
         })
     }
 
     /// Pushes the rows that wait; answers how many.
     pub fn flush(&self) -> Result<u64> {
-        self.with(Open::flush)
+        self.with(Gatherer::flush)
     }
 
     /// Pushes the rows that wait, then the watermark.
     pub fn set_watermark(&self, ts_ms: i64) -> Result<()> {
         self.with(|open| {
-            open.flush()?;
-            open.source.watermark(ts_ms)?;
+            open.watermark(ts_ms)?;
             let mut watermark = unpoisoned(self.watermark.lock());
             *watermark = watermark.max(Some(ts_ms));
             Ok(())
@@ -119,10 +101,7 @@ impl Producer {
 
     /// Pushes the rows that wait, then says that nothing more will come.
     pub fn end_of_input(&self) -> Result<()> {
-        self.with(|open| {
-            open.flush()?;
-            open.source.end_of_input()
-        })
+        self.with(Gatherer::end_of_input)
     }
 
     /// The largest watermark that was set here.
@@ -133,12 +112,12 @@ impl Producer {
     /// Rows that the source holds back until the database is started, and how many it may hold
     /// back.
     pub fn queue(&self) -> Result<(u64, u64)> {
-        self.with(|open| Ok((open.source.pending(), open.source.capacity())))
+        self.with(|open| Ok((open.source().pending(), open.source().capacity())))
     }
 
     /// One more producer of the same source.
     pub fn try_clone(&self) -> Result<Self> {
-        let source = self.with(|open| open.source.try_clone())?;
+        let source = self.with(|open| open.source().try_clone())?;
         Ok(Self::new(source, Arc::clone(&self.closed)))
     }
 
@@ -148,7 +127,7 @@ impl Producer {
         if self.given_up.load(Ordering::Acquire) {
             return Ok(());
         }
-        let flushed = self.with(Open::flush);
+        let flushed = self.with(Gatherer::flush);
         let goes_on = |error: &Error| {
             // The rows wait on, or the call that this one was made from inside of does.
             matches!(error.status(), LAMINAR_BACKPRESSURE | LAMINAR_CONNECTION_IN_USE)
@@ -160,7 +139,7 @@ impl Producer {
         flushed.map(|_| ())
     }
 
-    fn with<T>(&self, use_it: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
+    fn with<T>(&self, use_it: impl FnOnce(&mut Gatherer) -> Result<T>) -> Result<T> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
@@ -190,25 +169,10 @@ fn unpoisoned<T>(lock: LockResult<T>) -> T {
     lock.unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Open {
-    fn push(&mut self, data: Data) -> Result<u64> {
-        match data {
-            Data::Rows(rows) => self.source.push(rows.batch()?, None),
-            Data::Array(array, schema) => self.source.push(array, Some(&schema)),
-            Data::Stream(stream) => self.source.push_stream(stream),
-        }
-    }
-
-    /// Pushes the rows that wait. When there is no room they wait on, after any other error they
-    /// are dropped.
-    fn flush(&mut self) -> Result<u64> {
-        if self.rows.rows() == 0 {
-            return Ok(0);
-        }
-        let flushed = self.source.push(self.rows.batch()?, None);
-        if !matches!(&flushed, Err(error) if error.status() == LAMINAR_BACKPRESSURE) {
-            self.rows = RowBuffer::new(self.source.schema());
-        }
-        flushed
+fn push(source: &mut Source, data: Data) -> Result<u64> {
+    match data {
+        Data::Rows(rows) => source.push(rows.batch()?, None),
+        Data::Array(array, schema) => source.push(array, Some(&schema)),
+        Data::Stream(stream) => source.push_stream(stream),
     }
 }

@@ -1,0 +1,63 @@
+//! Bytes and texts in and out of Java's arrays.
+
+use jni::Env;
+use jni::objects::JByteArray;
+use laminar_client::{Batch, Error, RowBuffer, Schema, wire};
+use std::sync::Arc;
+
+use crate::failure::Fallible;
+
+/// The text of an array.
+pub fn text(env: &Env<'_>, array: &JByteArray<'_>) -> Fallible<String> {
+    let bytes = env.convert_byte_array(array)?;
+    Ok(String::from_utf8(bytes)
+        .map_err(|_| Error::new(900, 9001, "a text from Java is not UTF-8"))?)
+}
+
+/// The text of an array, or that there is none.
+pub fn optional_text(env: &Env<'_>, array: &JByteArray<'_>) -> Fallible<Option<String>> {
+    if array.is_null() { Ok(None) } else { text(env, array).map(Some) }
+}
+
+/// An array with these bytes.
+pub fn array<'local>(env: &mut Env<'local>, bytes: &[u8]) -> Fallible<JByteArray<'local>> {
+    Ok(env.byte_array_from_slice(bytes)?)
+}
+
+/// Rows in the form of [`wire`], the first `length` bytes of an array.
+pub fn rows(
+    env: &Env<'_>,
+    array: &JByteArray<'_>,
+    length: usize,
+    schema: &Arc<Schema>,
+) -> Fallible<RowBuffer> {
+    let mut bytes = vec![0_i8; length];
+    array.get_region(env, 0, &mut bytes)?;
+    // SAFETY: signed and unsigned bytes are alike.
+    let bytes = unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<u8>(), bytes.len()) };
+    let mut rows = RowBuffer::new(schema);
+    wire::read_rows(bytes, &mut rows)?;
+    Ok(rows)
+}
+
+/// The same as a batch of the schema.
+pub fn batch(
+    env: &Env<'_>,
+    array: &JByteArray<'_>,
+    length: usize,
+    schema: &Arc<Schema>,
+) -> Fallible<laminar_client::Array> {
+    Ok(rows(env, array, length, schema)?.batch()?)
+}
+
+/// Some columns of a batch in the form of [`laminar_client::pack`]; null when they are too large.
+pub fn packed<'local>(
+    env: &mut Env<'local>,
+    batch: &Batch,
+    columns: std::ops::Range<usize>,
+) -> Fallible<JByteArray<'local>> {
+    match laminar_client::pack(batch, columns)? {
+        Some(piece) => array(env, &piece),
+        None => Ok(JByteArray::null()),
+    }
+}

@@ -1,0 +1,20 @@
+package io.laminardb;
+
+import org.jspecify.annotations.Nullable;
+
+/** The database could not be opened, was closed, or is in use: codes 1xx. */
+public class ConnectionException extends LaminarException {
+    private static final long serialVersionUID = 1L;
+
+    /**
+     * An error of the library.
+     *
+     * @param code its number
+     * @param ldbCode its finer code, {@code "LDB-NNNN"}
+     * @param message code, what was wrong, what to do
+     * @param position the place in the SQL text, or null
+     */
+    public ConnectionException(int code, String ldbCode, String message, @Nullable Position position) {
+        super(code, ldbCode, message, position);
+    }
+}
