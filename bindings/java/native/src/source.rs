@@ -81,6 +81,12 @@ native! {
         Ok(producer.enter()?.gather(rows, batch_rows as usize)? as jlong)
     }
 
+    /// Rows that wait.
+    fn Java_io_laminardb_Native_gathered<'local>(_env, source: jlong) -> jlong {
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(unsafe { lend::<Producer>(source) }.enter()?.rows() as jlong)
+    }
+
     /// Pushes the rows that wait; answers how many.
     fn Java_io_laminardb_Native_flush<'local>(_env, source: jlong) -> jlong {
         // SAFETY: Java keeps the handle alive through the call.

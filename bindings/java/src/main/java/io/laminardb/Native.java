@@ -82,6 +82,8 @@ final class Native {
 
     static native long gatherRows(long source, byte[] rows, int length, int batchRows);
 
+    static native long gathered(long source);
+
     static native long flush(long source);
 
     static native long pushArray(long source, long array, long schema);

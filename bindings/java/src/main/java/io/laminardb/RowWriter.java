@@ -37,7 +37,7 @@ interface RowWriter<T> {
                         "LDB-3001",
                         "a row of " + type + " cannot be inserted; give records or maps");
             }
-            schema.writer(row).write(row, out);
+            schema.writerFor(row).write(row, out);
         };
     }
 

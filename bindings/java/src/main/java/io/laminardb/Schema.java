@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** The columns of rows, in order. */
@@ -12,6 +13,8 @@ public final class Schema {
     private final Handle handle;
     private final List<Field> fields;
     private final Map<String, Integer> places = new HashMap<>();
+    private final Map<Class<?>, RowWriter<?>> writers = new ConcurrentHashMap<>();
+    private final Map<Class<?>, RowReader<?>> readers = new ConcurrentHashMap<>();
 
     /** Takes over what the native part gave. */
     Schema(long pointer) {
@@ -49,6 +52,34 @@ public final class Schema {
     public int indexOf(String name) {
         Integer place = places.get(name);
         return place == null ? -1 : place;
+    }
+
+    /** The writer for the class of a row. */
+    @SuppressWarnings("unchecked")
+    RowWriter<Object> writerFor(Object row) {
+        return (RowWriter<Object>) writer(row.getClass());
+    }
+
+    /** The writer of a class. */
+    @SuppressWarnings("unchecked")
+    <T> RowWriter<T> writer(Class<T> type) {
+        RowWriter<?> known = writers.get(type);
+        if (known == null) {
+            known = RowWriter.of(type, this);
+            writers.put(type, known);
+        }
+        return (RowWriter<T>) known;
+    }
+
+    /** The reader of a class. */
+    @SuppressWarnings("unchecked")
+    <T> RowReader<T> reader(Class<T> type) {
+        RowReader<?> known = readers.get(type);
+        if (known == null) {
+            known = RowReader.of(type, this);
+            readers.put(type, known);
+        }
+        return (RowReader<T>) known;
     }
 
     /** The native schema, which lives as long as this object; it is not closed before. */

@@ -1,0 +1,445 @@
+package io.laminardb;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A database: an embedded engine of continuous SQL queries.
+ *
+ * <p>Any number of threads may use it at once; none waits for another one's query or poll. After
+ * {@link #close} every call throws {@link ConnectionException} with the code CONNECTION_CLOSED.
+ *
+ * <pre>{@code
+ * try (LaminarDB db = LaminarDB.open()) {
+ *     db.execute("CREATE SOURCE trades (symbol VARCHAR, price DOUBLE)");
+ *     db.execute("CREATE STREAM dear AS SELECT * FROM trades WHERE price > 100");
+ *     db.start();
+ *     Subscription<Trade> dear = db.subscribe("dear", Trade.class);
+ *     db.insert("trades", new Trade("ACME", 101.5));
+ *     Trade trade = dear.poll();
+ * }
+ * }</pre>
+ */
+public final class LaminarDB implements AutoCloseable {
+    private final Handle handle;
+    private final Dispatcher dispatcher = new Dispatcher();
+    private volatile boolean closed;
+
+    /** The columns of sources into which rows were inserted, until the next definition. */
+    private final Map<String, Schema> schemas = new ConcurrentHashMap<>();
+
+    private LaminarDB(long pointer) {
+        this.handle = new Handle(pointer, Native::freeDatabase);
+    }
+
+    /**
+     * Opens a database in memory.
+     *
+     * @return the database
+     */
+    public static LaminarDB open() {
+        return new LaminarDB(Native.open(null));
+    }
+
+    /**
+     * Opens a database at a path.
+     *
+     * @param path {@code ":memory:"}, or a directory, which this version answers with UNSUPPORTED
+     * @return the database
+     */
+    public static LaminarDB open(String path) {
+        return open(Config.builder().path(path).build());
+    }
+
+    /**
+     * Opens a database at a path.
+     *
+     * @param path a directory, which this version answers with UNSUPPORTED
+     * @return the database
+     */
+    public static LaminarDB open(Path path) {
+        return open(path.toString());
+    }
+
+    /**
+     * Opens a database with settings.
+     *
+     * @param config the settings
+     * @return the database
+     */
+    public static LaminarDB open(Config config) {
+        return new LaminarDB(Native.open(Native.utf8(config.toJson())));
+    }
+
+    /**
+     * The version of the library that is loaded.
+     *
+     * @return for example {@code "0.1.0"}
+     */
+    public static String version() {
+        return Native.text(Native.version());
+    }
+
+    /**
+     * Lets the streams run: what was inserted before is processed now. The second time it does
+     * nothing.
+     */
+    public void start() {
+        call(
+                db -> {
+                    Native.start(db);
+                    return null;
+                });
+    }
+
+    /** The same as {@link #close}. */
+    public void stop() {
+        close();
+    }
+
+    /**
+     * Whether {@link #close} was called.
+     *
+     * @return true when it was
+     */
+    public boolean isClosed() {
+        return closed;
+    }
+
+    /**
+     * Shuts the database down. Whoever waits in a subscription or a push wakes; what was made from it
+     * stays valid and says that it is closed. The second time it does nothing.
+     */
+    @Override
+    public void close() {
+        closed = true;
+        long db = handle.tryEnter();
+        if (db == 0) {
+            return;
+        }
+        try {
+            Native.shutdown(db);
+        } finally {
+            handle.leave();
+            handle.close();
+        }
+    }
+
+    /**
+     * Runs one SQL statement of any kind.
+     *
+     * @param sql the statement
+     * @return what it did
+     */
+    public ExecuteResult execute(String sql) {
+        byte[] answer = call(db -> Native.execute(db, Native.utf8(sql)));
+        ExecuteResult result = ExecuteResult.of(WireReader.list(answer));
+        if (!result.isQuery()) {
+            schemas.clear();
+        }
+        return result;
+    }
+
+    /**
+     * Runs a query over one consistent state: later inserts do not change its rows.
+     *
+     * @param sql the query
+     * @return its rows, which are read as they are asked for
+     */
+    public QueryResult query(String sql) {
+        return new QueryResult(call(db -> Native.query(db, Native.utf8(sql))));
+    }
+
+    /**
+     * The plan of a statement, or of a stream by its name, for people to read.
+     *
+     * @param sqlOrName a statement or a name
+     * @return the plan
+     */
+    public String explain(String sqlOrName) {
+        return Native.text(call(db -> Native.explain(db, Native.utf8(sqlOrName))));
+    }
+
+    /**
+     * Inserts one row.
+     *
+     * @param source the name of a source or a table
+     * @param row column names and values; columns that are missing are NULL
+     * @return 1
+     * @throws IngestionException when it does not fit
+     */
+    public long insert(String source, Map<String, ?> row) {
+        return insertAll(source, List.of(row));
+    }
+
+    /**
+     * Inserts one row.
+     *
+     * @param source the name of a source or a table
+     * @param row a record whose components are columns by name
+     * @return 1
+     * @throws IngestionException when it does not fit
+     */
+    public long insert(String source, Record row) {
+        return insertAll(source, List.of(row));
+    }
+
+    /**
+     * Inserts rows: all of them as one epoch, or none.
+     *
+     * @param source the name of a source or a table
+     * @param rows maps or records
+     * @return how many rows there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long insert(String source, Iterable<?> rows) {
+        return insertAll(source, rows);
+    }
+
+    private long insertAll(String source, Iterable<?> rows) {
+        Schema schema = schema(source);
+        RowEncoder encoder = Producer.encodeAll(RowWriter.ofAny(schema), schema, rows);
+        long columns = schema.handle().tryEnter();
+        try {
+            return call(
+                    db ->
+                            Native.insertRows(
+                                    db,
+                                    Native.utf8(source),
+                                    columns,
+                                    encoder.piece(),
+                                    encoder.length()));
+        } finally {
+            schema.handle().leave();
+        }
+    }
+
+    /** The columns of a source. The producer that tells them is closed again at once. */
+    private Schema schema(String source) {
+        if (closed) {
+            throw LaminarException.closed();
+        }
+        Schema known = schemas.get(source);
+        if (known == null) {
+            try (Producer producer = producer(source)) {
+                known = producer.schema();
+            }
+            schemas.put(source, known);
+        }
+        return known;
+    }
+
+    /**
+     * A producer of a source whose rows are maps of column names to values.
+     *
+     * @param name the name of the source
+     * @return the producer
+     */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    public Source<Map<String, @Nullable Object>> source(String name) {
+        return (Source) new Source<>(producer(name), Map.class);
+    }
+
+    /**
+     * A producer of a source whose rows are records.
+     *
+     * @param <T> the class of the rows
+     * @param name the name of the source
+     * @param type a record class; its components are columns by name
+     * @return the producer
+     * @throws SchemaException when there is no such source, or a component has no column
+     */
+    public <T extends Record> Source<T> source(String name, Class<T> type) {
+        return new Source<>(producer(name), type);
+    }
+
+    /**
+     * A writer that gathers rows, which are maps, and pushes many at a time.
+     *
+     * @param name the name of the source
+     * @return the writer
+     */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    public Writer<Map<String, @Nullable Object>> writer(String name) {
+        return (Writer) new Writer<>(producer(name), Map.class);
+    }
+
+    /**
+     * A writer that gathers rows, which are records, and pushes many at a time.
+     *
+     * @param <T> the class of the rows
+     * @param name the name of the source
+     * @param type a record class; its components are columns by name
+     * @return the writer
+     * @throws SchemaException when there is no such source, or a component has no column
+     */
+    public <T extends Record> Writer<T> writer(String name, Class<T> type) {
+        return new Writer<>(producer(name), type);
+    }
+
+    private Producer producer(String name) {
+        long pointer = call(db -> Native.source(db, Native.utf8(name)));
+        return new Producer(this, name, new Schema(Native.sourceSchema(pointer)), pointer);
+    }
+
+    /**
+     * An output to subscribe to, with rows that are maps.
+     *
+     * @param name the name of a sink, stream, view, table or source
+     * @return the output; whether it exists is said when it is subscribed to
+     */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    public Sink<Map<String, @Nullable Object>> sink(String name) {
+        return (Sink) new Sink<>(this, name, Map.class);
+    }
+
+    /**
+     * An output to subscribe to, with rows that are records.
+     *
+     * @param <T> the class of the rows
+     * @param name the name of a sink, stream, view, table or source
+     * @param type a record class; its components are columns by name
+     * @return the output; whether it exists is said when it is subscribed to
+     */
+    public <T extends Record> Sink<T> sink(String name, Class<T> type) {
+        return new Sink<>(this, name, type);
+    }
+
+    /**
+     * Follows a name or a query, change by change.
+     *
+     * @param nameOrQuery a name, which begins with the next change, or a SELECT, which begins with its
+     *     rows
+     * @return the changes of each epoch
+     */
+    public Subscription<ChangeBatch> subscribe(String nameOrQuery) {
+        return subscribe(nameOrQuery, SubscribeOptions.defaults());
+    }
+
+    /**
+     * Follows a name or a query, change by change.
+     *
+     * @param nameOrQuery a name or a SELECT
+     * @param options how
+     * @return the changes of each epoch
+     */
+    public Subscription<ChangeBatch> subscribe(String nameOrQuery, SubscribeOptions options) {
+        return follow(nameOrQuery, options, schema -> Decoder.batches());
+    }
+
+    /**
+     * Follows a name or a query, row by row: those that come to be.
+     *
+     * @param <T> the class of the rows
+     * @param nameOrQuery a name, which begins with the next change, or a SELECT, which begins with its
+     *     rows
+     * @param type a record class; its components are columns by name
+     * @return the rows
+     */
+    public <T extends Record> Subscription<T> subscribe(String nameOrQuery, Class<T> type) {
+        return rows(nameOrQuery, type, SubscribeOptions.defaults());
+    }
+
+    /**
+     * Follows a name or a query, row by row: those that come and those that go.
+     *
+     * @param <T> the class of the rows
+     * @param nameOrQuery a name, which begins with the next change, or a SELECT, which begins with its
+     *     rows
+     * @param type a record class; its components are columns by name
+     * @return the rows with what happened to them
+     */
+    public <T extends Record> Subscription<ChangeRow<T>> changes(
+            String nameOrQuery, Class<T> type) {
+        return changes(nameOrQuery, type, SubscribeOptions.defaults());
+    }
+
+    <T> Subscription<T> rows(String nameOrQuery, Class<T> type, SubscribeOptions options) {
+        return follow(nameOrQuery, options, schema -> Decoder.rows(schema.reader(type)));
+    }
+
+    <T> Subscription<ChangeRow<T>> changes(
+            String nameOrQuery, Class<?> type, SubscribeOptions options) {
+        return follow(
+                nameOrQuery,
+                options,
+                schema -> {
+                    @SuppressWarnings("unchecked")
+                    RowReader<T> reader = (RowReader<T>) schema.reader(type);
+                    return Decoder.changes(reader);
+                });
+    }
+
+    private <T> Subscription<T> follow(
+            String nameOrQuery,
+            SubscribeOptions options,
+            Function<Schema, Decoder<T>> decoder) {
+        String json = options.json();
+        byte[] utf8 = json == null ? null : Native.utf8(json);
+        long pointer = call(db -> Native.subscribe(db, Native.utf8(nameOrQuery), utf8));
+        Handle subscription = new Handle(pointer, Native::freeSubscription);
+        try {
+            Schema schema = new Schema(Native.subscriptionSchema(pointer));
+            return new Subscription<>(
+                    this, nameOrQuery, subscription, schema, decoder.apply(schema));
+        } catch (RuntimeException error) {
+            subscription.close();
+            throw error;
+        }
+    }
+
+    /**
+     * The sources.
+     *
+     * @return what {@code SHOW SOURCES} answers
+     */
+    public List<Map<String, @Nullable Object>> sources() {
+        return query("SHOW SOURCES").toMaps();
+    }
+
+    /**
+     * The streams.
+     *
+     * @return what {@code SHOW STREAMS} answers
+     */
+    public List<Map<String, @Nullable Object>> streams() {
+        return query("SHOW STREAMS").toMaps();
+    }
+
+    /**
+     * The sinks.
+     *
+     * @return what {@code SHOW SINKS} answers
+     */
+    public List<Map<String, @Nullable Object>> sinks() {
+        return query("SHOW SINKS").toMaps();
+    }
+
+    /** The version, and whether it is open. */
+    @Override
+    public String toString() {
+        return "LaminarDB " + (closed ? "closed" : "open");
+    }
+
+    Dispatcher dispatcher() {
+        return dispatcher;
+    }
+
+    /** Calls with the native database, which is not freed meanwhile. */
+    <R> R call(LongFunction<R> function) {
+        long db = closed ? 0 : handle.tryEnter();
+        if (db == 0) {
+            throw LaminarException.closed();
+        }
+        try {
+            return function.apply(db);
+        } finally {
+            handle.leave();
+        }
+    }
+}

@@ -1,0 +1,160 @@
+package io.laminardb;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The rows of a query, read once, batch by batch.
+ *
+ * <p>It closes itself when its last batch was read; close it when you stop earlier. One thread reads
+ * it; any thread may cancel or close it.
+ */
+public final class QueryResult implements Iterable<Batch>, AutoCloseable {
+    private final Handle handle;
+    private final Schema schema;
+    private volatile boolean ended;
+
+    /** Takes over a cursor of the native part. */
+    QueryResult(long pointer) {
+        this.handle = new Handle(pointer, Native::freeCursor);
+        this.schema = new Schema(Native.cursorSchema(pointer));
+    }
+
+    /**
+     * The columns of the rows.
+     *
+     * @return the schema
+     */
+    public Schema schema() {
+        return schema;
+    }
+
+    /**
+     * The next batch. Waits for it.
+     *
+     * @return the batch, which may be closed when it was read; null at the end
+     * @throws QueryException with the code QUERY_CANCELLED after {@link #cancel}
+     * @throws IllegalStateException when the result was closed before its end
+     */
+    public @Nullable Batch next() {
+        long cursor = handle.tryEnter();
+        if (cursor == 0) {
+            if (ended) {
+                return null;
+            }
+            throw new IllegalStateException("the result is closed");
+        }
+        long batch;
+        try {
+            batch = Native.cursorNext(cursor);
+        } finally {
+            handle.leave();
+        }
+        if (batch == 0) {
+            ended = true;
+            handle.close();
+            return null;
+        }
+        return new Batch(schema, batch);
+    }
+
+    /**
+     * The batches that are left.
+     *
+     * @return an iterator that reads on in this result
+     */
+    @Override
+    public Iterator<Batch> iterator() {
+        return new Iterator<>() {
+            private @Nullable Batch ahead;
+
+            @Override
+            public boolean hasNext() {
+                if (ahead == null) {
+                    ahead = QueryResult.this.next();
+                }
+                return ahead != null;
+            }
+
+            @Override
+            public Batch next() {
+                if (!hasNext()) {
+                    throw new NoSuchElementException("the result is at its end");
+                }
+                Batch batch = ahead;
+                ahead = null;
+                return Objects.requireNonNull(batch);
+            }
+        };
+    }
+
+    /**
+     * All rows that are left, as maps of column names to values, in the order of the columns. Closes
+     * the result.
+     *
+     * @return a new list
+     */
+    public List<Map<String, @Nullable Object>> toMaps() {
+        List<Map<String, @Nullable Object>> maps = new ArrayList<>();
+        try (this) {
+            for (Batch batch : this) {
+                try (batch) {
+                    maps.addAll(batch.toMaps());
+                }
+            }
+        }
+        return maps;
+    }
+
+    /**
+     * All rows that are left, as records whose components are columns by name. Closes the result.
+     *
+     * @param <R> the class of the records
+     * @param type the class of the records
+     * @return a new list
+     * @throws SchemaException when a component has no column, or one of another type
+     */
+    public <R extends Record> List<R> toRecords(Class<R> type) {
+        List<R> records = new ArrayList<>();
+        try (this) {
+            schema.reader(type);
+            for (Batch batch : this) {
+                try (batch) {
+                    records.addAll(batch.toRecords(type));
+                }
+            }
+        }
+        return records;
+    }
+
+    /** Cancels the query from any thread: whoever reads gets QUERY_CANCELLED. */
+    public void cancel() {
+        long cursor = handle.tryEnter();
+        if (cursor == 0) {
+            return;
+        }
+        try {
+            Native.cancelCursor(cursor);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** Cancels what is not read yet and gives the memory back. The second time it does nothing. */
+    @Override
+    public void close() {
+        cancel();
+        handle.close();
+    }
+
+    /** The columns. */
+    @Override
+    public String toString() {
+        return "QueryResult" + schema;
+    }
+}

@@ -1,0 +1,194 @@
+package io.laminardb;
+
+import java.time.Instant;
+import java.util.OptionalLong;
+
+/**
+ * A producer of a source. When a push returns, everything downstream has what it brought about.
+ *
+ * <p>Each producer has a watermark of its own, and the source's is the least of its open producers';
+ * {@link #clone} makes one for a further thread. Threads that share one producer take turns.
+ *
+ * @param <T> the class of the rows: a record, or a map of column names to values
+ */
+public final class Source<T> implements AutoCloseable {
+    private static final long NO_ROOM = -1;
+
+    private final Producer producer;
+    private final RowWriter<T> writer;
+
+    Source(Producer producer, Class<T> type) {
+        this(producer, Writer.bind(producer, type));
+    }
+
+    private Source(Producer producer, RowWriter<T> writer) {
+        this.producer = producer;
+        this.writer = writer;
+    }
+
+    /**
+     * The name of the source.
+     *
+     * @return the name
+     */
+    public String name() {
+        return producer.name();
+    }
+
+    /**
+     * The columns of the source.
+     *
+     * @return the schema
+     */
+    public Schema schema() {
+        return producer.schema();
+    }
+
+    /**
+     * Pushes a row. Waits for room as long as the configuration says.
+     *
+     * @param row the row
+     * @throws IngestionException when it does not fit, or with BACKPRESSURE when there was no room
+     */
+    public void push(T row) {
+        send(Producer.encode(writer, schema(), row), true);
+    }
+
+    /**
+     * Pushes a row, or does nothing where that would wait for room.
+     *
+     * @param row the row
+     * @return whether it was pushed
+     * @throws IngestionException when it does not fit
+     */
+    public boolean tryPush(T row) {
+        return send(Producer.encode(writer, schema(), row), false) != NO_ROOM;
+    }
+
+    /**
+     * Pushes rows: all of them as one epoch, or none.
+     *
+     * @param rows the rows
+     * @return how many there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long pushBatch(Iterable<? extends T> rows) {
+        return send(Producer.encodeAll(writer, schema(), rows), true);
+    }
+
+    /**
+     * Pushes rows as {@link #pushBatch} does, or does nothing where that would wait for room.
+     *
+     * @param rows the rows
+     * @return whether they were pushed
+     * @throws IngestionException when one does not fit
+     */
+    public boolean tryPushBatch(Iterable<? extends T> rows) {
+        return send(Producer.encodeAll(writer, schema(), rows), false) != NO_ROOM;
+    }
+
+    private long send(RowEncoder rows, boolean wait) {
+        return producer.call(
+                source -> Native.pushRows(source, rows.piece(), rows.length(), wait));
+    }
+
+    /**
+     * Promises that this producer sends no event with a time of at most {@code tsMs} any more. A
+     * promise behind an earlier one does nothing. Windows that it completes were delivered when this
+     * returns.
+     *
+     * @param tsMs milliseconds since 1970-01-01 00:00:00 UTC, or in the terms of a BIGINT column
+     */
+    public void watermark(long tsMs) {
+        producer.watermark(tsMs);
+    }
+
+    /**
+     * Promises that this producer sends no event with a time of at most {@code ts} any more.
+     *
+     * @param ts the time, of which milliseconds count
+     */
+    public void watermark(Instant ts) {
+        producer.watermark(ts.toEpochMilli());
+    }
+
+    /**
+     * The largest watermark that was set here.
+     *
+     * @return milliseconds; empty when none was
+     */
+    public OptionalLong currentWatermark() {
+        return producer.watermark();
+    }
+
+    /**
+     * Says that this producer sends nothing any more; a later push is refused. When every producer of
+     * the source has said so or was closed, all windows close and results are final.
+     */
+    public void endOfInput() {
+        producer.endOfInput();
+    }
+
+    /**
+     * Rows that the source holds back until the database is started.
+     *
+     * @return rows; 0 once it is started
+     */
+    public long pending() {
+        return producer.call(Native::pending);
+    }
+
+    /**
+     * Rows that the source may hold back until the database is started.
+     *
+     * @return rows
+     */
+    public long capacity() {
+        return producer.call(Native::capacity);
+    }
+
+    /**
+     * Whether there is room for a row before the start.
+     *
+     * @return true when there is
+     */
+    public boolean hasCapacity() {
+        return producer.call(source -> Native.capacity(source) - Native.pending(source)) > 0;
+    }
+
+    /**
+     * One more producer of the same source, with a watermark of its own.
+     *
+     * @return the producer
+     */
+    @Override
+    @SuppressWarnings({"MethodDoesntCallSuperMethod", "CloneDoesntCallSuperClone"})
+    public Source<T> clone() {
+        return new Source<>(producer.copy(), writer);
+    }
+
+    /**
+     * Whether it, or the database, was closed.
+     *
+     * @return true when it was
+     */
+    public boolean isClosed() {
+        return producer.isClosed();
+    }
+
+    /** Gives the producer up, so that its watermark holds the source's back no longer. */
+    @Override
+    public void close() {
+        producer.close();
+    }
+
+    /** The name, and whether it is open. */
+    @Override
+    public String toString() {
+        return producer.describe("Source");
+    }
+
+    Producer producer() {
+        return producer;
+    }
+}
