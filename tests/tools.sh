@@ -11,7 +11,8 @@ what=${1:-test}
 # A tool and the Debian package that has it.
 tools=(cc:gcc c++:g++ ld:binutils make:make)
 if [[ $what == test ]]; then
-    tools+=(cmake:cmake pkg-config:pkg-config valgrind:valgrind python3:python3 nm:binutils)
+    tools+=(cmake:cmake pkg-config:pkg-config valgrind:valgrind python3:python3 nm:binutils
+        javac:default-jdk-headless mvn:maven)
 fi
 
 packages=()

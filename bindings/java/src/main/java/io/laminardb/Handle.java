@@ -2,6 +2,7 @@ package io.laminardb;
 
 import java.lang.ref.Cleaner;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongConsumer;
 
 /**
@@ -12,6 +13,7 @@ import java.util.function.LongConsumer;
  */
 final class Handle implements AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
+    private static final LongAdder LIVE = new LongAdder();
 
     private final State state;
     private final Cleaner.Cleanable cleanable;
@@ -23,8 +25,14 @@ final class Handle implements AutoCloseable {
      * @param free how it is freed
      */
     Handle(long pointer, LongConsumer free) {
+        LIVE.increment();
         this.state = new State(pointer, free);
         this.cleanable = CLEANER.register(this, state);
+    }
+
+    /** How many there are that were not freed, of all kinds. */
+    static long live() {
+        return LIVE.sum();
     }
 
     /** Begins a call; answers 0 when the handle was closed, and the call must not be made. */
@@ -70,7 +78,7 @@ final class Handle implements AutoCloseable {
 
         void leave() {
             if (calls.decrementAndGet() == CLOSED) {
-                free.accept(pointer);
+                free();
             }
         }
 
@@ -78,8 +86,13 @@ final class Handle implements AutoCloseable {
         @Override
         public void run() {
             if (calls.getAndAdd(CLOSED) == 0) {
-                free.accept(pointer);
+                free();
             }
+        }
+
+        private void free() {
+            LIVE.decrement();
+            free.accept(pointer);
         }
     }
 }

@@ -81,8 +81,12 @@ public final class LaminarArrow {
         try (ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
             Data.exportArrayStream(allocator, reader, stream);
             long address = stream.memoryAddress();
-            return db.call(
-                    pointer -> Native.insertStream(pointer, Native.utf8(source), address));
+            try {
+                return db.call(
+                        pointer -> Native.insertStream(pointer, Native.utf8(source), address));
+            } finally {
+                release(stream);
+            }
         }
     }
 
@@ -118,7 +122,11 @@ public final class LaminarArrow {
         try (ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
             Data.exportArrayStream(allocator, reader, stream);
             long address = stream.memoryAddress();
-            return source.producer().call(pointer -> Native.pushStream(pointer, address));
+            try {
+                return source.producer().call(pointer -> Native.pushStream(pointer, address));
+            } finally {
+                release(stream);
+            }
         }
     }
 
@@ -127,7 +135,23 @@ public final class LaminarArrow {
         try (ArrowArray array = ArrowArray.allocateNew(allocator);
                 ArrowSchema schema = ArrowSchema.allocateNew(allocator)) {
             Data.exportVectorSchemaRoot(allocator, root, null, array, schema);
-            return send.applyAsLong(array.memoryAddress(), schema.memoryAddress());
+            try {
+                return send.applyAsLong(array.memoryAddress(), schema.memoryAddress());
+            } finally {
+                // What was not moved, because the call could not begin, is given back.
+                if (array.snapshot().release != 0) {
+                    array.release();
+                }
+                if (schema.snapshot().release != 0) {
+                    schema.release();
+                }
+            }
+        }
+    }
+
+    private static void release(ArrowArrayStream stream) {
+        if (stream.snapshot().release != 0) {
+            stream.release();
         }
     }
 }

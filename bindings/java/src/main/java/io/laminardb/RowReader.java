@@ -136,7 +136,7 @@ interface RowReader<T> {
             return null;
         }
         if (value instanceof List<?> items && type.isAssignableFrom(List.class)) {
-            return list(items, argument(wanted, 0), field);
+            return list(items, argument(wanted, 0), part(field, 0));
         }
         if (value instanceof Map<?, ?> map) {
             if (type.isRecord()) {
@@ -269,7 +269,8 @@ interface RowReader<T> {
         Map<@Nullable Object, @Nullable Object> converted = new LinkedHashMap<>();
         for (Map.Entry<?, ?> entry : map.entrySet()) {
             converted.put(
-                    convert(entry.getKey(), key, field), convert(entry.getValue(), value, field));
+                    convert(entry.getKey(), key, part(field, 0)),
+                    convert(entry.getValue(), value, part(field, 1)));
         }
         return converted;
     }
@@ -302,6 +303,13 @@ interface RowReader<T> {
         } catch (Throwable error) {
             throw RecordShape.<RuntimeException>rethrow(error);
         }
+    }
+
+    /** A part of a nested type; of a struct that is read as a map, the struct. */
+    private static Field part(Field field, int index) {
+        List<Field> parts = field.type().parts();
+        boolean hasParts = field.type().kind() != DataType.Kind.STRUCT && index < parts.size();
+        return hasParts ? parts.get(index) : field;
     }
 
     private static Class<?> raw(Type type) {

@@ -293,7 +293,7 @@ class SubscriptionTest {
     void aStreamThatFailsThrowsAndEnds() {
         db.execute("CREATE SOURCE numbers (n BIGINT)");
         db.execute(
-                "CREATE STREAM inverse WITH (on_error = 'fail') AS SELECT 10 / n AS x FROM numbers");
+                "CREATE STREAM inverse AS SELECT 10 / n AS x FROM numbers ON ERROR FAIL");
         Subscription<Map<String, Object>> rows = db.sink("inverse").subscribe();
         db.execute("INSERT INTO numbers VALUES (5)");
         assertEquals(Map.of("x", 2L), rows.poll());
