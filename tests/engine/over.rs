@@ -1,8 +1,11 @@
 //! Window functions, over rows that come and rows that change, against the batch answer.
 
+use std::collections::BTreeMap;
+
 use crate::row;
 use crate::support::changing::run;
 use crate::support::database::{content, execute, refused, started};
+use crate::support::random::{Random, for_seeds};
 
 #[test]
 fn rankings() {
@@ -123,6 +126,111 @@ fn frames_of_values_and_groups() {
         12,
         20,
     );
+}
+
+#[test]
+fn running_aggregates() {
+    run(
+        &[
+            "SELECT id, sum(v) OVER w AS s, count(x) OVER w AS n, avg(x) OVER w AS a,
+                min(v) OVER w AS l, max(x) OVER w AS h, sum(x) OVER w AS t FROM r
+                WINDOW w AS (PARTITION BY k ORDER BY o)",
+            "SELECT id, sum(v) OVER w AS s, count(*) OVER w AS n, avg(v) OVER w AS a,
+                bool_or(v > 3) OVER w AS b, bit_xor(v) OVER w AS e, max(id) OVER w AS h FROM r
+                WINDOW w AS (PARTITION BY k ORDER BY o DESC, id ROWS UNBOUNDED PRECEDING)",
+            "SELECT id, sum(v) FILTER (WHERE v % 2 = 0) OVER (PARTITION BY k ORDER BY o) AS s,
+                lag(v) OVER (PARTITION BY k ORDER BY o, id) AS b,
+                count(v) OVER (PARTITION BY k ORDER BY o, id ROWS UNBOUNDED PRECEDING) AS c,
+                sum(v) OVER (PARTITION BY k ORDER BY o, id) AS d,
+                max(v) OVER (PARTITION BY k ORDER BY o, id ROWS BETWEEN 1 PRECEDING AND
+                    CURRENT ROW) AS m FROM r",
+            "SELECT k, v, count(*) OVER (PARTITION BY k ORDER BY v) AS n
+                FROM (SELECT k, v / 20 AS v FROM r) AS q",
+        ],
+        4,
+        12,
+        30,
+    );
+}
+
+/// One long partition, whose rows come at its end, in between, change and go.
+#[test]
+fn running_totals_of_a_long_partition() {
+    for_seeds(3, |seed| {
+        let mut random = Random::new(seed + 900);
+        let db = started(&[
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, o BIGINT, v BIGINT)",
+            "CREATE MATERIALIZED VIEW s AS SELECT id,
+                sum(v) OVER (PARTITION BY id * 0 ORDER BY o, id ROWS UNBOUNDED PRECEDING) AS a,
+                max(v) OVER (PARTITION BY id * 0 ORDER BY o, id) AS h FROM t",
+            "CREATE MATERIALIZED VIEW p AS SELECT id,
+                sum(v) OVER (PARTITION BY id * 0 ORDER BY o) AS b FROM t",
+        ]);
+        let mut model: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        for step in 0..120 {
+            let from = model.len() as i64 / 2;
+            match random.range(0, 8) {
+                0..5 => {
+                    let rows: Vec<String> = (0..random.range(1, 12))
+                        .map(|_| {
+                            let (id, v) =
+                                (1_000 * step + random.range(0, 900), random.range(-9, 9));
+                            let o = if random.chance(80) { step } else { random.range(0, 120) };
+                            model.insert(id, (o, v));
+                            format!("({id}, {o}, {v})")
+                        })
+                        .collect();
+                    execute(&db, &format!("INSERT INTO t VALUES {}", rows.join(", ")));
+                }
+                5 => {
+                    execute(&db, &format!("UPDATE t SET v = v + 1 WHERE o = {}", from));
+                    model.values_mut().filter(|row| row.0 == from).for_each(|row| row.1 += 1);
+                }
+                6 => {
+                    execute(&db, &format!("DELETE FROM t WHERE o = {}", from));
+                    model.retain(|_, row| row.0 != from);
+                }
+                _ => {
+                    // The last rows go.
+                    let last = model.values().map(|row| row.0).max().unwrap_or(0);
+                    execute(&db, &format!("DELETE FROM t WHERE o = {last}"));
+                    model.retain(|_, row| row.0 != last);
+                }
+            }
+            if step % 5 != 0 {
+                continue;
+            }
+            let mut ordered: Vec<(i64, i64, i64)> =
+                model.iter().map(|(id, (o, v))| (*o, *id, *v)).collect();
+            ordered.sort();
+            let (mut by_row, mut by_peers) = (Vec::new(), Vec::new());
+            let (mut sum, mut highest) = (0, i64::MIN);
+            for (o, id, v) in &ordered {
+                sum += v;
+                highest = highest.max(*v);
+                by_row.push(row![*id, sum, highest]);
+                let to_peers = ordered.iter().filter(|row| row.0 <= *o).map(|row| row.2);
+                by_peers.push(row![*id, to_peers.sum::<i64>()]);
+            }
+            by_row.sort();
+            by_peers.sort();
+            assert_eq!((content(&db, "s"), content(&db, "p")), (by_row, by_peers), "step {step}");
+        }
+    });
+}
+
+/// Were every row to read those before it, this would be 10^8 rows, minutes.
+#[test]
+fn a_row_at_the_end_of_a_partition_does_not_read_the_others() {
+    let db = started(&[
+        "CREATE SOURCE t (k BIGINT, at BIGINT, v BIGINT)",
+        "CREATE STREAM s AS SELECT at, sum(v) OVER (PARTITION BY k ORDER BY at) AS total FROM t",
+        "CREATE STREAM last AS SELECT max(total) AS total, count(*) AS n FROM s",
+    ]);
+    for chunk in 0..15_000 {
+        execute(&db, &format!("INSERT INTO t VALUES (1, {chunk}, 2)"));
+    }
+    assert_eq!(content(&db, "last"), vec![row![30_000, 15_000]]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use datafusion::physical_plan::WindowExpr;
 use laminar_types::{Delta, Error, Frontier, Result, Weights, code};
 
 use super::over_reach::{Place, Point, Reach, joined};
+use super::over_running::{Running, RunningAggregate};
 use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, output};
 use super::row_codec::{RowCodec, restored};
 use super::time_map::{PassedTimes, TimeMap};
@@ -45,6 +46,8 @@ pub enum OverFunction {
     CumeDist,
     /// `ntile(n)`.
     Ntile(u64),
+    /// An aggregate of all rows up to the current one.
+    Running(RunningAggregate),
     /// An evaluator of DataFusion, run over the rows within reach.
     Evaluate(Arc<dyn WindowExpr>),
 }
@@ -61,6 +64,8 @@ pub struct Over {
     types: Arc<Values>,
     /// The values of each row, by its slot; empty for a row that has none yet.
     values: ByteColumn,
+    /// The calls that are running aggregates, if there are any.
+    running: Option<Running>,
     retracted: Vec<Retracted>,
     inserted: Vec<u32>,
     /// The values of rows that were retracted, one after the other.
@@ -98,8 +103,15 @@ impl Over {
                     .ok_or_else(|| Error::internal("a window function without a column"))
             })
             .collect::<Result<Vec<DataType>>>()?;
+        let running = calls.iter().enumerate().filter_map(|(number, call)| match &call.function {
+            OverFunction::Running(aggregate) => Some((number, aggregate.clone())),
+            _ => None,
+        });
+        let running: Vec<_> = running.collect();
+        let running = (!running.is_empty()).then(|| Running::new(running)).transpose()?;
         Ok(Self {
             partitions: PartitionRows::new(input, partitioning)?,
+            running,
             calls,
             columns,
             schema,
@@ -136,6 +148,9 @@ impl Over {
             }
         }
         self.values.resize(self.partitions.rows.slots());
+        if let Some(running) = &mut self.running {
+            running.resize(self.partitions.rows.slots());
+        }
         let rows = &self.partitions.rows;
         let points: Vec<Point<'_>> = changes
             .iter()
@@ -164,7 +179,11 @@ impl Over {
         let mut rows = Vec::with_capacity(range.len());
         self.partitions.rows.collect(partition, range.clone(), &mut rows);
         let place = Place { rows: &self.partitions.rows, codec: &self.partitions.codec, partition };
-        let values = self.compute(&place, range, &rows)?;
+        let running = match &mut self.running {
+            Some(running) => running.evaluate(&place, range.clone())?,
+            None => Vec::new(),
+        };
+        let values = self.compute(&place, range, &rows, running)?;
         let encoded = self.types.converter.convert_columns(&values).map_err(arrow_error)?;
         for (at, row) in rows.into_iter().enumerate() {
             let new = encoded.row(at).data();
@@ -182,13 +201,16 @@ impl Over {
         Ok(())
     }
 
-    /// The values of these rows, one column for each call.
+    /// The values of these rows, one column for each call; those that are running aggregates are
+    /// known.
     fn compute(
         &self,
         place: &Place<'_>,
         range: Range<usize>,
         rows: &[u32],
+        running: Vec<(usize, ArrayRef)>,
     ) -> Result<Vec<ArrayRef>> {
+        let mut running = running.into_iter();
         let mut context: Option<Range<usize>> = None;
         for call in &self.calls {
             if matches!(call.function, OverFunction::Evaluate(_)) {
@@ -211,6 +233,10 @@ impl Over {
         calls
             .map(|(index, call)| {
                 let values = match (&call.function, &batch) {
+                    (OverFunction::Running(_), _) => match running.next() {
+                        Some((number, values)) if number == index => values,
+                        _ => return Err(Error::internal("a running aggregate without values")),
+                    },
                     (OverFunction::Evaluate(expr), Some((start, batch))) => {
                         let values = expr.evaluate(batch).map_err(failed)?;
                         values.slice(range.start - start, range.len())
@@ -284,7 +310,7 @@ impl Over {
                 let of = |at: usize| bucket(at as u64, len as u64, *buckets);
                 Arc::new(UInt64Array::from_iter_values(range.map(of)))
             }
-            OverFunction::Evaluate(_) => {
+            OverFunction::Evaluate(_) | OverFunction::Running(_) => {
                 return Err(Error::internal("a window function was evaluated without rows"));
             }
         })
@@ -329,6 +355,9 @@ impl Operator for Over {
         self.output = self.delta()?;
         for row in self.removed.drain(..) {
             self.values.set(row as usize, &[]);
+            if let Some(running) = &mut self.running {
+                running.forget(row);
+            }
         }
         self.retracted.clear();
         self.inserted.clear();
@@ -364,11 +393,15 @@ impl Operator for Over {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         self.partitions.parts(parts)?;
         self.values.parts(parts)?;
+        if let Some(running) = &mut self.running {
+            running.parts(parts)?;
+        }
         self.times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {
-        let state_bytes = self.partitions.state_bytes() + self.values.state_bytes();
+        let running = self.running.as_ref().map_or(0, Container::state_bytes);
+        let state_bytes = self.partitions.state_bytes() + self.values.state_bytes() + running;
         Metrics { state_bytes, ..Metrics::default() }
     }
 }
@@ -382,7 +415,7 @@ fn bucket(position: u64, len: u64, buckets: u64) -> u64 {
     }
 }
 
-fn failed(error: DataFusionError) -> Error {
+pub(super) fn failed(error: DataFusionError) -> Error {
     Error::new(code::EXECUTION, error.strip_backtrace())
 }
 

@@ -14,8 +14,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_planner::create_window_expr;
 use laminar_dataflow::operators::{
-    OrderColumn, Over, OverCall, OverColumn, OverFunction, Partitioning, Reach, TimeMap,
-    ValueDistance,
+    OrderColumn, Over, OverCall, OverColumn, OverFunction, Partitioning, Reach, RunningAggregate,
+    TimeMap, ValueDistance,
 };
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
@@ -52,7 +52,8 @@ impl Lowering<'_> {
         for (function, expr) in functions.iter().zip(&window.window_expr) {
             let call = call(function, &reader)?;
             let shown = expr.human_display().to_string();
-            let is_native = !matches!(call.function, OverFunction::Evaluate(_));
+            let is_native =
+                !matches!(call.function, OverFunction::Evaluate(_) | OverFunction::Running(_));
             if !is_native && !call.reach.is_bounded() && params.partition_by.is_empty() {
                 return Err(Error::unsupported(format!(
                     "without PARTITION BY, {shown} would be computed from every row at every \
@@ -231,12 +232,16 @@ impl<'a> Reader<'a> {
         if matches!(expr, Expr::Literal(..)) {
             return Ok(expr.clone());
         }
+        Ok(Expr::Column(Column::new_unqualified(self.place(expr)?.to_string())))
+    }
+
+    /// Where an expression stands in the operator's input.
+    fn place(&self, expr: &Expr) -> Result<usize> {
         let plain = expr.clone().unalias();
         let known = self.arguments.exprs.iter().position(|known| *known == plain);
-        let place = known.map(|known| self.places[known]).ok_or_else(|| {
+        known.map(|known| self.places[known]).ok_or_else(|| {
             Error::internal(format!("{expr} is not among the columns of its window"))
-        })?;
-        Ok(Expr::Column(Column::new_unqualified(place.to_string())))
+        })
     }
 
     /// A call over the operator's input, one partition at a time.
@@ -299,6 +304,12 @@ fn call(function: &WindowFunction, reader: &Reader<'_>) -> Result<OverCall> {
         &PhysicalPlanningContext::default(),
     )
     .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+    if is_running(function, &reach) && !reader.order.is_empty() {
+        let filter = params.filter.as_deref().map(|filter| reader.place(filter)).transpose()?;
+        let by_peers = matches!(reach, Reach::Groups { .. });
+        let running = RunningAggregate { expr, filter, by_peers };
+        return Ok(OverCall { function: OverFunction::Running(running), reach });
+    }
     Ok(OverCall { function: OverFunction::Evaluate(expr), reach })
 }
 
@@ -312,6 +323,24 @@ fn looks_back(reach: &Reach) -> bool {
         }
         Reach::Partition => false,
     }
+}
+
+/// Whether a call aggregates all rows up to the current one by a function whose state, merged into
+/// nothing, is itself to the last bit.
+fn is_running(function: &WindowFunction, reach: &Reach) -> bool {
+    const EXACT: [&str; 10] = [
+        "count", "sum", "avg", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor",
+    ];
+    let WindowFunctionDefinition::AggregateUDF(udf) = &function.fun else { return false };
+    let up_to_row = matches!(
+        reach,
+        Reach::Rows { before: None, after: Some(0) }
+            | Reach::Groups { before: None, after: Some(0) }
+    );
+    let frame = &function.params.window_frame;
+    let is_whole =
+        frame.start_bound.is_unbounded() && frame.end_bound == WindowFrameBound::CurrentRow;
+    up_to_row && is_whole && EXACT.contains(&udf.name()) && !function.params.distinct
 }
 
 /// How far `lag` and `lead` look.
@@ -405,6 +434,7 @@ pub(super) fn whole(value: &ScalarValue) -> Option<i64> {
 /// What a change costs, for `EXPLAIN`.
 fn cost(call: &OverCall, is_native: bool) -> &'static str {
     match (&call.reach, is_native) {
+        _ if matches!(call.function, OverFunction::Running(_)) => "incremental from the change on",
         (Reach::Partition, _) => "recomputed per partition",
         (_, true) => "incremental",
         (reach, _) if reach.is_bounded() => "incremental within its frame",
