@@ -451,8 +451,9 @@ impl Operator for IntervalJoin {
             side.matches.parts(parts)?;
             side.ends.parts(parts)?;
         }
-        let frontiers = self.frontiers.iter_mut().chain(&mut self.other_frontiers);
-        frontiers.into_iter().try_for_each(|frontier| parts.number(frontier))?;
+        for frontier in self.frontiers.iter_mut().chain(&mut self.other_frontiers) {
+            parts.number(frontier)?;
+        }
         parts.number(&mut self.late_rows)?;
         parts.number(&mut self.since_eviction)?;
         parts.number(&mut self.after_eviction)?;
