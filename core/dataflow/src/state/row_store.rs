@@ -6,8 +6,6 @@
 //!
 //! Invariant: gathering a slot gives the row that was last stored there, bit for bit.
 
-use std::sync::Arc;
-
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -146,15 +144,6 @@ impl RowStore {
         RecordBatch::try_new_with_options(self.schema.clone(), self.gather(slots)?, &options)
             .map_err(arrow_error)
     }
-
-    /// The same rows, sharing pages; neither sees later changes of the other.
-    pub fn snapshot(&mut self) -> Self {
-        let held = match &mut self.held {
-            Held::Columns(columns) => Held::Columns(columns.snapshot()),
-            Held::Encoded(encoded) => Held::Encoded(encoded.snapshot()),
-        };
-        Self { schema: self.schema.clone(), held }
-    }
 }
 
 impl Container for RowStore {
@@ -187,7 +176,7 @@ fn of_type(column: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
 
 /// Rows in Arrow's row format.
 struct EncodedRows {
-    converter: Arc<RowConverter>,
+    converter: RowConverter,
     rows: ByteColumn,
 }
 
@@ -197,7 +186,7 @@ impl EncodedRows {
         let converter = RowConverter::new(fields).map_err(|error| {
             Error::unsupported(format!("rows with these types cannot be kept: {error}"))
         })?;
-        Ok(Self { converter: Arc::new(converter), rows: ByteColumn::default() })
+        Ok(Self { converter, rows: ByteColumn::default() })
     }
 
     fn encode(&self, columns: &[ArrayRef]) -> Result<Rows> {
@@ -209,14 +198,12 @@ impl EncodedRows {
         let rows = slots.iter().map(|slot| parser.parse(self.rows.value(*slot as usize)));
         self.converter.convert_rows(rows).map_err(arrow_error)
     }
-
-    fn snapshot(&mut self) -> Self {
-        Self { converter: self.converter.clone(), rows: self.rows.snapshot() }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{
         BooleanArray, Decimal128Array, DictionaryArray, Int64Array, ListArray, StringArray,
         TimestampMillisecondArray,
@@ -224,6 +211,7 @@ mod tests {
     use arrow::datatypes::{Field, Int32Type, Schema};
 
     use super::*;
+    use crate::state::Snapshot;
 
     fn sample() -> RecordBatch {
         let texts = [Some("short"), None, Some("longer than a cell holds inline"), Some("")];
@@ -274,7 +262,7 @@ mod tests {
             let expected = arrow::compute::take_record_batch(&batch, &expected).unwrap();
             assert_eq!(store.batch(&picked).unwrap(), expected, "ordered: {ordered}");
 
-            let snapshot = store.snapshot();
+            let snapshot = Snapshot::take(&mut store).unwrap();
             store.forget(5);
             if ordered {
                 let encoded = store.encode(&batch).unwrap().unwrap();
@@ -283,7 +271,8 @@ mod tests {
                 store.store(&batch, &[0], &[5]).unwrap();
             }
             assert_eq!(store.batch(&[5]).unwrap(), batch.slice(0, 1));
-            assert_eq!(snapshot.batch(&[7, 0, 5, 2]).unwrap(), batch);
+            snapshot.restore(&mut store).unwrap();
+            assert_eq!(store.batch(&[7, 0, 5, 2]).unwrap(), batch);
         }
     }
 

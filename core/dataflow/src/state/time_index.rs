@@ -277,16 +277,6 @@ impl TimeIndex {
         self.slots.clear();
     }
 
-    /// The same content, sharing pages; neither sees later changes of the other.
-    pub fn snapshot(&mut self) -> Self {
-        Self {
-            nodes: self.nodes.snapshot(),
-            roots: self.roots.snapshot(),
-            slots: self.slots.copied(),
-            arrivals: self.arrivals,
-        }
-    }
-
     #[inline]
     fn root(&self, key: u32) -> u32 {
         let key = key as usize;
