@@ -6,7 +6,8 @@
 //!
 //! For each kind of state that an aggregate keeps, over rows that are only appended and over rows
 //! that are replaced: fills that many groups, then pushes single rows into groups here and there
-//! and polls after each. A line of JSON per figure goes to stdout, a line for people to stderr.
+//! and polls after each. Before that, how long windows of so many groups take from the watermark that
+//! closes them to their rows. A line of JSON per figure goes to stdout, a line for people to stderr.
 
 use std::error::Error;
 use std::ops::Range;
@@ -47,6 +48,11 @@ fn main() -> Result<()> {
             _ => return Err(format!("there is no argument {argument}").into()),
         }
     }
+    for groups in [1_000, 10_000, 100_000, 1_000_000] {
+        if groups <= most {
+            measure_close(groups)?;
+        }
+    }
     for (kind, calls) in KINDS {
         for updating in [false, true] {
             for groups in [1_000, 10_000, 100_000, 1_000_000] {
@@ -56,6 +62,48 @@ fn main() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// From the watermark that closes a window to its rows, the median of some windows.
+fn measure_close(groups: usize) -> Result<()> {
+    const WINDOWS: i64 = 15;
+    let db = LaminarDB::open()?;
+    db.execute_blocking("CREATE SOURCE t (k BIGINT NOT NULL, v BIGINT NOT NULL, ts BIGINT)")?;
+    db.execute_blocking(
+        "CREATE STREAM s AS SELECT k, window_start, count(*) AS n, sum(v) AS total FROM t
+         GROUP BY k, tumble(ts, 1000) EMIT ON WINDOW CLOSE",
+    )?;
+    db.start()?;
+    let source = db.source_untyped("t")?;
+    let options = SubscribeOptions { capacity: Some(1 << 22), ..SubscribeOptions::default() };
+    let mut subscription = db.subscribe_with("s", options)?;
+    let mut millis = Vec::new();
+    for window in 0..WINDOWS {
+        for from in (0..groups).step_by(FILL_ROWS) {
+            let keys = from as i64..(from + FILL_ROWS).min(groups) as i64;
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(Int64Array::from_iter_values(keys.clone())),
+                Arc::new(Int64Array::from_iter_values(keys.clone())),
+                Arc::new(Int64Array::from_iter_values(keys.map(|_| window * 1_000))),
+            ];
+            source.push_arrow(RecordBatch::try_new(source.schema().clone(), columns)?)?;
+        }
+        let start = std::time::Instant::now();
+        source.watermark(window * 1_000 + 999)?;
+        let mut rows = 0;
+        while let Polled::Batch(change) = subscription.poll(Some(Duration::ZERO))? {
+            rows += change.batch.num_rows();
+        }
+        millis.push(start.elapsed().as_secs_f64() * 1e3);
+        if rows != groups {
+            return Err(format!("a window of {groups} groups gave {rows} rows").into());
+        }
+    }
+    millis.sort_by(f64::total_cmp);
+    let median = millis[millis.len() / 2];
+    println!("{{\"benchmark\":\"window_close\",\"groups\":{groups},\"median_ms\":{median:.3}}}");
+    eprintln!("close of a window of {groups} groups, to visible rows: {median:.3} ms");
     Ok(())
 }
 

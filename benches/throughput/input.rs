@@ -9,12 +9,39 @@ use arrow::error::ArrowError;
 /// The first event's time: a minute's beginning, in milliseconds since 1970.
 const START_MS: i64 = 28_333_333 * 60_000;
 
-/// What the rows are like: `key` is drawn evenly, `value` evenly from 0 to 999, `ts` ascends.
+/// What the rows are like: `key` is drawn evenly, `value` evenly from 0 to 999, `ts` ascends but for
+/// the rows that stand out of order.
 #[derive(Clone, Copy)]
 pub(crate) struct Input {
     pub(crate) keys: u64,
     /// Rows per second of event time.
     pub(crate) rate: i64,
+    pub(crate) disorder: Disorder,
+}
+
+/// Which rows are older than those before them.
+#[derive(Clone, Copy)]
+pub(crate) enum Disorder {
+    None,
+    /// Of a hundred so many, each older by up to so many milliseconds, but not before the last
+    /// multiple of so many.
+    Percent {
+        rows: u64,
+        most_ms: i64,
+        not_before_ms: i64,
+    },
+}
+
+impl Disorder {
+    fn time(self, row: u64, time: i64) -> i64 {
+        let Self::Percent { rows, most_ms, not_before_ms } = self else { return time };
+        let drawn = random(row ^ 1 << 62);
+        match drawn % 100 < rows {
+            true => (time - (drawn / 100 % most_ms as u64) as i64)
+                .max(time / not_before_ms * not_before_ms),
+            false => time,
+        }
+    }
 }
 
 /// The columns of `events`.
@@ -35,7 +62,8 @@ pub(crate) fn batches(
         let rows = from as u64..rows.min(from + batch_rows) as u64;
         let key = rows.clone().map(|row| (random(row) % input.keys) as i64);
         let value = rows.clone().map(|row| (random(row ^ 1 << 63) % 1_000) as i64);
-        let ts = rows.map(|row| START_MS + row as i64 * 1_000 / input.rate);
+        let ts =
+            rows.map(|row| input.disorder.time(row, START_MS + row as i64 * 1_000 / input.rate));
         RecordBatch::try_new(
             Arc::clone(&schema),
             vec![

@@ -1,6 +1,6 @@
 //! [`Workload`]: a query in both engines' words, and the rows that it is asked over.
 
-use crate::input::Input;
+use crate::input::{Disorder, Input};
 
 /// A query in both engines' words. Its output columns are the same, in the same order.
 pub(crate) struct Workload {
@@ -39,6 +39,8 @@ const MANY: &[Size] = &[
 ];
 const HEADLINE: &[Size] = &[Size { batch: 1_000, rows: 8_000_000 }];
 
+const SESSIONS: &[Size] = &[Size { batch: 1_000, rows: 4_000_000 }];
+
 /// Joins keep every row.
 const JOINS: &[Size] = &[
     Size { batch: 1_000, rows: 2_000_000 },
@@ -57,6 +59,8 @@ pub(crate) fn all() -> Vec<Workload> {
         keyed("keyed_1m", 1_000_000, Output::Content),
         keyed("keyed_1m_subscribed", 1_000_000, Output::Changes),
         keyed("keyed_1k", 1_000, Output::Content),
+        tumble_with_disorder(),
+        session(),
         hop("hop_60s_1s", 1),
         hop("hop_60s_10s", 10),
         join_updates(),
@@ -69,7 +73,7 @@ pub(crate) fn all() -> Vec<Workload> {
 fn tumble() -> Workload {
     Workload {
         name: "tumble_10s".to_string(),
-        input: Input { keys: 1_000, rate: RATE },
+        input: Input { keys: 1_000, rate: RATE, disorder: Disorder::None },
         sizes: MANY,
         stream: "SELECT key, tumble(ts, INTERVAL '10' SECOND) AS w, count(*) AS n, \
                  sum(value) AS total FROM events \
@@ -82,11 +86,44 @@ fn tumble() -> Workload {
     }
 }
 
+/// The same where 5 % of the rows are behind the watermark, in windows that are still open.
+fn tumble_with_disorder() -> Workload {
+    let disorder = Disorder::Percent { rows: 5, most_ms: 4_000, not_before_ms: 10_000 };
+    Workload {
+        name: "tumble_10s_disorder".to_string(),
+        input: Input { keys: 1_000, rate: RATE, disorder },
+        sizes: HEADLINE,
+        ..tumble()
+    }
+}
+
+/// A million users, 5 % of whose rows are out of order within the watermark's delay. DataFusion's
+/// sessions are gaps and islands.
+fn session() -> Workload {
+    let disorder = Disorder::Percent { rows: 5, most_ms: 900, not_before_ms: 1 };
+    Workload {
+        name: "session_10s".to_string(),
+        input: Input { keys: 1_000_000, rate: RATE, disorder },
+        sizes: SESSIONS,
+        stream: "SELECT key, window_start, count(*) AS n, sum(value) AS total FROM events \
+                 GROUP BY key, session(ts, INTERVAL '10' SECOND) EMIT ON WINDOW CLOSE"
+            .to_string(),
+        reference: "WITH marked AS (SELECT key, value, ts, CASE WHEN ts - lag(ts) OVER \
+                    (PARTITION BY key ORDER BY ts) < 10000 THEN 0 ELSE 1 END AS first FROM events), \
+                    numbered AS (SELECT key, value, ts, sum(first) OVER \
+                    (PARTITION BY key ORDER BY ts) AS session FROM marked) \
+                    SELECT key, min(ts) AS w, count(*) AS n, sum(value) AS total FROM numbered \
+                    GROUP BY key, session"
+            .to_string(),
+        output: Output::Changes,
+    }
+}
+
 fn filter() -> Workload {
     let query = "SELECT key, value * 2 AS doubled, ts FROM events WHERE value >= 500".to_string();
     Workload {
         name: "filter_project".to_string(),
-        input: Input { keys: 1_000, rate: RATE },
+        input: Input { keys: 1_000, rate: RATE, disorder: Disorder::None },
         sizes: MANY,
         stream: query.clone(),
         reference: query,
@@ -99,7 +136,7 @@ fn keyed(name: &str, keys: u64, output: Output) -> Workload {
                  max(value) AS most FROM events GROUP BY key";
     Workload {
         name: name.to_string(),
-        input: Input { keys, rate: RATE },
+        input: Input { keys, rate: RATE, disorder: Disorder::None },
         sizes: HEADLINE,
         stream: format!("{query} EMIT CHANGES"),
         reference: query.to_string(),
@@ -113,7 +150,7 @@ fn hop(name: &str, slide_s: i64) -> Workload {
     let steps: Vec<String> = (0..60 / slide_s).map(|step| format!("({step})")).collect();
     Workload {
         name: name.to_string(),
-        input: Input { keys: 10_000, rate: RATE },
+        input: Input { keys: 10_000, rate: RATE, disorder: Disorder::None },
         sizes: HEADLINE,
         stream: format!(
             "SELECT key, hop(ts, INTERVAL '{slide_s}' SECOND, INTERVAL '60' SECOND) AS w, \
@@ -141,7 +178,7 @@ fn join_updates() -> Workload {
                  ON l.key = r.key";
     Workload {
         name: "join_updates".to_string(),
-        input: Input { keys: 100_000, rate: RATE },
+        input: Input { keys: 100_000, rate: RATE, disorder: Disorder::None },
         sizes: JOINS,
         stream: format!("{query} EMIT CHANGES"),
         reference: query.to_string(),
@@ -155,7 +192,7 @@ fn join_appends() -> Workload {
                  (SELECT key, ts FROM events WHERE value < 100) AS r ON l.key = r.key";
     Workload {
         name: "join_appends".to_string(),
-        input: Input { keys: 500_000, rate: RATE },
+        input: Input { keys: 500_000, rate: RATE, disorder: Disorder::None },
         sizes: JOINS,
         stream: query.to_string(),
         reference: query.to_string(),
@@ -170,7 +207,7 @@ fn top_appends() -> Workload {
                  WHERE place <= 10";
     Workload {
         name: "top10_appends".to_string(),
-        input: Input { keys: 1_000_000, rate: RATE },
+        input: Input { keys: 1_000_000, rate: RATE, disorder: Disorder::None },
         sizes: HEADLINE,
         stream: format!("{query} EMIT CHANGES"),
         reference: query.to_string(),
@@ -186,7 +223,7 @@ fn top_updates() -> Workload {
                  WHERE place <= 10";
     Workload {
         name: "top10_updates".to_string(),
-        input: Input { keys: 1_000_000, rate: RATE },
+        input: Input { keys: 1_000_000, rate: RATE, disorder: Disorder::None },
         sizes: HEADLINE,
         stream: format!("{query} EMIT CHANGES"),
         reference: query.to_string(),

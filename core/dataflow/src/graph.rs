@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use laminar_types::{Change, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant};
 
-use crate::operator::{Content, Context, DeadLetter, Metrics, Operator, Traits};
+use crate::operator::{Content, Context, DeadLetter, Marks, Metrics, Operator, Traits};
 use crate::operators::timed_rows::join;
 use crate::state::{Container, Parts, Snapshot, TableRows, TableSnapshot};
 
@@ -361,6 +361,23 @@ impl Graph {
         self.node(source).consumers.iter().any(|(consumer, _)| match &self.node(*consumer).body {
             Body::Operator(operator) => operator.takes_rows(),
             _ => false,
+        })
+    }
+
+    /// Which moves of a source's frontiers matter to anyone for rows behind them: batches need not
+    /// be cut at others.
+    pub fn marks(&self, source: NodeId) -> Marks {
+        let consumers = self.node(source).consumers.iter();
+        consumers.fold(Marks::AsReaders, |marks, (consumer, _)| {
+            let node = self.node(*consumer);
+            let of_consumer = match &node.body {
+                Body::Operator(operator) => match operator.marks() {
+                    Marks::AsReaders => self.marks(*consumer),
+                    marks => marks,
+                },
+                Body::Source | Body::Table(_) => Marks::Every,
+            };
+            marks.and(of_consumer)
         })
     }
 

@@ -29,4 +29,6 @@ pub mod window;
 
 pub use consolidate::consolidate;
 pub use graph::{Graph, NodeId, StepOutput};
-pub use operator::{Changes, Content, Context, DeadLetter, EventTime, Metrics, Operator, Traits};
+pub use operator::{
+    Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Operator, Traits, WindowEnds,
+};

@@ -7,6 +7,7 @@ use laminar_types::{Delta, Epoch, Frontier, Result, RowBlock, TimeUnit};
 #[cfg(doc)]
 use crate::state::Container;
 use crate::state::{Parts, Snapshot};
+use crate::window::WindowSpec;
 
 /// One node of the dataflow: consumes the deltas of its inputs, keeps state, emits one net delta.
 ///
@@ -40,6 +41,11 @@ pub trait Operator: Send {
     fn advance(&mut self, port: usize, frontiers: &[Frontier], cx: &mut Context<'_>) -> Result<()> {
         let _ = (port, frontiers, cx);
         Ok(())
+    }
+
+    /// Which moves of an input's frontiers matter for rows that are behind them.
+    fn marks(&self) -> Marks {
+        Marks::Every
     }
 
     /// Emits the net change of the step as a block, if that is how the operator has it: puts it
@@ -106,6 +112,64 @@ pub trait Operator: Send {
     /// Counters for people.
     fn metrics(&self) -> Metrics {
         Metrics::default()
+    }
+}
+
+/// Which moves of a frontier matter: whether it makes a difference for a row behind the frontier to
+/// come before the move or after it.
+///
+/// The frontier is that of the input's only event-time column, or of every one of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Marks {
+    /// Every move.
+    #[default]
+    Every,
+    /// Those past one of the ends of windows, and no other.
+    Ends(Vec<WindowEnds>),
+    /// What matters to those that read the operator: it only hands the frontiers on.
+    AsReaders,
+}
+
+/// The times at which windows close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowEnds {
+    /// The windows.
+    pub spec: WindowSpec,
+    /// How long after its end a window closes, in nanoseconds.
+    pub lateness_ns: i64,
+}
+
+impl WindowEnds {
+    /// Whether a window closes when the frontier moves from one time to another.
+    pub fn close_between(&self, from: Frontier, to: Frontier) -> bool {
+        let limit = |frontier: Frontier| {
+            frontier.shift(-i128::from(self.lateness_ns)).in_unit(self.spec.unit())
+        };
+        self.spec.first_end(limit(from)) <= limit(to)
+    }
+}
+
+impl Marks {
+    /// What matters when either does.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Every, _) | (_, Self::Every) => Self::Every,
+            (Self::AsReaders, marks) | (marks, Self::AsReaders) => marks,
+            (Self::Ends(mut ends), Self::Ends(others)) => {
+                ends.extend(others);
+                ends.dedup();
+                Self::Ends(ends)
+            }
+        }
+    }
+
+    /// Whether the move of a frontier matters.
+    pub fn matter_between(&self, from: Frontier, to: Frontier) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Ends(ends) => ends.iter().any(|ends| ends.close_between(from, to)),
+            Self::AsReaders => false,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
+use laminar_dataflow::Marks;
 use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark, mutant};
 
 use crate::keyed_times::KeyedTimes;
@@ -42,6 +43,8 @@ pub(crate) struct Producers {
     producers: Vec<Producer>,
     opened: u64,
     watermark: Option<Watermark>,
+    /// Which moves of the frontier matter to those who read the source.
+    marks: Marks,
 }
 
 #[derive(Debug)]
@@ -158,10 +161,15 @@ impl Producers {
         self.settle();
     }
 
+    /// Says which moves of the frontier matter to those who read the source.
+    pub(crate) fn set_marks(&mut self, marks: Marks) {
+        self.marks = marks;
+    }
+
     /// Takes in the times of a batch and cuts it into pieces, each with the watermark after it.
     ///
-    /// Within a piece no row is behind the frontier that the rows before it in the piece make. A
-    /// first piece without rows tells of producers that ended since the last push.
+    /// Within a piece no row is behind the frontier that the rows before it in the piece make, if
+    /// that matters to anyone. A first piece without rows tells of producers that ended since the last push.
     pub(crate) fn cut(
         &mut self,
         producer: ProducerId,
@@ -225,7 +233,8 @@ impl Producers {
             let mut start = 0;
             for (row, time) in times.iter().enumerate() {
                 let now = max.map_or(applied, frontier);
-                if *time < now - i64::from(mutant!(CutOneUnitLate)) && now > applied && row > start
+                let is_behind = *time < now - i64::from(mutant!(CutOneUnitLate));
+                if is_behind && now > applied && row > start && self.matters(applied, now, declared)
                 {
                     let watermark = self.reached(producer, max);
                     pieces.push(Piece { offset: start, rows: row - start, watermark });
@@ -261,7 +270,7 @@ impl Producers {
         let mut start = 0;
         for (row, time) in times.iter().enumerate() {
             let now = reached.map_or(applied, |least| declared.frontier(least).max(applied));
-            if *time < now && now > applied && row > start {
+            if *time < now && now > applied && row > start && self.matters(applied, now, declared) {
                 let watermark = self.reached_by_keys(declared, reached);
                 pieces.push(Piece { offset: start, rows: row - start, watermark });
                 applied = now;
@@ -275,6 +284,15 @@ impl Producers {
         let watermark = self.reached_by_keys(declared, reached);
         pieces.push(Piece { offset: start, rows: times.len() - start, watermark });
         Ok(())
+    }
+
+    /// Whether it matters to anyone if a row comes before or after such a move of the frontier.
+    fn matters(&self, from: i64, to: i64, declared: Declared) -> bool {
+        let frontier = |time| match time {
+            i64::MIN => Frontier::MIN,
+            time => Frontier::before(time, declared.unit),
+        };
+        self.marks.matter_between(frontier(from), frontier(to))
     }
 
     /// Notes what the slowest key came to. Tells the source's watermark after it.
@@ -382,6 +400,8 @@ pub(crate) fn frontiers(
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, Int64Array};
+    use laminar_dataflow::WindowEnds;
+    use laminar_dataflow::window::WindowSpec;
 
     use super::*;
 
@@ -405,6 +425,29 @@ mod tests {
             .iter()
             .map(|piece| (piece.rows, piece.watermark.and_then(Watermark::millis)))
             .collect()
+    }
+
+    #[test]
+    fn batches_are_cut_only_where_it_matters() {
+        let ends = |lateness_ms: i64| WindowEnds {
+            spec: WindowSpec::new(TimeUnit::Millisecond, 10_000_000, 10_000_000, 0).unwrap(),
+            lateness_ns: lateness_ms * 1_000_000,
+        };
+        let cuts = |marks: Marks, times: &[i64]| {
+            let (mut source, ids) = source(0, 1);
+            source.set_marks(marks);
+            // No window that ends by 3 is open any more.
+            cut(&mut source, ids[0], &[2]);
+            cut(&mut source, ids[0], times).iter().map(|(rows, _)| *rows).collect::<Vec<_>>()
+        };
+        // 4 is behind 6, 5 behind 10 (9 is the last time before a close), 3 behind 13.
+        let times = [6, 4, 8, 5, 9, 5, 12, 3, 13, 3];
+        assert_eq!(cuts(Marks::Every, &times), [1, 2, 2, 2, 2, 1]);
+        assert_eq!(cuts(Marks::AsReaders, &times), [10]);
+        assert_eq!(cuts(Marks::Ends(vec![ends(0)]), &times), [5, 5]);
+        // The window of [0, 10) is open until 13, which is the frontier after 12.
+        assert_eq!(cuts(Marks::Ends(vec![ends(3)]), &times), [7, 3]);
+        assert_eq!(cuts(Marks::Ends(vec![ends(0), ends(3)]), &times), [5, 2, 3]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::{Changed, GroupChanges};
 use crate::aggregate::AggregateSnapshot;
 use crate::expr::row_text;
-use crate::operator::{Content, Context, Metrics, Operator};
+use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{Container, Parts};
 
 /// Rows that are read from a snapshot at a time.
@@ -65,6 +65,10 @@ impl Operator for Aggregate {
             cx.dead_letter(row_text(&batch, row), error.message().to_string());
         }
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        Marks::AsReaders
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

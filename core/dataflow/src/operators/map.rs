@@ -10,7 +10,7 @@ use super::row_program::RowProgram;
 use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
 use crate::expr::{Expr, Selection, row_text};
-use crate::operator::{Content, Context, Operator};
+use crate::operator::{Content, Context, Marks, Operator};
 use crate::state::Parts;
 
 /// One link of the chain.
@@ -118,6 +118,10 @@ impl Operator for Map {
         by_row.is_output = false;
         std::mem::swap(out, &mut by_row.output);
         Ok(true)
+    }
+
+    fn marks(&self) -> Marks {
+        self.times.marks()
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

@@ -10,7 +10,7 @@ use super::time_map::{PassedTimes, TimeMap};
 use crate::aggregate::{
     AggregateArgs, AggregateFunction, AggregateSnapshot, AggregateTable, create,
 };
-use crate::operator::{Content, Context, Metrics, Operator};
+use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{Container, Parts};
 
 /// Rows that are read from a snapshot at a time.
@@ -43,6 +43,10 @@ impl Operator for Materialize {
         self.rows.settle();
         self.output = Some(delta);
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        self.times.marks()
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

@@ -16,7 +16,7 @@ use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, 
 use super::row_codec::{RowCodec, restored};
 use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
-use crate::operator::{Content, Context, Metrics, Operator};
+use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{ByteColumn, Container, OrderedRows, Parts, arrow_error};
 
 /// Rows that are read from a snapshot at a time.
@@ -364,6 +364,10 @@ impl Operator for Over {
         self.old_values.clear();
         self.partitions.settle(&changes);
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        self.times.marks()
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use laminar_types::{Frontier, Result, TimeUnit};
 
 use crate::expr::Expr;
+use crate::operator::Marks;
 use crate::state::Parts;
 
 /// An output column that is a monotone function of an event-time column of the input.
@@ -82,6 +83,14 @@ impl PassedTimes {
     /// One map for each event-time column of the output.
     pub(super) fn new(maps: Vec<TimeMap>) -> Self {
         Self { maps, inputs: Vec::new() }
+    }
+
+    /// What matters to those that read the operator, if they see the input's own frontiers.
+    pub(super) fn marks(&self) -> Marks {
+        match self.maps.iter().all(|map| map.steps.is_empty()) {
+            true => Marks::AsReaders,
+            false => Marks::Every,
+        }
     }
 
     /// Takes the frontiers of the input's event-time columns.

@@ -12,7 +12,7 @@ use super::partition_rows::{
 };
 use super::row_codec::RowCodec;
 use super::time_map::{PassedTimes, TimeMap};
-use crate::operator::{Content, Context, Metrics, Operator};
+use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{Container, OrderedRows, Parts};
 
 /// Rows that are read from a snapshot at a time.
@@ -203,6 +203,10 @@ impl Operator for TopN {
         self.output = self.delta()?;
         self.partitions.settle(&changes);
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        self.times.marks()
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

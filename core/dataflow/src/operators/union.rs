@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
 use crate::consolidate::consolidate;
-use crate::operator::{Context, Operator};
+use crate::operator::{Context, Marks, Operator};
 use crate::state::Parts;
 
 /// Adds up its inputs. Its frontier is the minimum of theirs.
@@ -32,6 +32,10 @@ impl Operator for Union {
     fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
         self.pending.push(delta);
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        Marks::AsReaders
     }
 
     fn advance(&mut self, port: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

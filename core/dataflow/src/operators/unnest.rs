@@ -13,7 +13,7 @@ use laminar_types::{Delta, Error, Frontier, Result, Weights};
 
 use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
-use crate::operator::{Content, Context, Operator};
+use crate::operator::{Content, Context, Marks, Operator};
 use crate::state::{Parts, arrow_error};
 
 /// What becomes of a column of the input.
@@ -74,6 +74,10 @@ impl Operator for Unnest {
         };
         self.output = net.filter(|delta| !delta.is_empty());
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        self.times.marks()
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

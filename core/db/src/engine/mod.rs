@@ -498,8 +498,12 @@ impl Core {
         inputs
     }
 
-    /// Tells the handles of sources in which form a few rows are best pushed.
-    pub(crate) fn tell_sources(&self) {
+    /// Tells sources what their readers need: at which times batches are cut, in which form a few
+    /// rows are best pushed.
+    pub(crate) fn tell_sources(&mut self) {
+        for source in self.sources.iter_mut().flatten() {
+            source.producers.set_marks(self.graph.marks(source.node));
+        }
         for source in self.sources.iter().flatten() {
             // A table finds out what rows change before anyone gets them.
             let takes_rows = source.history.is_some()

@@ -19,7 +19,7 @@ use super::aggregate_call::{AggregateCall, Grouping};
 use super::late_rows::{LateRows, OfSet};
 use super::timed_rows::{select, time_column, with_times};
 use crate::aggregate::AggregateTable;
-use crate::operator::{Context, Metrics, Operator};
+use crate::operator::{Context, Marks, Metrics, Operator, WindowEnds};
 use crate::state::Parts;
 use crate::window::WindowSpec;
 use panes::Panes;
@@ -207,6 +207,13 @@ impl Operator for WindowAggregate {
             self.add(pane, select(&delta, &rows)?, cx)?;
         }
         Ok(())
+    }
+
+    fn marks(&self) -> Marks {
+        Marks::Ends(vec![WindowEnds {
+            spec: self.windows.spec,
+            lateness_ns: self.options.lateness_ns,
+        }])
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
