@@ -61,6 +61,8 @@ pub struct Graph {
     late: Vec<Delta>,
     /// Blocks to be used again.
     spare_blocks: Vec<RowBlock>,
+    /// In the replay of what queued before the start: the sequence number of what is replayed.
+    replayed: Option<u64>,
 }
 
 struct Node {
@@ -103,6 +105,8 @@ struct Input {
     /// What the table that is read held when this node was made, while the node is held back: its
     /// changes since then wait for the start.
     begin: Option<Arc<TableSnapshot>>,
+    /// While the node is held back: what arrived before this sequence number is not for it.
+    since: Option<u64>,
 }
 
 /// Who receives what is delivered to a source.
@@ -179,7 +183,7 @@ impl Graph {
         for node in &inputs {
             let table = self.table_mut(*node).filter(|_| held_since.is_some());
             let begin = table.map(|rows| Arc::new(rows.snapshot()));
-            ports.push(Input { node: *node, frontiers: Vec::new(), begin });
+            ports.push(Input { node: *node, frontiers: Vec::new(), begin, since: None });
         }
         let frontiers = vec![Frontier::MIN; traits.times.len()];
         let id = self.add(Body::Operator(operator), traits, ports, frontiers);
@@ -264,8 +268,11 @@ impl Graph {
     pub fn release(&mut self) {
         for node in self.nodes.iter_mut().flatten() {
             node.held_since = None;
-            node.inputs.iter_mut().for_each(|input| input.begin = None);
+            for input in &mut node.inputs {
+                (input.begin, input.since) = (None, None);
+            }
         }
+        self.replayed = None;
     }
 
     /// What is known of a node's output.
@@ -341,6 +348,25 @@ impl Graph {
     /// Why a node stopped, if it did.
     pub fn failure(&self, id: NodeId) -> Option<&Error> {
         self.node(id).failed.as_ref()
+    }
+
+    /// Keeps from a port of a node that is held back what its input gives for rows that queued
+    /// before the node was made: an append-only input counts from then on.
+    pub fn skip_earlier(&mut self, consumer: NodeId, port: usize) {
+        let node = self.node_mut(consumer);
+        node.inputs[port].since = node.held_since;
+    }
+
+    /// Whether rows that a node gives now are for a port of a consumer.
+    fn is_for(&self, consumer: NodeId, port: usize) -> bool {
+        let since = self.node(consumer).inputs[port].since;
+        let is_earlier = self.replayed.zip(since).is_some_and(|(now, since)| now < since);
+        !is_earlier || mutant!(HeldStreamSeesEarlierRows)
+    }
+
+    /// Begins the replay of what queued with a sequence number.
+    pub fn replay(&mut self, sequence: u64) {
+        self.replayed = Some(sequence);
     }
 
     /// Delivers a change to the consumers of a source or table, as part of the next
@@ -558,7 +584,7 @@ impl Graph {
         let copies = consumers - usize::from(tap.is_none() && consumers > 0);
         for index in 0..copies {
             let (consumer, port) = self.node(id).consumers[index];
-            if index > 0 && mutant!(ReaderSkipped) {
+            if (index > 0 && mutant!(ReaderSkipped)) || !self.is_for(consumer, port) {
                 continue;
             }
             let copy = match &change {
@@ -571,7 +597,9 @@ impl Graph {
             Some(tag) => out.deltas.push((tag, change)),
             None if consumers > 0 => {
                 let (consumer, port) = self.node(id).consumers[copies];
-                self.deliver(consumer, port, change);
+                if self.is_for(consumer, port) {
+                    self.deliver(consumer, port, change);
+                }
             }
             None => {}
         }

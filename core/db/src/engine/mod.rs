@@ -278,6 +278,9 @@ impl Core {
             }
             let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
             for (port, rows) in begins {
+                if rows.is_none() {
+                    self.graph.skip_earlier(node, port);
+                }
                 self.graph.backfill(node, port, rows);
             }
             if on_error == OnError::Fail {
@@ -577,10 +580,13 @@ impl Core {
             let audience = Audience::HeldSince(queued.sequence);
             self.epoch += 1;
             output.clear();
+            self.graph.replay(queued.sequence);
             if let Some(change) = queued.change {
                 self.graph.push(node, &change, audience);
             }
-            self.graph.advance(node, &queued.frontiers, audience);
+            if !mutant!(QueuedWatermarkForgotten) {
+                self.graph.advance(node, &queued.frontiers, audience);
+            }
             self.graph.run(self.epoch, &mut output);
             self.publish(&mut output);
         }
