@@ -109,6 +109,7 @@ impl WindowSpec {
     pub fn start(&self, end: i64) -> i64 {
         match self.shape {
             Shape::Hop => end.saturating_sub(self.size),
+            Shape::Cumulate if mutant!(CumulateStartsAnew) => end.saturating_sub(self.step),
             Shape::Cumulate => floor(end.saturating_sub(1), self.size, self.offset),
         }
     }

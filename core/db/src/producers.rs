@@ -76,7 +76,11 @@ pub(crate) struct Piece {
 
 impl Producers {
     pub(crate) fn new(declared: Option<Declared>) -> Self {
-        Self { declared, ..Self::default() }
+        let delay = |declared: Declared| match mutant!(DelayForgotten) {
+            true => Declared { delay_ns: 0, ..declared },
+            false => declared,
+        };
+        Self { declared: declared.map(delay), ..Self::default() }
     }
 
     /// Takes the declared watermark of each key instead of each producer.
@@ -324,10 +328,12 @@ impl Producers {
     /// The source's watermark after what its producers have said.
     pub(crate) fn settle(&mut self) -> Option<Watermark> {
         let declared = self.declared.filter(|_| self.keyed.is_none());
-        let open = || self.producers.iter().filter(|producer| producer.is_open());
+        let is_open = |producer: &&Producer| producer.is_open() || mutant!(ClosedProducerHoldsBack);
+        let open = || self.producers.iter().filter(is_open);
         let mut handles = open().filter(|producer| producer.holds_back).peekable();
         // What goes in by the source's name has no handle to say its end with.
-        let ended = handles.peek().is_some()
+        let ended = !mutant!(EndOfInputIgnored)
+            && handles.peek().is_some()
             && handles.all(|producer| producer.explicit == Some(Watermark::MAX));
         let mut least = None;
         for producer in open().filter(|producer| !ended || producer.holds_back) {
@@ -343,7 +349,10 @@ impl Producers {
             least = least.max(of_keys);
         }
         if let Some(least) = least.filter(|least| *least > Watermark::MIN) {
-            self.watermark = self.watermark.max(Some(least));
+            self.watermark = match mutant!(WatermarkGoesBack) {
+                true => Some(least),
+                false => self.watermark.max(Some(least)),
+            };
         }
         self.watermark
     }
@@ -356,7 +365,7 @@ impl Producer {
 
     /// What it promises; `None` when it does not count.
     fn promise(&self, declared: Option<Declared>) -> Option<Watermark> {
-        if self.is_idle {
+        if self.is_idle && !mutant!(IdleProducerHoldsBack) {
             return None;
         }
         let declared = declared

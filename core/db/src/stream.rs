@@ -6,7 +6,7 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::plan::{EmitForm, emit_sql};
-use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights, code};
+use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights, code, mutant};
 
 use crate::board::StreamEntry;
 use crate::clock::Clock;
@@ -227,6 +227,9 @@ impl Stream {
         }
         let changes: Vec<(RecordBatch, Option<Weights>)> =
             pieces.map(|delta| (delta.batch, delta.weights)).collect();
+        if mutant!(StepsNotNetted) {
+            return not_netted(schema, changes);
+        }
         let net = consolidate(schema, &changes)?;
         Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
     }
@@ -293,4 +296,20 @@ pub(crate) fn too_old(epoch: Epoch, oldest: Epoch) -> Error {
              (retain_history); begin with a snapshot instead"
         ),
     )
+}
+
+/// The changes of several steps as they are, for a deliberate bug.
+fn not_netted(
+    schema: &SchemaRef,
+    changes: Vec<(RecordBatch, Option<Weights>)>,
+) -> Result<Option<Delta>> {
+    let weights = changes.iter().flat_map(|(batch, weights)| match weights {
+        Some(weights) => weights.to_vec(),
+        None => vec![1; batch.num_rows()],
+    });
+    let weights: Vec<i64> = weights.collect();
+    let batches = changes.iter().map(|(batch, _)| batch);
+    let batch = arrow::compute::concat_batches(schema, batches)
+        .map_err(|error| Error::internal(format!("the pieces of an epoch differ: {error}")))?;
+    Ok(Some(Delta::weighted(batch, weights.into())))
 }

@@ -7,6 +7,8 @@ use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 
+use laminar_types::mutant;
+
 use crate::catalog::Catalog;
 use crate::functions::window_call;
 
@@ -33,7 +35,8 @@ pub(crate) fn order_by_event_time(plan: LogicalPlan, catalog: &dyn Catalog) -> R
 fn ordered(call: &Expr, time: &Expr) -> Expr {
     let mut unnamed = call.clone().unalias();
     let Expr::AggregateFunction(aggregate) = &mut unnamed else { return call.clone() };
-    let by_time = matches!(aggregate.func.name(), "first_value" | "last_value");
+    let by_time =
+        matches!(aggregate.func.name(), "first_value" | "last_value") && !mutant!(FirstByArrival);
     if !by_time || !aggregate.params.order_by.is_empty() {
         return call.clone();
     }

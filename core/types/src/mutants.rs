@@ -28,71 +28,117 @@ pub use table::{Mutant, is_selected, select};
 
 #[cfg(feature = "mutants")]
 mod table {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::cell::Cell;
 
     macro_rules! mutants {
-        ($($name:ident: $breaks:literal, $place:literal;)*) => {
+        ($($name:ident: $breaks:literal, $place:literal, [$($concerns:literal),*];)*) => {
             /// A deliberate bug.
             #[derive(Debug, Clone, Copy, PartialEq, Eq)]
             pub enum Mutant { $(#[doc = $breaks] $name,)* }
 
             impl Mutant {
-                /// Every bug with what it breaks and where it stands.
-                pub const ALL: &'static [(Mutant, &'static str, &'static str)] =
-                    &[$((Mutant::$name, $breaks, $place)),*];
+                /// Every bug with what it breaks, where it stands, and the constructs of the random
+                /// tester that it concerns most: cases with these are tried first.
+                pub const ALL: &'static [(Mutant, &'static str, &'static str, &'static [&'static str])] =
+                    &[$((Mutant::$name, $breaks, $place, &[$($concerns),*])),*];
             }
         };
     }
 
     mutants! {
-        LatenessByBatch: "rows are late against the batch before, not the row before", "db/producers";
-        CutOneUnitLate: "a row one unit behind the frontier does not cut its batch", "db/producers";
-        WatermarkOfTheFastest: "the watermark is that of the fastest producer", "db/producers";
-        PromiseIgnored: "an explicit watermark is ignored", "db/producers";
-        WindowClosesOneUnitEarly: "a window closes one unit before its end", "dataflow/window_aggregate";
-        WindowClosesOneUnitLate: "a window closes one unit after its end", "dataflow/window_aggregate";
-        OffsetIgnored: "windows are aligned without their offset", "dataflow/window";
-        TimesBelowZeroRoundUp: "windows before 1970 are one too late", "dataflow/window";
-        UpdateWithoutRetraction: "the row that a group was is not taken back", "dataflow/group_changes";
-        NetZeroSent: "a group that did not change is told", "dataflow/group_changes";
-        GroupStays: "a group without rows stays", "dataflow/aggregate/table";
-        GroupVanishesOneRowEarly: "a group with one row left vanishes", "dataflow/aggregate/table";
-        RetractionsAdded: "a row taken back counts as one more", "dataflow/aggregate/table";
-        FilterIgnored: "FILTER of an aggregate lets everything pass", "dataflow/aggregate/input";
-        NullsCounted: "an aggregate takes NULL in", "dataflow/aggregate/input";
-        ExtremeNeverFalls: "min and max keep values that were taken back", "dataflow/aggregate/retained";
-        LastIsExtreme: "min and max over appended rows are the last row", "dataflow/aggregate/min_max";
-        NothingIsZero: "the sum of no values is not NULL", "dataflow/aggregate/presence";
-        MergeForgetsCounts: "panes that are merged lose their counts", "dataflow/aggregate/count";
-        MapForgetsRetractions: "a projection hands retractions on as rows", "dataflow/map";
-        FailingRowTakesItsBatch: "a row that fails takes its whole batch with it", "dataflow/map";
-        UnionSkipsASide: "a union with both sides in one step takes the first", "dataflow/union";
-        UnionForgetsWeights: "a union hands retractions on as rows", "dataflow/union";
-        MaterializeAddsOnly: "a result that is held keeps what was taken back", "dataflow/materialize";
-        NullKeyJoins: "NULL keys of a join are equal", "dataflow/join/side";
-        PaddingKept: "the padding of an outer row stays when a match comes", "dataflow/join/side";
-        JoinSkipsASide: "rows of the right side do not meet the left's", "dataflow/join";
-        PairsAddedOnly: "a pair of which a row ceased is one more", "dataflow/join";
-        CommonRowsOnce: "INTERSECT ALL gives each row once", "dataflow/set_operation";
-        SurplusIgnoresRight: "EXCEPT ALL takes nothing off", "dataflow/set_operation";
-        NullKeyIsAnother: "the group of NULL is that of another key", "dataflow/state/fixed_keys";
-        BackfillForgotten: "a late stream does not begin with its input's content", "dataflow/graph";
-        FrontierNotBackfilled: "a late stream takes late rows for punctual ones", "dataflow/graph";
-        ReaderSkipped: "the second reader of a relation misses what the first gets", "dataflow/graph";
-        WatermarkBeforeRows: "a watermark overtakes the rows before it", "dataflow/graph";
-        HeldStreamSeesEarlierRows: "a stream sees rows that queued before it", "dataflow/graph";
-        QueueReplayedBackwards: "what waited for the start runs from its end", "db/engine";
+        LatenessByBatch: "rows are late against the batch before, not the row before", "db/producers", ["final windows", "windows with corrections"];
+        CutOneUnitLate: "a row one unit behind the frontier does not cut its batch", "db/producers", ["final windows"];
+        WatermarkOfTheFastest: "the watermark is that of the fastest producer", "db/producers", ["final windows"];
+        PromiseIgnored: "an explicit watermark is ignored", "db/producers", ["final windows"];
+        WindowClosesOneUnitEarly: "a window closes one unit before its end", "dataflow/window_aggregate", ["final windows"];
+        WindowClosesOneUnitLate: "a window closes one unit after its end", "dataflow/window_aggregate", ["final windows"];
+        OffsetIgnored: "windows are aligned without their offset", "dataflow/window", ["window offset"];
+        TimesBelowZeroRoundUp: "windows before 1970 are one too late", "dataflow/window", ["tumble", "hop"];
+        UpdateWithoutRetraction: "the row that a group was is not taken back", "dataflow/group_changes", ["GROUP BY"];
+        NetZeroSent: "a group that did not change is told", "dataflow/group_changes", ["GROUP BY"];
+        GroupStays: "a group without rows stays", "dataflow/aggregate/table", ["GROUP BY"];
+        GroupVanishesOneRowEarly: "a group with one row left vanishes", "dataflow/aggregate/table", ["GROUP BY"];
+        RetractionsAdded: "a row taken back counts as one more", "dataflow/aggregate/table", ["GROUP BY"];
+        FilterIgnored: "FILTER of an aggregate lets everything pass", "dataflow/aggregate/input", ["FILTER"];
+        NullsCounted: "an aggregate takes NULL in", "dataflow/aggregate/input", ["count", "sum", "avg"];
+        ExtremeNeverFalls: "min and max keep values that were taken back", "dataflow/aggregate/retained", ["min", "max"];
+        LastIsExtreme: "min and max over appended rows are the last row", "dataflow/aggregate/min_max", ["min", "max"];
+        NothingIsZero: "the sum of no values is not NULL", "dataflow/aggregate/presence", ["sum"];
+        MergeForgetsCounts: "panes that are merged lose their counts", "dataflow/aggregate/count", ["hop", "cumulate"];
+        MapForgetsRetractions: "a projection hands retractions on as rows", "dataflow/map", ["projection"];
+        FailingRowTakesItsBatch: "a row that fails takes its whole batch with it", "dataflow/map", ["failing expression"];
+        UnionSkipsASide: "a union with both sides in one step takes the first", "dataflow/union", ["UNION ALL"];
+        UnionForgetsWeights: "a union hands retractions on as rows", "dataflow/union", ["UNION ALL", "UNION"];
+        MaterializeAddsOnly: "a result that is held keeps what was taken back", "dataflow/materialize", ["JOIN", "LEFT JOIN"];
+        NullKeyJoins: "NULL keys of a join are equal", "dataflow/join/side", ["JOIN", "LEFT JOIN"];
+        PaddingKept: "the padding of an outer row stays when a match comes", "dataflow/join/side", ["LEFT JOIN", "FULL JOIN", "RIGHT JOIN"];
+        JoinSkipsASide: "rows of the right side do not meet the left's", "dataflow/join", ["JOIN"];
+        PairsAddedOnly: "a pair of which a row ceased is one more", "dataflow/join", ["JOIN"];
+        CommonRowsOnce: "INTERSECT ALL gives each row once", "dataflow/set_operation", ["INTERSECT ALL"];
+        SurplusIgnoresRight: "EXCEPT ALL takes nothing off", "dataflow/set_operation", ["EXCEPT ALL"];
+        NullKeyIsAnother: "the group of NULL is that of another key", "dataflow/state/fixed_keys", ["GROUP BY"];
+        BackfillForgotten: "a late stream does not begin with its input's content", "dataflow/graph", ["GROUP BY"];
+        FrontierNotBackfilled: "a late stream takes late rows for punctual ones", "dataflow/graph", ["final windows"];
+        ReaderSkipped: "the second reader of a relation misses what the first gets", "dataflow/graph", ["GROUP BY"];
+        WatermarkBeforeRows: "a watermark overtakes the rows before it", "dataflow/graph", ["final windows"];
+        HeldStreamSeesEarlierRows: "a stream sees rows that queued before it", "dataflow/graph", ["GROUP BY"];
+        QueueReplayedBackwards: "what waited for the start runs from its end", "db/engine", ["final windows"];
+        ClosedProducerHoldsBack: "a producer that was closed holds the watermark back", "db/producers", ["final windows"];
+        WatermarkGoesBack: "the watermark falls when a slower producer comes", "db/producers", ["final windows", "windows with corrections"];
+        DelayForgotten: "the declared watermark is the largest time", "db/producers", ["final windows"];
+        IdleProducerHoldsBack: "a silent producer holds the watermark back for ever", "db/producers", ["final windows"];
+        EndOfInputIgnored: "the end of input of all handles waits for inserts by name", "db/producers", ["final windows"];
+        QueuedWatermarkForgotten: "watermarks before the start are lost", "db/engine", ["final windows"];
+        StepsNotNetted: "the steps of an epoch are told one by one", "db/stream", ["windows with corrections"];
+        EmptyGlobalGroupUntold: "the row of no rows is not told", "dataflow/group_changes", ["scalar subquery", "comparison with a scalar subquery"];
+        SlotReusedWithItsState: "a group begins with what a group before it was", "dataflow/aggregate/table", ["GROUP BY"];
+        MatchesForgotten: "a match that ceases still counts", "dataflow/join/side", ["LEFT JOIN", "FULL JOIN"];
+        LateRowReopensWindow: "a late row opens its window again", "dataflow/window_aggregate", ["final windows"];
+        LatenessForgotten: "ALLOW LATENESS allows nothing", "dataflow/window_aggregate", ["ALLOW LATENESS that waits", "ALLOW LATENESS that corrects"];
+        PaneDroppedTooEarly: "a pane goes with the first of its windows", "dataflow/window_aggregate", ["hop", "cumulate"];
+        WindowSkipped: "every second window is left out", "dataflow/window_aggregate", ["hop", "tumble"];
+        PaneNotCleared: "a pane begins with the rows of another", "dataflow/window_aggregate", ["final windows"];
+        FirstChangeOfWindowUntold: "a window is told from its second change on", "dataflow/window_aggregate", ["windows with corrections"];
+        CumulateStartsAnew: "each step of a cumulating window begins anew", "dataflow/window", ["cumulate"];
+        UpsertKeepsOldRow: "an upsert does not take the old row back", "dataflow/state/table_rows", ["over a table"];
+        FirstOfEqualKeysStays: "of several rows of a key in one insert the first stays", "dataflow/state/table_rows", ["over a table"];
+        DeleteTakesOneRow: "a DELETE takes one of its rows out", "dataflow/state/table_rows", ["over a table"];
+        DistinctNeverCeases: "DISTINCT keeps values that were taken back", "dataflow/aggregate/distinct", ["count(DISTINCT)", "sum(DISTINCT)"];
+        DistinctCountsRepeats: "a value that comes twice in a batch counts twice", "dataflow/aggregate/distinct", ["count(DISTINCT)", "sum(DISTINCT)"];
+        FirstByArrival: "first and last go by arrival, not by event time", "sql/event_order", ["first", "last"];
+        RankOneTooLow: "medians and nth values are one rank too low", "dataflow/aggregate/retained", ["median", "nth_value"];
+        TiesByLastArrival: "rows that are equal in an order stand last come first", "dataflow/row_codec", ["ORDER BY LIMIT", "row_number() <= n", "row_number"];
+        TopNHasOneMore: "the first n rows are n + 1", "dataflow/top_n", ["ORDER BY LIMIT"];
+        TopNForgetsTheRest: "rows behind the first n are forgotten over changing rows", "dataflow/top_n", ["top-N of changing rows"];
+        OverSeesChangedRowsOnly: "window functions of neighbours are not computed anew", "dataflow/over", ["OVER"];
+        SessionForgetsPieces: "sessions that overlap stay apart", "dataflow/session_aggregate", ["session"];
+        SessionsThatTouchMerge: "sessions exactly a gap apart are one", "dataflow/session_aggregate", ["session"];
+        ClosedSessionForgotten: "a row before the end of a closed session is taken", "dataflow/session_aggregate", ["session"];
+        LateRowNeverJoins: "a row late by itself does not join an open session", "dataflow/session_aggregate", ["session"];
+        AsofEqualityWrong: "ASOF >= leaves equal times out, and > takes them", "dataflow/time_join/matching", ["ASOF >=", "ASOF >"];
+        NearestLooksAhead: "of two equally near rows the later one is taken", "dataflow/time_join/matching", ["ASOF NEAREST"];
+        AsofFinalOneUnitEarly: "an ASOF match is final one unit early", "dataflow/time_join/matching", ["final ASOF"];
+        AsofNotMatchedAgain: "a right row that comes later corrects no match", "dataflow/time_join/asof", ["ASOF with corrections"];
+        IntervalEndsOneUnitEarly: "a row of an interval join goes one unit early", "dataflow/time_join/interval", ["interval LEFT JOIN", "interval JOIN"];
+        IntervalPadsMatchedRows: "rows with a match are padded at their end", "dataflow/time_join/interval", ["interval LEFT JOIN", "interval FULL JOIN"];
+        LateRowJoins: "a late row takes part in a join in time", "dataflow/time_join/side", ["interval JOIN"];
+        NotInIgnoresNulls: "NOT IN takes no notice of a NULL in the subquery", "sql/lower/subquery", ["NOT IN (SELECT)"];
+        NullIsNotIn: "NULL is NOT IN any rows", "sql/lower/subquery", ["NOT IN (SELECT)"];
+        UnnestForgetsWeights: "UNNEST hands retractions on as rows", "dataflow/unnest", ["UNNEST", "UNNEST in FROM"];
     }
 
-    static SELECTED: AtomicUsize = AtomicUsize::new(usize::MAX);
+    thread_local! {
+        static SELECTED: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
 
-    /// Turns one bug on, or all off, for the whole process.
+    /// Turns one bug on, or all off, for what this thread runs: all of a database that no other
+    /// thread uses, but the reading of ad-hoc queries.
     pub fn select(mutant: Option<Mutant>) {
-        SELECTED.store(mutant.map_or(usize::MAX, |mutant| mutant as usize), Ordering::SeqCst);
+        SELECTED.set(mutant.map_or(usize::MAX, |mutant| mutant as usize));
     }
 
     /// Whether a bug is on.
     pub fn is_selected(mutant: Mutant) -> bool {
-        SELECTED.load(Ordering::Relaxed) == mutant as usize
+        SELECTED.get() == mutant as usize
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, UInt32Type};
-use laminar_types::Result;
+use laminar_types::{Result, mutant};
 
 use super::{Accumulator, Input, same};
 use crate::state::{Container, GroupIndex, Paged, Parts, SlotSet, arrow_error};
@@ -79,7 +79,7 @@ impl Distinct {
         let mut counts = self.counts.writer();
         for (&entry, &(row, slot, weight)) in entries.iter().zip(&rows) {
             let count = counts.at(entry as usize);
-            if self.met.insert(entry) {
+            if self.met.insert(entry) || mutant!(DistinctCountsRepeats) {
                 before.push((entry, row, slot, *count));
             }
             *count += weight;
@@ -89,7 +89,8 @@ impl Distinct {
         for (entry, row, slot, before) in before {
             self.met.remove(entry);
             let after = *self.counts.at(entry as usize);
-            if (before > 0) != (after > 0) {
+            let is_crossing = (before > 0) != (after > 0);
+            if is_crossing && !(after <= 0 && mutant!(DistinctNeverCeases)) {
                 crossings.rows.push(row);
                 crossings.weights.push(if after > 0 { 1 } else { -1 });
             }

@@ -56,7 +56,8 @@ impl Retained {
     fn pick(&self, slots: &[u32], rank: impl Fn(u64) -> Option<u64>) -> Result<ArrayRef> {
         self.codec.decode_each(slots.iter().map(|&slot| {
             let bag = self.rows.bag(slot);
-            bag.nth(rank(bag.len())?)
+            let rank = rank(bag.len())?;
+            bag.nth(rank.saturating_sub(u64::from(mutant!(RankOneTooLow))))
         }))
     }
 

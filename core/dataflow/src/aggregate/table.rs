@@ -322,7 +322,8 @@ impl AggregateTable {
     /// Removes the group of a live slot, whatever its rows; a permanent one is emptied instead. Not
     /// between `locate` and `apply`.
     pub fn remove(&mut self, slot: u32) {
-        for accumulator in &mut self.accumulators {
+        for accumulator in self.accumulators.iter_mut().filter(|_| !mutant!(SlotReusedWithItsState))
+        {
             accumulator.reset(slot);
         }
         if let Some(weights) = &mut self.weights {

@@ -129,7 +129,8 @@ impl GroupChanges {
         let mut slots = std::mem::take(&mut self.scratch);
         slots.clear();
         // Permanent groups are told of at first, with rows or without.
-        let permanent = if is_first { self.table.permanent() } else { 0 };
+        let is_untold = is_first && !mutant!(EmptyGlobalGroupUntold);
+        let permanent = if is_untold { self.table.permanent() } else { 0 };
         slots.extend(0..permanent);
         let touched = self.table.touched().iter();
         slots.extend(touched.filter(|slot| **slot >= permanent && self.table.is_present(**slot)));

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, mutant};
 
 use crate::state::arrow_error;
 
@@ -94,7 +94,8 @@ impl RowCodec {
             }
             let length = (encoded.bytes.len() - start) as u32;
             if self.by_arrival {
-                encoded.bytes.extend_from_slice(&arrival().to_be_bytes());
+                let arrival = if mutant!(TiesByLastArrival) { !arrival() } else { arrival() };
+                encoded.bytes.extend_from_slice(&arrival.to_be_bytes());
             }
             if let Some(rest) = &rest {
                 encoded.bytes.extend_from_slice(rest.row(row).data());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Frontier, Result, Weights};
+use laminar_types::{Delta, Frontier, Result, Weights, mutant};
 
 use super::partition_rows::{
     OverColumn, PartitionRows, Partitioning, are_peers, output, peers_end, peers_start,
@@ -141,7 +141,7 @@ impl TopN {
         let rows = &self.partitions.rows;
         self.spec.rows(rows, partition, first, &mut self.scratch, &mut self.after);
         self.compare();
-        if self.partitions.append_only {
+        if self.partitions.append_only || mutant!(TopNForgetsTheRest) {
             let keep = self.spec.extent(&self.partitions.rows, partition);
             let rows = &mut self.partitions.rows;
             (keep..rows.len(partition)).rev().for_each(|position| {
@@ -247,6 +247,7 @@ impl TopNSpec {
     fn extent(&self, rows: &OrderedRows, partition: u32) -> usize {
         let len = rows.len(partition);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let limit = limit + usize::from(mutant!(TopNHasOneMore));
         match self.ranking {
             Ranking::RowNumber => len.min(limit),
             _ if limit == 0 => 0,

@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, SchemaRef};
-use laminar_types::{Delta, Error, Frontier, Result, Weights};
+use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
 use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
@@ -60,7 +60,8 @@ impl Unnest {
 impl Operator for Unnest {
     fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
         let (batch, rows) = self.spec.apply(&delta.batch)?;
-        let weights = delta.weights.map(|weights| {
+        let weights = delta.weights.filter(|_| !mutant!(UnnestForgetsWeights));
+        let weights = weights.map(|weights| {
             Weights::from(
                 rows.values().iter().map(|row| weights[*row as usize]).collect::<Vec<_>>(),
             )

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
-use laminar_types::{Delta, Error, Result, code};
+use laminar_types::{Delta, Error, Result, code, mutant};
 
 use super::group_index::NO_SLOT;
 use super::{ByteColumn, Container, GroupIndex, GroupKeys, Paged, Parts, arrow_error};
@@ -165,7 +165,9 @@ impl TableRows {
                     fates.push((slot, None));
                     fates.len() - 1
                 });
-                fates[fate].1 = Some(row);
+                if fates[fate].1.is_none() || !mutant!(FirstOfEqualKeysStays) {
+                    fates[fate].1 = Some(row);
+                }
             }
         }
         let slots = self.index.slots();
@@ -181,7 +183,9 @@ impl TableRows {
         if fates.is_empty() {
             return Ok(None);
         }
-        let retracted: Vec<&[u8]> = fates.iter().filter_map(|(slot, _)| was(*slot)).collect();
+        let retracted =
+            fates.iter().filter(|(_, row)| row.is_none() || !mutant!(UpsertKeepsOldRow));
+        let retracted: Vec<&[u8]> = retracted.filter_map(|(slot, _)| was(*slot)).collect();
         let inserted: Vec<u32> =
             fates.iter().filter_map(|(_, row)| row.map(|row| row as u32)).collect();
         let delta = self.delta(&retracted, added, &inserted);
@@ -227,6 +231,9 @@ impl TableRows {
         };
         self.find(removed)?;
         for (row, &slot) in self.slots.iter().enumerate() {
+            if row > 0 && mutant!(DeleteTakesOneRow) {
+                continue;
+            }
             count(slot, -1, (0, row));
         }
         self.intern(added)?;

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, Join as LogicalJoin, JoinConstraint, LogicalPlan,
     Operator, Projection, lit,
 };
-use laminar_types::{Error, Result};
+use laminar_types::{Error, Result, mutant};
 
 use super::{Lowered, Lowering};
 use crate::planner::sentence;
@@ -97,12 +97,12 @@ impl Lowering<'_> {
             Error::internal(format!("NOT IN cannot be planned: {}", sentence(&error)))
         };
         let mut result = LogicalPlan::Join(LogicalJoin { null_aware: false, ..join.clone() });
-        if y.nullable(join.right.schema()).map_err(planned)? {
+        if y.nullable(join.right.schema()).map_err(planned)? && !mutant!(NotInIgnoresNulls) {
             let nulls = Filter::try_new(y.as_ref().clone().is_null(), Arc::clone(&join.right));
             let nulls = LogicalPlan::Filter(nulls.map_err(planned)?);
             result = anti_join(result, nulls, None).map_err(planned)?;
         }
-        if x.nullable(join.left.schema()).map_err(planned)? {
+        if x.nullable(join.left.schema()).map_err(planned)? && !mutant!(NullIsNotIn) {
             let present = vec![lit(true).alias(PRESENT)];
             let present = Projection::try_new(present, Arc::clone(&join.right)).map_err(planned)?;
             let present = LogicalPlan::Projection(present);

@@ -186,7 +186,7 @@ impl JoinSide {
     pub(super) fn count(&mut self, slot: u32, matches: i64) {
         self.touch_before(slot, self.rows.weight(slot));
         if let Some(count) = self.rows.count_mut(slot) {
-            *count += matches;
+            *count += if mutant!(MatchesForgotten) { matches.max(0) } else { matches };
         }
     }
 

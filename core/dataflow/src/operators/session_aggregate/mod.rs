@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
-use laminar_types::{Delta, Frontier, Result, TimeUnit, Weights};
+use laminar_types::{Delta, Frontier, Result, TimeUnit, Weights, mutant};
 
 use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
@@ -187,7 +187,8 @@ impl SessionAggregate {
             self.look_at(key, self.limit)?;
             return Ok(Some(at.2));
         }
-        if time < self.of_key.at(key as usize).closed_to {
+        let closed_to = self.of_key.at(key as usize).closed_to;
+        if time < closed_to && !mutant!(ClosedSessionForgotten) {
             return Ok(None);
         }
         let (before, after) = self.pieces.in_reach(key, time);
@@ -195,7 +196,8 @@ impl SessionAggregate {
         if !is_own {
             let reached = before.into_iter().chain(after).map(|at| self.pieces.session(at).own);
             let own = reached.min().unwrap_or(i64::MAX);
-            if own == i64::MAX || time.saturating_add(self.gap) <= own {
+            if mutant!(LateRowNeverJoins) || own == i64::MAX || time.saturating_add(self.gap) <= own
+            {
                 return Ok(None);
             }
         }

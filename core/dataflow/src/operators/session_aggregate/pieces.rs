@@ -5,7 +5,7 @@
 //! are less than the gap apart belong to one session, so sessions merge and split by themselves as
 //! pieces come, grow and go.
 
-use laminar_types::Result;
+use laminar_types::{Result, mutant};
 
 use crate::state::{Container, Paged, Parts, TimeIndex};
 
@@ -140,8 +140,9 @@ impl Pieces {
     /// The pieces nearest to a time of a key that are less than the gap away: the one that begins
     /// at or before it, and the one that begins after it.
     pub(super) fn in_reach(&self, key: u32, time: i64) -> (Option<PieceKey>, Option<PieceKey>) {
+        let touch = i64::from(mutant!(SessionsThatTouchMerge));
         let before = self.index.last_at_or_before(key, time);
-        let before = before.filter(|node| time < self.end(*node));
+        let before = before.filter(|node| time < self.end(*node).saturating_add(touch));
         let after = self.index.first_after(key, time);
         let after = after.filter(|node| self.index.time(*node) < time.saturating_add(self.gap));
         (before.map(|node| self.key_of(node)), after.map(|node| self.key_of(node)))
@@ -165,7 +166,8 @@ impl Pieces {
             Session { key, start: first.1, end: i64::MIN, pieces: Vec::new(), own: i64::MAX };
         let mut next = self.node(first);
         while let Some(node) = next
-            && (session.pieces.is_empty() || self.index.time(node) < session.end)
+            && (session.pieces.is_empty()
+                || (self.index.time(node) < session.end && !mutant!(SessionForgetsPieces)))
         {
             let at = self.key_of(node);
             session.pieces.push(at);

@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Frontier, Result, TimeUnit};
+use laminar_types::{Delta, Frontier, Result, TimeUnit, mutant};
 
 use super::matching::{AsofMatch, Settled};
 use super::output::TimedOutput;
@@ -226,7 +226,8 @@ impl AsofJoin {
     fn affected(&self, keys: &[u32], times: &[i64]) -> Vec<u32> {
         let AsofPlan { matching, is_final, .. } = &self.plan;
         // Looking back, when a match is final follows from the left row alone.
-        if self.left.index().is_empty() || (*is_final && matching.is_backward()) {
+        let is_settled = *is_final && matching.is_backward();
+        if self.left.index().is_empty() || is_settled || mutant!(AsofNotMatchedAgain) {
             return Vec::new();
         }
         let (left, right) = (self.left.index(), self.right.index());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{Schema, SchemaRef};
-use laminar_types::{Delta, Frontier, Result, TimeUnit};
+use laminar_types::{Delta, Frontier, Result, TimeUnit, mutant};
 
 use super::output::TimedOutput;
 use super::side::{TimedSide, batch_of, take_rows};
@@ -160,7 +160,7 @@ impl IntervalJoin {
         let span = if side == 0 { self.high.saturating_neg() } else { self.low };
         match other {
             i64::MIN | i64::MAX => other,
-            other => other.saturating_add(span),
+            other => other.saturating_add(span + i64::from(mutant!(IntervalEndsOneUnitEarly))),
         }
     }
 
@@ -354,8 +354,11 @@ impl IntervalJoin {
         let mut ended = Vec::new();
         ends.for_range(ALL, i64::MIN, bound - 1, &mut |end| ended.push(ends.value(end)));
         ends.remove_before(ALL, bound, &mut |_| {});
-        let unmatched: Vec<u32> =
-            ended.iter().filter(|node| *matches.at(**node as usize) == 0).copied().collect();
+        let unmatched: Vec<u32> = ended
+            .iter()
+            .filter(|node| *matches.at(**node as usize) == 0 || mutant!(IntervalPadsMatchedRows))
+            .copied()
+            .collect();
         let columns = rows.gather(&unmatched)?;
         ended.into_iter().for_each(|node| rows.remove(node));
         self.emit_unmatched(side, columns, unmatched.len())

@@ -1,5 +1,7 @@
 //! [`AsofMatch`]: which right row a left row gets, and from when on that is final.
 
+use laminar_types::mutant;
+
 use crate::state::TimeIndex;
 
 /// Which of the right rows of a key a left row gets.
@@ -37,8 +39,10 @@ impl AsofMatch {
     /// The match of a left row among the right rows that are there.
     pub(super) fn find(self, right: &TimeIndex, key: u32, time: i64) -> Option<u32> {
         match self {
-            Self::Backward { inclusive: true } => right.last_at_or_before(key, time),
-            Self::Backward { inclusive: false } => right.last_before(key, time),
+            Self::Backward { inclusive } if inclusive == mutant!(AsofEqualityWrong) => {
+                right.last_before(key, time)
+            }
+            Self::Backward { .. } => right.last_at_or_before(key, time),
             Self::Forward { inclusive: true } => right.first_at_or_after(key, time),
             Self::Forward { inclusive: false } => right.first_after(key, time),
             Self::Nearest => {
@@ -48,7 +52,9 @@ impl AsofMatch {
                     (Some(before), Some(after)) => {
                         let back = time.abs_diff(right.time(before));
                         let ahead = time.abs_diff(right.time(after));
-                        Some(if back <= ahead { before } else { after })
+                        let is_back =
+                            back < ahead || (back == ahead && !mutant!(NearestLooksAhead));
+                        Some(if is_back { before } else { after })
                     }
                     (before, after) => before.or(after),
                 }
@@ -86,6 +92,7 @@ impl AsofMatch {
                 Some(found) => found.saturating_add(1),
             },
         };
+        let frontier = frontier.saturating_add(i64::from(mutant!(AsofFinalOneUnitEarly)));
         if from <= frontier { Settled::Final(found) } else { Settled::At(from) }
     }
 

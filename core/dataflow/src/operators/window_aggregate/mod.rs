@@ -138,7 +138,7 @@ impl WindowAggregate {
         if !spec.covers(pane) {
             return Ok(());
         }
-        if spec.last_end(pane) <= self.limit {
+        if spec.last_end(pane) <= self.limit && !mutant!(LateRowReopensWindow) {
             return self.late.take(rows, cx);
         }
         match &mut self.state {
@@ -217,7 +217,10 @@ impl Operator for WindowAggregate {
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
-        let lateness_ns = i128::from(self.options.lateness_ns);
+        let lateness_ns = match mutant!(LatenessForgotten) {
+            true => 0,
+            false => i128::from(self.options.lateness_ns),
+        };
         self.frontier = frontiers[self.windows.columns.frontier].shift(-lateness_ns);
         let mut limit = self.frontier.in_unit(self.windows.spec.unit());
         if mutant!(WindowClosesOneUnitEarly) {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Result};
+use laminar_types::{Delta, Result, mutant};
 
 use super::Windows;
 use super::blocks::Blocks;
@@ -97,6 +97,9 @@ impl Panes {
                 self.drop_panes(windows, end);
             }
             self.next_end = spec.next_end(end);
+            if mutant!(WindowSkipped) {
+                self.next_end = spec.next_end(self.next_end);
+            }
         }
         self.next_end = self.next_end.max(spec.first_end(limit));
         self.drop_panes(windows, limit);
@@ -107,7 +110,7 @@ impl Panes {
     /// Forgets the panes all of whose windows end at or before a time.
     fn drop_panes(&mut self, windows: &Windows, limit: i64) {
         while let Some(entry) = self.panes.first_entry()
-            && windows.spec.last_end(*entry.key()) <= limit
+            && (windows.spec.last_end(*entry.key()) <= limit || mutant!(PaneDroppedTooEarly))
         {
             let table = entry.remove();
             self.give_back(table);
@@ -123,7 +126,9 @@ impl Panes {
 
     fn give_back(&mut self, mut table: AggregateTable) {
         if self.spare.len() < 2 {
-            table.clear();
+            if !mutant!(PaneNotCleared) {
+                table.clear();
+            }
             self.spare.push(table);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Result};
+use laminar_types::{Delta, Result, mutant};
 
 use super::Windows;
 use crate::expr::row_text;
@@ -54,6 +54,7 @@ impl OpenWindows {
         rows: &Delta,
         cx: &mut Context<'_>,
     ) -> Result<()> {
+        let is_first = !self.windows.contains_key(&end);
         let window = match self.windows.entry(end) {
             Entry::Occupied(window) => window.into_mut(),
             Entry::Vacant(place) => {
@@ -61,7 +62,9 @@ impl OpenWindows {
                 place.insert(GroupChanges::new(windows.table()?, keys))
             }
         };
-        self.touched.insert(end);
+        if !is_first || !mutant!(FirstChangeOfWindowUntold) {
+            self.touched.insert(end);
+        }
         for (row, error) in window.add(&windows.grouping, rows)? {
             let batch = windows.grouping.original(&rows.batch);
             cx.dead_letter(row_text(&batch, row), error.message().to_string());
