@@ -31,6 +31,16 @@ demo: ## a year of flights through continuous SQL in a C program (ARGS='--fast -
 test: ## everything: lint, the engine, C, C++, packages, Python, the demo
 	@tests/run.sh
 
+# make random SECONDS=3600 SEED=1000
+SECONDS ?= 600
+SEED ?= 1000
+
+.PHONY: random
+random: ## the random tester for long (SECONDS=600 SEED=1000); failures become scripts
+	@mkdir -p $(CARGO_TARGET_DIR)/laminar-tests
+	cargo run --locked -p laminar-tests --bin laminar-slt -- --random --seed $(SEED) \
+	    --seconds $(SECONDS) --failures 20 --write $(CARGO_TARGET_DIR)/laminar-tests/random
+
 .PHONY: dist
 dist: ## builds the library and stages include/ and lib/ for C, CMake, pkg-config and the bindings
 	@tests/tools.sh build

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use laminar_tests::differential::coverage::Coverage;
-use laminar_tests::differential::run_seed;
+use laminar_tests::differential::{Failure, run_seeds};
 use laminar_tests::slt;
 
 const HELP: &str = "\
 laminar-slt PATH...
-laminar-slt --random [--seed N] [--cases N] [--seconds N] [--write FILE]
+laminar-slt --random [--seed N] [--cases N] [--seconds N] [--failures N] [--write FILE]
 
 Runs sqllogictest scripts, each on a fresh database in memory that has started. A PATH is a script
 of any name, or a folder of which every .slt and .test file is run. Ends with 1 if one failed.
@@ -34,8 +34,9 @@ hash-threshold, control, connection, subtest) these statements stand for calls o
 A SET that is not known is accepted. tests/sql/README.md says more.
 
 With --random, cases made from the seeds N, N + 1 and so on are compared with an independent oracle,
-until one fails or as many as --cases (1000), or for as long as --seconds says. A failure is shrunk
-to a script, written to FILE or to the output, and ends with 1. The coverage is printed.
+until one fails (or --failures of them) or as many as --cases (1000), or for as long as --seconds
+says. A failure is shrunk to a script, written to FILE.SEED or to the output, and ends with 1. The
+coverage is printed.
 ";
 
 fn main() -> ExitCode {
@@ -85,12 +86,13 @@ struct Random {
     seed: u64,
     cases: u64,
     time: Option<Duration>,
+    failures: u64,
     write: Option<String>,
 }
 
 impl Random {
     fn read(arguments: &[String]) -> Result<Self, String> {
-        let mut random = Self { seed: 0, cases: 1000, time: None, write: None };
+        let mut random = Self { seed: 0, cases: 1000, time: None, failures: 1, write: None };
         let mut has_cases = false;
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -100,6 +102,7 @@ impl Random {
                 "--seed" => random.seed = number()?,
                 "--cases" => (random.cases, has_cases) = (number()?, true),
                 "--seconds" => random.time = Some(Duration::from_secs(number()?)),
+                "--failures" => random.failures = number()?.max(1),
                 "--write" => random.write = Some(value.clone()),
                 _ => return Err(format!("there is no option {word}: see --help")),
             }
@@ -111,22 +114,39 @@ impl Random {
     }
 
     fn run(self) -> ExitCode {
+        /// Seeds between two looks at the clock.
+        const AT_ONCE: u64 = 16;
         let begun = Instant::now();
         let mut coverage = Coverage::default();
-        let seeds = (0..self.cases).map(|index| self.seed.wrapping_add(index));
-        for seed in seeds.take_while(|_| self.time.is_none_or(|time| begun.elapsed() < time)) {
-            let Err(failure) = run_seed(seed, &mut coverage) else { continue };
-            println!("{coverage}\nseed {seed} failed: {}", failure.message);
-            match &self.write {
-                Some(file) => match std::fs::write(file, &failure.script) {
-                    Ok(()) => println!("its script is {file}"),
-                    Err(error) => eprintln!("{file}: {error}"),
-                },
-                None => println!("\n{}", failure.script),
-            }
-            return ExitCode::FAILURE;
+        let (mut failed, mut next) = (0, 0);
+        while next < self.cases
+            && failed < self.failures
+            && self.time.is_none_or(|time| begun.elapsed() < time)
+        {
+            let count = AT_ONCE.min(self.cases - next);
+            let seeds: Vec<u64> =
+                (next..next + count).map(|index| self.seed.wrapping_add(index)).collect();
+            next += count;
+            let (of_seeds, failures) = run_seeds(&seeds);
+            coverage.merge(of_seeds);
+            failed += failures.len() as u64;
+            failures.iter().for_each(|failure| self.report(failure));
         }
         println!("{coverage}\nin {} s", begun.elapsed().as_secs());
-        ExitCode::SUCCESS
+        ExitCode::from(u8::from(failed > 0))
+    }
+
+    fn report(&self, failure: &Failure) {
+        println!("seed {} failed: {}", failure.seed, failure.message);
+        match &self.write {
+            Some(file) => {
+                let file = format!("{file}.{}", failure.seed);
+                match std::fs::write(&file, &failure.script) {
+                    Ok(()) => println!("its script is {file}"),
+                    Err(error) => eprintln!("{file}: {error}"),
+                }
+            }
+            None => println!("\n{}", failure.script),
+        }
     }
 }

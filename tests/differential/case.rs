@@ -2,8 +2,8 @@
 //! shrinking cuts down.
 
 use super::data::{self, Datum, Row};
-use super::query::{Nature, Query, Relation, Shape};
-use super::schema::{Column, Input, InputKind};
+use super::query::{self, Emit, Nature, Query, Relation, Time};
+use super::schema::{Column, Input, InputKind, Type};
 use crate::support::random::Random;
 
 /// A test: the inputs, the streams over them, and what happens in which order.
@@ -20,8 +20,8 @@ pub struct Stream {
     pub name: String,
     pub query: Query,
     pub is_view: bool,
-    /// Whether `EMIT CHANGES` is written behind it; windows say it in the query.
-    pub emit_changes: bool,
+    /// What its EMIT clause says.
+    pub emit: Emit,
 }
 
 /// One thing that happens. Inputs and streams are named by their position.
@@ -49,10 +49,21 @@ pub enum Step {
         producer: usize,
         ts_ms: i64,
     },
+    /// A producer says that it sends nothing any more.
+    End {
+        input: usize,
+        producer: usize,
+    },
+    /// The clock goes on.
+    Clock {
+        by_ms: i64,
+    },
     Change {
         input: usize,
         change: Change,
     },
+    /// One more subscription to a stream, with a snapshot.
+    Subscribe(usize),
     /// Everything is compared.
     Check,
 }
@@ -65,8 +76,13 @@ impl Step {
             | Self::Close { input, .. }
             | Self::Push { input, .. }
             | Self::Watermark { input, .. }
+            | Self::End { input, .. }
             | Self::Change { input, .. } => Some(*input),
-            Self::Start | Self::Create(_) | Self::Check => None,
+            Self::Start
+            | Self::Create(_)
+            | Self::Subscribe(_)
+            | Self::Clock { .. }
+            | Self::Check => None,
         }
     }
 }
@@ -93,26 +109,38 @@ impl Case {
     pub fn random(seed: u64) -> Self {
         let random = &mut Random::new(seed);
         let count = random.range(1, 4) as usize;
-        let inputs: Vec<Input> = (0..count).map(|index| Input::random(index, random)).collect();
+        let mut inputs: Vec<Input> = (0..count).map(|index| Input::random(index, random)).collect();
+        if inputs.len() > 1 && random.chance(50) {
+            // Two sources whose times and keys can be compared.
+            inputs[1] = inputs[0].alike(1, random);
+        }
+        if inputs.iter().filter(|input| !input.is_table()).count() == 1 && random.chance(25) {
+            // A source that is idle is left out of what reads others too: only alone is that simple.
+            inputs[0].idle_timeout_ms = Some(random.range(5, 20));
+        }
+        let paces = inputs.iter().map(|_| *random.pick(&[2, 3, 3, 6])).collect();
         let mut maker = Maker {
-            relations: inputs.iter().map(relation).collect(),
-            producers: vec![vec![0]; count],
-            now: vec![0; count],
+            relations: inputs.iter().enumerate().map(relation).collect(),
+            producers: vec![vec![0]; inputs.len()],
+            now: vec![0; inputs.len()],
+            paces,
             case: Self { inputs, streams: Vec::new(), steps: Vec::new() },
         };
-        let early = random.range(0, 3);
+        let early = random.range(0, 4);
         if random.chance(40) {
             // Some streams and rows wait for the start.
             for _ in 0..early {
                 maker.create(random);
                 maker.feed(random);
+                maker.feed(random);
             }
         }
         maker.case.steps.push(Step::Start);
-        for _ in 0..random.range(8, 24) {
+        for _ in 0..random.range(10, 30) {
             match random.range(0, 100) {
-                0..20 if maker.case.streams.len() < 6 => maker.create(random),
-                0..85 => maker.feed(random),
+                0..28 if maker.case.streams.len() < 7 => maker.create(random),
+                0..86 => maker.feed(random),
+                86..90 => maker.subscribe(random),
                 _ => maker.case.steps.push(Step::Check),
             }
         }
@@ -121,12 +149,31 @@ impl Case {
     }
 }
 
-fn relation(input: &Input) -> Relation {
-    let (nature, source) = match input.kind {
-        InputKind::Source { delay } => (Nature::AppendOnly, Some(delay.is_some())),
+fn relation((index, input): (usize, &Input)) -> Relation {
+    let (nature, time) = match input.kind {
+        InputKind::Source { delay } => {
+            (Nature::AppendOnly, Some(Time { column: 0, declared: delay.is_some() }))
+        }
         InputKind::Table { .. } => (Nature::Updating, None),
     };
-    Relation { name: input.name.clone(), columns: input.columns.clone(), nature, source }
+    // Without a declared watermark each time and BIGINT is an event time.
+    let is_time = |column: &Column| match time {
+        Some(Time { declared: false, .. }) => {
+            matches!(column.data_type, Type::BigInt | Type::Timestamp)
+        }
+        Some(_) => column.name == "ts",
+        None => false,
+    };
+    let columns = input.columns.iter().enumerate();
+    Relation {
+        name: input.name.clone(),
+        columns: input.columns.clone(),
+        nature,
+        time,
+        times: columns.filter(|(_, column)| is_time(column)).map(|(at, _)| at).collect(),
+        arrives: !input.is_table(),
+        sources: if input.is_table() { Vec::new() } else { vec![index] },
+    }
 }
 
 /// A case in the making.
@@ -137,22 +184,45 @@ struct Maker {
     producers: Vec<Vec<usize>>,
     /// About the largest time of each input.
     now: Vec<i64>,
+    /// How far the time of each input goes from row to row, at most.
+    paces: Vec<i64>,
 }
 
 impl Maker {
     fn create(&mut self, random: &mut Random) {
-        let query = Query::random(&self.relations, random);
+        let query = query::random(&self.relations, random);
         let index = self.case.streams.len();
         let name = format!("q{index}");
-        let is_view = random.chance(20) && !query.is_final();
-        if let Some(nature) = query.nature().filter(|_| !is_view) {
-            let columns = query.columns();
-            self.relations.push(Relation { name: name.clone(), columns, nature, source: None });
+        let is_view = random.chance(15);
+        let gives = query.gives();
+        if let Some(nature) = gives.nature.filter(|_| !is_view) {
+            let mut sources: Vec<usize> =
+                query.inputs().iter().flat_map(|input| input.sources.clone()).collect();
+            sources.sort_unstable();
+            sources.dedup();
+            let time = (!gives.known.is_empty())
+                .then(|| Time { column: *random.pick(&gives.known), declared: gives.declared });
+            self.relations.push(Relation {
+                name: name.clone(),
+                columns: query::columns(query.as_ref()),
+                nature,
+                time,
+                times: gives.times,
+                arrives: gives.arrives,
+                sources,
+            });
         }
-        let is_windowed = matches!(query.shape, Shape::Window { .. });
-        let emit_changes = !is_view && !is_windowed && random.chance(70);
-        self.case.streams.push(Stream { name, query, is_view, emit_changes });
+        let forms = [Emit::Default, Emit::Changes, Emit::Changes, Emit::Update];
+        let emit = query.emit().unwrap_or(*random.pick(&forms));
+        self.case.streams.push(Stream { name, query, is_view, emit });
         self.case.steps.push(Step::Create(index));
+    }
+
+    fn subscribe(&mut self, random: &mut Random) {
+        if !self.case.streams.is_empty() {
+            let stream = random.range(0, self.case.streams.len() as i64) as usize;
+            self.case.steps.push(Step::Subscribe(stream));
+        }
     }
 
     fn feed(&mut self, random: &mut Random) {
@@ -160,6 +230,10 @@ impl Maker {
         if self.case.inputs[input].is_table() {
             let change = self.change(input, random);
             self.case.steps.push(Step::Change { input, change });
+            return;
+        }
+        if self.case.inputs[input].idle_timeout_ms.is_some() && random.chance(20) {
+            self.case.steps.push(Step::Clock { by_ms: random.range(1, 25) });
             return;
         }
         let producers = &mut self.producers[input];
@@ -170,19 +244,24 @@ impl Maker {
                 producers.push(producer);
                 Step::Open { input, producer }
             }
-            9..12 if producer != 0 => {
+            9..14 if producer != 0 => {
                 producers.retain(|other| *other != producer);
                 Step::Close { input, producer }
             }
-            12..30 if producer != 0 => {
-                let ts_ms = self.now[input] + random.range(-6, 4);
+            14..17 if producer != 0 => {
+                producers.retain(|other| *other != producer);
+                Step::End { input, producer }
+            }
+            17..35 if producer != 0 => {
+                let ahead = if random.chance(20) { 15 } else { 0 };
+                let ts_ms = self.now[input] + random.range(-6, 4) + ahead;
                 Step::Watermark { input, producer, ts_ms }
             }
             _ => {
-                let count = *random.pick(&[1, 1, 3, 8, 20]);
+                let count = *random.pick(&[1, 1, 2, 4, 8, 20]);
                 let mut rows = Vec::new();
                 for _ in 0..count {
-                    self.now[input] += random.range(0, 3);
+                    self.now[input] += random.range(0, self.paces[input]);
                     rows.push(data::row(&self.case.inputs[input], self.now[input], random));
                 }
                 let batch_rows = *random.pick(&[1, 3, 7, 1000]);

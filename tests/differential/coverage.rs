@@ -7,6 +7,147 @@ use super::case::{Case, Step};
 use super::driver::Observed;
 use super::oracle::Expected;
 
+/// What a run of the first cases must have tested, each at least once.
+const CONSTRUCTS: [&str; 137] = [
+    "projection",
+    "WHERE",
+    "failing expression",
+    "failing condition",
+    "GROUP BY",
+    "global aggregate",
+    "HAVING",
+    "DISTINCT",
+    "FILTER",
+    "ORDER BY in an aggregate",
+    "ROLLUP",
+    "CUBE",
+    "GROUPING SETS",
+    "grouping()",
+    "count(*)",
+    "count",
+    "count(DISTINCT)",
+    "sum",
+    "sum(DISTINCT)",
+    "avg",
+    "min",
+    "max",
+    "stddev",
+    "var_pop",
+    "median",
+    "percentile_cont",
+    "first",
+    "last",
+    "nth_value",
+    "string_agg",
+    "bool_and",
+    "bool_or",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "UNION ALL",
+    "UNION ALL of event times",
+    "UNION",
+    "INTERSECT",
+    "INTERSECT ALL",
+    "EXCEPT",
+    "EXCEPT ALL",
+    "JOIN",
+    "LEFT JOIN",
+    "RIGHT JOIN",
+    "FULL JOIN",
+    "LEFT SEMI JOIN",
+    "LEFT ANTI JOIN",
+    "RIGHT SEMI JOIN",
+    "RIGHT ANTI JOIN",
+    "condition of a join",
+    "self-join",
+    "tumble",
+    "hop",
+    "cumulate",
+    "session",
+    "TUMBLE table function",
+    "HOP table function",
+    "CUMULATE table function",
+    "SESSION table function",
+    "final windows",
+    "windows with corrections",
+    "final sessions",
+    "sessions with corrections",
+    "window offset",
+    "windows over windows or joins",
+    "windows over several sources",
+    "windows without WATERMARK FOR",
+    "ALLOW LATENESS that waits",
+    "ALLOW LATENESS that corrects",
+    "interval JOIN",
+    "interval LEFT JOIN",
+    "interval RIGHT JOIN",
+    "interval FULL JOIN",
+    "interval LEFT SEMI JOIN",
+    "interval LEFT ANTI JOIN",
+    "interval join without keys",
+    "interval join of windows",
+    "join in time without WATERMARK FOR",
+    "ASOF >=",
+    "ASOF >",
+    "ASOF <=",
+    "ASOF <",
+    "ASOF NEAREST",
+    "FOR SYSTEM_TIME AS OF",
+    "ASOF JOIN",
+    "ASOF LEFT JOIN",
+    "final ASOF",
+    "ASOF with corrections",
+    "ASOF without keys",
+    "OVER",
+    "aggregate OVER",
+    "lag",
+    "lead",
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank, cume_dist",
+    "ntile",
+    "first, last, nth_value OVER",
+    "ROWS frame",
+    "RANGE frame",
+    "GROUPS frame",
+    "OVER without PARTITION BY",
+    "OVER changing rows",
+    "ORDER BY LIMIT",
+    "OFFSET",
+    "row_number() <= n",
+    "rank() <= n",
+    "dense_rank() <= n",
+    "DISTINCT ON",
+    "top-N of added rows",
+    "top-N of changing rows",
+    "IN (SELECT)",
+    "NOT IN (SELECT)",
+    "EXISTS",
+    "NOT EXISTS",
+    "scalar subquery",
+    "correlated scalar subquery",
+    "correlated count",
+    "comparison with a scalar subquery",
+    "UNNEST",
+    "UNNEST in FROM",
+    "EMIT by default",
+    "EMIT ON UPDATE",
+    "EMIT CHANGES",
+    "EMIT ON WINDOW CLOSE",
+    "MATERIALIZED VIEW",
+    "over a stream",
+    "over a table",
+    "change of a table",
+    "one more producer",
+    "a producer less",
+    "explicit watermark",
+    "end of input",
+    "idle producers",
+    "late subscription",
+];
+
 #[derive(Debug, Default)]
 pub struct Coverage {
     pub cases: usize,
@@ -34,6 +175,11 @@ impl Coverage {
                     let is_known = !observed.unsupported.contains_key(&stream.name);
                     let mut constructs = stream.query.constructs();
                     constructs.extend(stream.is_view.then_some("MATERIALIZED VIEW"));
+                    constructs.push(stream.emit.construct());
+                    let inputs = stream.query.inputs();
+                    let reads = |prefix: &str| inputs.iter().any(|i| i.name.starts_with(prefix));
+                    constructs.extend(reads("q").then_some("over a stream"));
+                    constructs.extend(reads("t").then_some("over a table"));
                     for construct in constructs {
                         self.count(construct, is_known);
                     }
@@ -44,10 +190,35 @@ impl Coverage {
                     ("change of a table", !observed.unsupported.contains_key(name))
                 }
                 Step::Open { .. } => ("one more producer", true),
+                Step::Close { .. } => ("a producer less", true),
                 Step::Watermark { .. } => ("explicit watermark", true),
+                Step::End { .. } => ("end of input", true),
+                Step::Clock { .. } => ("idle producers", true),
+                Step::Subscribe(_) => ("late subscription", true),
                 _ => continue,
             };
             self.count(constructs.0, constructs.1);
+        }
+    }
+
+    /// The constructs that no stream had which the engine took.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let is_tested =
+            |construct: &&&str| self.constructs.get(**construct).is_some_and(|counts| counts.0 > 0);
+        CONSTRUCTS.iter().filter(|construct| !is_tested(construct)).copied().collect()
+    }
+
+    /// Adds what others counted.
+    pub fn merge(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.contents += other.contents;
+        self.contents_with_rows += other.contents_with_rows;
+        for (construct, (known, refused)) in other.constructs {
+            let counts = self.constructs.entry(construct).or_default();
+            *counts = (counts.0 + known, counts.1 + refused);
+        }
+        for (refusal, count) in other.refusals {
+            *self.refusals.entry(refusal).or_default() += count;
         }
     }
 

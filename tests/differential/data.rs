@@ -80,7 +80,11 @@ pub fn row(input: &Input, about: i64, random: &mut Random) -> Row {
     if !input.is_table() {
         // Behind now and then, often the same as another.
         let behind = if random.chance(25) { random.range(0, 12) } else { 0 };
-        row[0] = Datum::Int(about + random.range(0, 3) - behind);
+        let has_none = input.delay().is_none() && random.chance(6);
+        row[0] = match has_none {
+            true => Datum::Null,
+            false => Datum::Int(about + random.range(0, 3) - behind),
+        };
     } else if input.has_key() && row[0] == Datum::Null {
         row[0] = match input.columns[0].data_type {
             Type::Text => Datum::Text("a"),

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use laminar_db::{
-    Epoch, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions, Subscription,
-    UntypedSource,
+    Config, Epoch, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions,
+    Subscription, UntypedSource,
 };
 
 use super::case::{Case, Step};
 use super::data;
-use super::expression::Dialect;
-use super::query::Nature;
+use super::query::{Emit, Nature};
 use crate::support::value::{Row, Value, rows};
 
 /// What the engine answered.
@@ -29,15 +28,19 @@ pub struct Content {
     pub step: usize,
     pub stream: usize,
     pub rows: Vec<Row>,
-    /// How often each value of the first column is there, by an ad-hoc query.
-    pub counts: Vec<Row>,
+    /// How often each value of the first column is there, by an ad-hoc query, at the end.
+    pub counts: Option<Vec<Row>>,
 }
+
+/// What the clock shows at the beginning.
+const NOW_MS: i64 = 1_000_000;
 
 struct Driver<'a> {
     case: &'a Case,
     db: LaminarDB,
     producers: HashMap<usize, UntypedSource>,
-    changelogs: BTreeMap<usize, Changelog>,
+    /// The streams that there are, with their subscriptions.
+    changelogs: BTreeMap<usize, Vec<Changelog>>,
     started: bool,
     observed: Observed,
 }
@@ -46,7 +49,7 @@ struct Driver<'a> {
 pub fn run(case: &Case) -> Result<Observed, String> {
     let mut driver = Driver {
         case,
-        db: LaminarDB::open().map_err(text)?,
+        db: LaminarDB::open_with_clock_at(Config::default(), NOW_MS).map_err(text)?,
         producers: HashMap::new(),
         changelogs: BTreeMap::new(),
         started: false,
@@ -114,6 +117,16 @@ impl Driver<'_> {
                 self.db.execute_blocking(&sql).map_err(|error| format!("{sql}\n{error}"))?;
             }
             Step::Change { .. } => {}
+            Step::End { producer, .. } => {
+                if let Some(producer) = self.producers.get(producer) {
+                    producer.end_of_input().map_err(text)?;
+                }
+            }
+            Step::Clock { by_ms } => {
+                let by = Duration::from_millis(by_ms.unsigned_abs());
+                self.db.advance_clock(by).map_err(text)?;
+            }
+            Step::Subscribe(stream) => self.subscribe(*stream)?,
             Step::Check if self.started => self.check(index)?,
             Step::Check => {}
         }
@@ -131,29 +144,51 @@ impl Driver<'_> {
         if !self.define(&stream.name, &stream.create())? {
             return Ok(());
         }
+        self.changelogs.insert(index, Vec::new());
+        self.subscribe(index)
+    }
+
+    fn subscribe(&mut self, index: usize) -> Result<(), String> {
+        let stream = &self.case.streams[index];
+        let Some(changelogs) = self.changelogs.get_mut(&index) else { return Ok(()) };
         let options = SubscribeOptions { snapshot: Some(true), ..SubscribeOptions::default() };
         let subscription = self.db.subscribe_with(&stream.name, options).map_err(text)?;
-        let is_append_only = !stream.is_view && stream.query.nature() == Some(Nature::AppendOnly);
-        self.changelogs.insert(index, Changelog::new(subscription, is_append_only));
+        let is_weighted = subscription.schema().column_with_name("_weight").is_some();
+        let is_append_only = stream.query.gives().nature == Some(Nature::AppendOnly);
+        let form = match stream.query.replaced_by() {
+            _ if is_weighted => Form::Weighted,
+            _ if is_append_only => Form::Added,
+            Some(key) if stream.emit == Emit::Update => Form::Replaced(key),
+            _ => Form::Incomplete,
+        };
+        changelogs.push(Changelog::new(subscription, form));
         Ok(())
     }
 
     fn check(&mut self, step: usize) -> Result<(), String> {
-        for (stream, changelog) in &mut self.changelogs {
+        let is_last = step + 1 == self.case.steps.len();
+        for (stream, changelogs) in &mut self.changelogs {
             let name = &self.case.streams[*stream].name;
             let mut content = answer(&self.db, &format!("SELECT * FROM {name}"))?;
             content.sort();
-            changelog.drain().map_err(|error| format!("the changes of {name}: {error}"))?;
-            if changelog.adds_up() && changelog.content() != content {
-                return Err(format!(
-                    "the changes of {name} add up to\n{:?}\nand its content is\n{content:?}",
-                    changelog.content()
-                ));
+            for changelog in changelogs {
+                changelog.drain().map_err(|error| format!("the changes of {name}: {error}"))?;
+                let added_up = changelog.content();
+                if changelog.form != Form::Incomplete && added_up != content {
+                    return Err(format!(
+                        "the changes of {name} add up to\n{added_up:?}\nand its content \
+                         is\n{content:?}"
+                    ));
+                }
             }
-            let sql = format!("SELECT o0, count(*) FROM {name} GROUP BY o0");
-            let counts = answer(&self.db, &sql)?;
-            let content = Content { step, stream: *stream, rows: content, counts };
-            self.observed.contents.push(content);
+            let counts = match is_last {
+                true => {
+                    let sql = format!("SELECT o0, count(*) FROM {name} GROUP BY o0");
+                    Some(answer(&self.db, &sql)?)
+                }
+                false => None,
+            };
+            self.observed.contents.push(Content { step, stream: *stream, rows: content, counts });
         }
         Ok(())
     }
@@ -163,8 +198,8 @@ impl super::case::Stream {
     /// The statement that creates it.
     pub fn create(&self) -> String {
         let word = if self.is_view { "MATERIALIZED VIEW" } else { "STREAM" };
-        let emit = if self.emit_changes { " EMIT CHANGES" } else { "" };
-        format!("CREATE {word} {} AS {}{emit}", self.name, self.query.sql(Dialect::Engine, 0))
+        let (emit, suffix) = (self.emit.sql(), self.query.suffix());
+        format!("CREATE {word} {} AS {}{emit}{suffix}", self.name, self.query.engine())
     }
 }
 
@@ -184,17 +219,29 @@ fn answer(db: &LaminarDB, sql: &str) -> Result<Vec<Row>, String> {
 struct Changelog {
     subscription: Subscription,
     rows: BTreeMap<Row, i64>,
+    /// Where rows replace others: the row of each key.
+    replaced: BTreeMap<Row, Row>,
     epoch: Epoch,
-    /// Whether rows that cease are told.
-    is_weighted: bool,
-    /// Whether there are none that cease.
-    is_append_only: bool,
+    form: Form,
+}
+
+/// What a subscription tells.
+#[derive(Debug, PartialEq, Eq)]
+enum Form {
+    /// All changes, with weights.
+    Weighted,
+    /// The rows of a relation of which none ceases.
+    Added,
+    /// The rows of a relation in which one replaces another with the same values in these columns.
+    Replaced(Vec<usize>),
+    /// New rows, and not which ones cease.
+    Incomplete,
 }
 
 impl Changelog {
-    fn new(subscription: Subscription, is_append_only: bool) -> Self {
-        let is_weighted = subscription.schema().column_with_name("_weight").is_some();
-        Self { subscription, rows: BTreeMap::new(), epoch: 0, is_weighted, is_append_only }
+    fn new(subscription: Subscription, form: Form) -> Self {
+        let (rows, replaced) = (BTreeMap::new(), BTreeMap::new());
+        Self { subscription, rows, replaced, epoch: 0, form }
     }
 
     fn drain(&mut self) -> Result<(), String> {
@@ -214,10 +261,17 @@ impl Changelog {
     }
 
     fn apply(&mut self, rows: Vec<Row>) -> Result<(), String> {
+        if let Form::Replaced(key) = &self.form {
+            for row in rows {
+                self.replaced.insert(key.iter().map(|at| row[*at].clone()).collect(), row);
+            }
+            return Ok(());
+        }
         let mut net: BTreeMap<Row, i64> = BTreeMap::new();
         let mut inserted = false;
         for mut row in rows {
-            let weight = if self.is_weighted { row.pop().map_or(0, |w| w.int()) } else { 1 };
+            let weight =
+                if self.form == Form::Weighted { row.pop().map_or(0, |w| w.int()) } else { 1 };
             if weight < 0 && inserted {
                 return Err(format!("{row:?} is taken back after a row that is new"));
             }
@@ -239,12 +293,12 @@ impl Changelog {
         Ok(())
     }
 
-    /// Whether its form tells everything.
-    fn adds_up(&self) -> bool {
-        self.is_weighted || self.is_append_only
-    }
-
     fn content(&self) -> Vec<Row> {
+        if matches!(self.form, Form::Replaced(_)) {
+            let mut rows: Vec<Row> = self.replaced.values().cloned().collect();
+            rows.sort();
+            return rows;
+        }
         let rows = self.rows.iter();
         rows.flat_map(|(row, count)| vec![row.clone(); *count as usize]).collect()
     }

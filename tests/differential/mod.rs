@@ -6,7 +6,7 @@
 //! | `schema` | the types of columns and the relations that rows enter by |
 //! | `data` | values and rows, made at random with ties, NULLs and disorder |
 //! | `expression` | scalar expressions, written for the engine and for the oracle |
-//! | `query` | the queries of streams, one shape for each construct |
+//! | `query` | the queries of streams, one file for each construct |
 //! | `case` | a whole test as data: definitions, pushes, checks |
 //! | `driver` | runs a case on the engine and notes what it answered |
 //! | `oracle` | answers the same from the definitions alone, by DataFusion's batch engine |
@@ -28,6 +28,10 @@ pub mod query;
 pub mod schema;
 pub mod script;
 pub mod shrink;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use case::Case;
 use coverage::Coverage;
@@ -59,10 +63,55 @@ pub fn run_seed(seed: u64, coverage: &mut Coverage) -> Result<(), Box<Failure>> 
     }
 }
 
-/// Runs a case on both sides and compares.
+/// Runs the cases of many seeds, on all processors.
+pub fn run_seeds(seeds: &[u64]) -> (Coverage, Vec<Failure>) {
+    let mut coverage = Coverage::default();
+    let mut failures = Vec::new();
+    let results = in_parallel(seeds, |seed| {
+        let mut coverage = Coverage::default();
+        run_seed(*seed, &mut coverage).map(|()| coverage)
+    });
+    for result in results {
+        match result {
+            Ok(of_case) => coverage.merge(of_case),
+            Err(failure) => failures.push(*failure),
+        }
+    }
+    (coverage, failures)
+}
+
+/// Does something with each item, one item a thread at a time; the results stand as the items do.
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { break };
+                    let result = work(item);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Runs a case on both sides and compares. A panic is a failure like any other.
 pub fn judge(case: &Case) -> Result<(Observed, Vec<Expected>), String> {
-    let observed = driver::run(case)?;
-    let expected = oracle::answer(case, &observed.unsupported)?;
-    compare::compare(case, &observed, &expected)?;
-    Ok((observed, expected))
+    let judged = catch_unwind(AssertUnwindSafe(|| {
+        let observed = driver::run(case)?;
+        let expected = oracle::answer(case, &observed.unsupported)?;
+        compare::compare(case, &observed, &expected)?;
+        Ok((observed, expected))
+    }));
+    judged.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(format!("a panic: {}", text.or(panic.downcast_ref().copied()).unwrap_or_default()))
+    })
 }

@@ -86,6 +86,8 @@ pub struct Input {
     /// The first one of a source is its event time.
     pub columns: Vec<Column>,
     pub kind: InputKind,
+    /// After how long a silent producer is left out of the watermark.
+    pub idle_timeout_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +116,20 @@ impl Input {
         for other in 0..random.range(0, 3) {
             columns.push(Column::new(format!("c{other}"), *random.pick(&Type::ALL)));
         }
-        Self { name: format!("{}{index}", if is_table { "t" } else { "s" }), columns, kind }
+        let name = format!("{}{index}", if is_table { "t" } else { "s" });
+        Self { name, columns, kind, idle_timeout_ms: None }
+    }
+
+    /// Another source with the same columns and mostly the same promises.
+    pub fn alike(&self, index: usize, random: &mut Random) -> Self {
+        let kind = match self.kind {
+            InputKind::Source { delay: Some(_) } if random.chance(85) => {
+                InputKind::Source { delay: Some(random.range(0, 4)) }
+            }
+            InputKind::Source { .. } => InputKind::Source { delay: None },
+            kind => kind,
+        };
+        Self { name: format!("s{index}"), kind, ..self.clone() }
     }
 
     pub fn is_table(&self) -> bool {
@@ -155,6 +170,10 @@ impl Input {
                 "TABLE"
             }
         };
-        format!("CREATE {word} {} ({})", self.name, parts.join(", "))
+        let options = match self.idle_timeout_ms {
+            Some(ms) => format!(" WITH (idle_timeout = {ms})"),
+            None => String::new(),
+        };
+        format!("CREATE {word} {} ({}){options}", self.name, parts.join(", "))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::case::{Case, Step, values};
 use super::oracle;
+use super::query;
 use super::schema::Type;
 use super::{driver, schema::Column};
 use crate::support::value::{Row, Value};
@@ -32,6 +33,9 @@ pub fn write(case: &Case, message: &str) -> String {
     for (index, step) in case.steps.iter().enumerate() {
         let statement = match step {
             Step::Start => "START".to_string(),
+            Step::Subscribe(stream) if unsupported.contains_key(&case.streams[*stream].name) => {
+                continue;
+            }
             Step::Create(stream) if unsupported.contains_key(&case.streams[*stream].name) => {
                 continue;
             }
@@ -49,11 +53,16 @@ pub fn write(case: &Case, message: &str) -> String {
                 let rows = values(input, rows);
                 format!("PUSH INTO {}{by} IN BATCHES OF {batch_rows} {rows}", input.name)
             }
+            Step::End { producer, .. } => format!("END PRODUCER p{producer}"),
+            Step::Clock { by_ms } => format!("ADVANCE CLOCK BY {by_ms}"),
+            Step::Subscribe(stream) => {
+                format!("SUBSCRIBE at{index} WITH SNAPSHOT TO {}", case.streams[*stream].name)
+            }
             Step::Change { input, change } => change.sql(&case.inputs[*input]),
             Step::Check => {
                 for expected in expected.iter().filter(|expected| expected.step == index) {
                     let stream = &case.streams[expected.stream];
-                    let columns = stream.query.columns();
+                    let columns = query::columns(stream.query.as_ref());
                     let items = columns.iter().map(shown).collect::<Vec<_>>().join(", ");
                     let types = "?".repeat(columns.len());
                     let name = &stream.name;

@@ -163,9 +163,16 @@ fn makes_sense(case: &Case) -> bool {
                 }
                 created.push(&stream.name);
             }
+            Step::Subscribe(stream) => {
+                if !created.contains(&case.streams[*stream].name.as_str()) {
+                    return false;
+                }
+            }
             Step::Open { producer, .. } => opened.push(*producer),
             Step::Push { producer, .. } if !opened.contains(producer) => return false,
-            Step::Close { producer, .. } | Step::Watermark { producer, .. }
+            Step::Close { producer, .. }
+            | Step::End { producer, .. }
+            | Step::Watermark { producer, .. }
                 if !opened.contains(producer) =>
             {
                 return false;

@@ -1,7 +1,6 @@
 //! The random differential tester, bounded. Long runs: `laminar-slt --random`.
 
-use laminar_tests::differential::coverage::Coverage;
-use laminar_tests::differential::{case::Case, run_seed, script};
+use laminar_tests::differential::{case::Case, run_seeds, script};
 use laminar_tests::slt;
 
 /// Cases of the run that `make test` makes; `LAMINAR_SEEDS` is another number of them.
@@ -11,15 +10,17 @@ const CASES: u64 = 60;
 fn random_cases_agree_with_the_oracle() {
     let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let first: u64 = setting("LAMINAR_SEED").unwrap_or(0);
-    let mut coverage = Coverage::default();
-    let mut failures = Vec::new();
-    for seed in first..first + setting("LAMINAR_SEEDS").unwrap_or(CASES) {
-        if let Err(failure) = run_seed(seed, &mut coverage) {
-            failures.push(format!("seed {seed}: {}\n\n{}", failure.message, failure.script));
-        }
-    }
+    let count = setting("LAMINAR_SEEDS").unwrap_or(CASES);
+    let (coverage, failures) = run_seeds(&(first..first + count).collect::<Vec<u64>>());
     println!("{coverage}");
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    for failure in &failures {
+        println!("seed {}: {}\n\n{}", failure.seed, failure.message, failure.script);
+    }
+    let seeds: Vec<u64> = failures.iter().map(|failure| failure.seed).collect();
+    assert!(seeds.is_empty(), "the seeds {seeds:?} failed");
+    if first == 0 && count >= CASES {
+        assert_eq!(coverage.missing(), Vec::<&str>::new(), "never tested");
+    }
     assert!(coverage.contents_with_rows * 3 > coverage.contents, "too little happens: {coverage}");
 }
 

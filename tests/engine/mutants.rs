@@ -1,44 +1,84 @@
 //! Every deliberate bug is noticed by the random tester.
 //!
 //! The bugs are in the engine's own code (`core/types/src/mutants.rs` lists them) and exist only
-//! with the feature `mutants`. One is selected for the whole process, so this test runs alone:
+//! with the feature `mutants`. One is selected for a thread, so bugs are tried side by side:
 //! `cargo test -p laminar-tests --features mutants --test engine -- mutants::`. `LAMINAR_MUTANT` is
-//! the one to begin with.
+//! the one to try alone, `LAMINAR_SEEDS` another number of cases.
 
-use laminar_tests::differential::{case::Case, compare, driver, judge};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use laminar_tests::differential::case::{Case, Step};
+use laminar_tests::differential::oracle::Expected;
+use laminar_tests::differential::{compare, driver, in_parallel, judge};
 use laminar_types::mutants::{Mutant, select};
 
 /// Cases tried for each bug; the bounded tester takes the first ones.
-const CASES: u64 = 400;
+const CASES: u64 = 300;
 
 #[test]
 fn every_mutant_is_noticed() {
-    let cases: Vec<_> = (0..CASES)
-        .map(|seed| {
-            let case = Case::random(seed);
-            let (_, expected) = judge(&case).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-            (case, expected)
-        })
-        .collect();
+    let count = std::env::var("LAMINAR_SEEDS").ok().and_then(|text| text.parse().ok());
+    let seeds: Vec<u64> = (0..count.unwrap_or(CASES)).collect();
+    let cases = in_parallel(&seeds, |seed| {
+        let case = Case::random(*seed);
+        match judge(&case) {
+            Ok((_, expected)) => (case, expected),
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+    });
     // Panics are one of the ways in which bugs are noticed.
     std::panic::set_hook(Box::new(|_| {}));
-    let first = std::env::var("LAMINAR_MUTANT").unwrap_or_default();
-    let is_before = |mutant: &Mutant| !first.is_empty() && format!("{mutant:?}") != first;
-    let mut unnoticed = Vec::new();
-    for (mutant, breaks, place) in Mutant::ALL.iter().skip_while(|(mutant, ..)| is_before(mutant)) {
-        let noticed = cases.iter().position(|(case, expected)| {
-            select(Some(*mutant));
-            let result = std::panic::catch_unwind(|| {
-                driver::run(case).and_then(|observed| compare::compare(case, &observed, expected))
-            });
-            select(None);
-            !matches!(result, Ok(Ok(())))
-        });
-        match noticed {
-            Some(seed) => println!("{mutant:?}: seed {seed} ({breaks}; {place})"),
-            None => unnoticed.push(format!("{mutant:?}: {breaks}; {place}")),
+    let only = std::env::var("LAMINAR_MUTANT").unwrap_or_default();
+    let mutants: Vec<_> = Mutant::ALL
+        .iter()
+        .filter(|(mutant, ..)| only.is_empty() || format!("{mutant:?}") == only)
+        .collect();
+    let lines = in_parallel(&mutants, |(mutant, breaks, place, concerns)| {
+        let about = format!("{mutant:?}: {breaks}; {place}");
+        match first_noticed(*mutant, &cases, concerns) {
+            Some((seed, tried)) => Ok(format!("{about}: seed {seed}, case {tried} that was tried")),
+            None => Err(about),
         }
-    }
+    });
     let _ = std::panic::take_hook();
-    assert!(unnoticed.is_empty(), "not noticed in {CASES} cases:\n{}", unnoticed.join("\n"));
+    let unnoticed: Vec<&String> = lines.iter().filter_map(|line| line.as_ref().err()).collect();
+    for line in lines.iter().flatten() {
+        println!("{line}");
+    }
+    assert!(
+        unnoticed.is_empty(),
+        "not noticed in {} cases:\n{}",
+        cases.len(),
+        unnoticed.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n")
+    );
+}
+
+/// The seed of the first case that notices a bug, and how many were tried. Those that are about the
+/// constructs that it concerns come first.
+fn first_noticed(
+    mutant: Mutant,
+    cases: &[(Case, Vec<Expected>)],
+    concerns: &[&str],
+) -> Option<(usize, usize)> {
+    let is_concerned = |index: &usize| constructs(&cases[*index].0).any(|c| concerns.contains(&c));
+    let (first, then): (Vec<usize>, Vec<usize>) = (0..cases.len()).partition(is_concerned);
+    let order: Vec<usize> = first.into_iter().chain(then).collect();
+    let tried = order.iter().position(|index| {
+        let (case, expected) = &cases[*index];
+        select(Some(mutant));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            driver::run(case).and_then(|observed| compare::compare(case, &observed, expected))
+        }));
+        select(None);
+        !matches!(result, Ok(Ok(())))
+    })?;
+    Some((order[tried], tried + 1))
+}
+
+fn constructs(case: &Case) -> impl Iterator<Item = &'static str> {
+    let created = case.steps.iter().filter_map(|step| match step {
+        Step::Create(stream) => Some(case.streams[*stream].query.constructs()),
+        _ => None,
+    });
+    created.flatten()
 }

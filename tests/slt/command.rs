@@ -15,6 +15,10 @@ pub enum Command<'a> {
     OpenProducer { name: &'a str, source: &'a str },
     /// `CLOSE PRODUCER name`.
     CloseProducer { name: &'a str },
+    /// `END PRODUCER name`: it sends nothing any more.
+    EndProducer { name: &'a str },
+    /// `ADVANCE CLOCK BY milliseconds`, of a database whose clock stands.
+    AdvanceClock { by_ms: i64 },
     /// `PUSH INTO source [BY producer] [IN BATCHES OF n] VALUES ... | SELECT ...`.
     Push {
         source: &'a str,
@@ -48,6 +52,13 @@ pub fn read(text: &str) -> Result<Option<Command<'_>>, String> {
         }
         "CLOSE" if words.take("PRODUCER") => {
             Command::CloseProducer { name: words.name("a producer's name")? }
+        }
+        "END" if words.take("PRODUCER") => {
+            Command::EndProducer { name: words.name("a producer's name")? }
+        }
+        "ADVANCE" if words.take("CLOCK") => {
+            words.expect("BY")?;
+            Command::AdvanceClock { by_ms: words.number("milliseconds")? }
         }
         "PUSH" => {
             words.expect("INTO")?;

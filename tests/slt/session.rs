@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use laminar_db::{
-    Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions, Subscription,
+    Config, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions, Subscription,
     UntypedSource,
 };
 use sqllogictest::{DB, DBOutput, DefaultColumnType};
@@ -62,6 +62,11 @@ impl DB for Session {
     }
 }
 
+/// A database whose clock moves by `ADVANCE CLOCK` alone.
+fn standing() -> Result<LaminarDB, Failure> {
+    Ok(LaminarDB::open_with_clock_at(Config::default(), 0)?)
+}
+
 impl State {
     fn run(&mut self, statement: &str) -> Output {
         match command::read(statement)? {
@@ -69,7 +74,7 @@ impl State {
                 if self.db.is_some() {
                     return Err("OPEN UNSTARTED comes before every other statement".into());
                 }
-                self.db = Some(LaminarDB::open()?);
+                self.db = Some(standing()?);
                 Ok(DBOutput::StatementComplete(0))
             }
             Some(command) => self.call(command),
@@ -81,7 +86,7 @@ impl State {
         match &self.db {
             Some(db) => Ok(db.clone()),
             None => {
-                let db = LaminarDB::open()?;
+                let db = standing()?;
                 db.start()?;
                 self.db = Some(db.clone());
                 Ok(db)
@@ -121,6 +126,12 @@ impl State {
             }
             Command::CloseProducer { name } => {
                 self.producers.remove(name).ok_or_else(|| unknown("producer", name))?;
+            }
+            Command::EndProducer { name } => {
+                self.producer(name)?.end_of_input()?;
+            }
+            Command::AdvanceClock { by_ms } => {
+                db.advance_clock(Duration::from_millis(by_ms.unsigned_abs()))?;
             }
             Command::Push { source, producer, batch_rows, query } => {
                 let rows = rows_to_push(&db, source, query)?;

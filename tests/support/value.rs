@@ -31,6 +31,7 @@ impl Value {
         }
     }
 
+    #[track_caller]
     pub fn int(&self) -> i64 {
         match self {
             Self::Int(value) => *value,

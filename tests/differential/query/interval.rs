@@ -1,0 +1,203 @@
+//! Joins whose condition bounds the distance of two event times.
+
+use std::sync::Arc;
+
+use super::{Gives, Nature, Query, Relation, Shape, join, numbered};
+use crate::differential::schema::{Column, Type};
+use crate::support::random::Random;
+
+#[derive(Debug, Clone)]
+struct Interval {
+    word: &'static str,
+    left: Relation,
+    right: Relation,
+    keys: Option<(Column, Column)>,
+    /// The right time is from so much to so much after the left one, in milliseconds.
+    low: i64,
+    high: i64,
+    is_between: bool,
+}
+
+const WORDS: [&str; 6] =
+    ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT SEMI JOIN", "LEFT ANTI JOIN"];
+
+pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random) -> Option<Query> {
+    let (right, keys) = timed_pair(&left, relations, random)?;
+    let low = random.range(-6, 4);
+    let high = low + random.range(0, 7);
+    let (keys, is_between) = (keys.filter(|_| random.chance(75)), random.chance(70));
+    let word = *random.pick(&WORDS);
+    Some(Arc::new(Interval { word, left, right, keys, low, high, is_between }))
+}
+
+/// A relation with an event time of the left one's type, and columns to join them by.
+#[expect(clippy::type_complexity)]
+pub(super) fn timed_pair(
+    left: &Relation,
+    relations: &[Relation],
+    random: &mut Random,
+) -> Option<(Relation, Option<(Column, Column)>)> {
+    let (_, time) = left.timed()?;
+    let is_alike = |right: &&Relation| {
+        right.timed().is_some_and(|(_, other)| other.data_type == time.data_type)
+    };
+    let others: Vec<&Relation> = relations.iter().filter(is_alike).collect();
+    let right = (*random.pick(&others)).clone();
+    let keys = join::pair(left, &right);
+    Some((right, keys))
+}
+
+/// A time moved by milliseconds.
+fn moved(time: &str, column: &Column, ms: i64) -> String {
+    let sign = if ms < 0 { '-' } else { '+' };
+    match (ms, column.data_type) {
+        (0, _) => time.to_string(),
+        (ms, Type::Timestamp) => format!("{time} {sign} INTERVAL '{} milliseconds'", ms.abs()),
+        (ms, _) => format!("{time} {sign} {}", ms.abs()),
+    }
+}
+
+impl Interval {
+    /// Whether rows go once they can match nothing more; else it is a join like any other.
+    fn is_bounded(&self) -> bool {
+        self.left.is_declared() && self.right.is_declared()
+    }
+
+    fn is_outer(&self) -> bool {
+        !matches!(self.word, "JOIN" | "LEFT SEMI JOIN")
+    }
+
+    fn outputs(&self) -> Vec<(char, &Column)> {
+        join::outputs(self.word, &self.left, &self.right)
+    }
+
+    /// The position of a side's time in the output.
+    fn time_at(&self, side: char) -> Option<usize> {
+        let relation = if side == 'l' { &self.left } else { &self.right };
+        let (_, time) = relation.timed()?;
+        self.outputs().iter().position(|(of, column)| *of == side && *column == time)
+    }
+}
+
+impl Shape for Interval {
+    fn inputs(&self) -> Vec<&Relation> {
+        vec![&self.left, &self.right]
+    }
+
+    fn constructs(&self) -> Vec<&'static str> {
+        let mut constructs = vec![match (self.is_bounded(), self.word) {
+            (false, _) => "join in time without WATERMARK FOR",
+            (_, "JOIN") => "interval JOIN",
+            (_, "LEFT JOIN") => "interval LEFT JOIN",
+            (_, "RIGHT JOIN") => "interval RIGHT JOIN",
+            (_, "FULL JOIN") => "interval FULL JOIN",
+            (_, "LEFT SEMI JOIN") => "interval LEFT SEMI JOIN",
+            _ => "interval LEFT ANTI JOIN",
+        }];
+        constructs.extend((self.keys.is_none()).then_some("interval join without keys"));
+        let derived = !self.left.arrives || !self.right.arrives;
+        constructs.extend(derived.then_some("interval join of windows"));
+        constructs
+    }
+
+    fn types(&self) -> Vec<Type> {
+        self.outputs().into_iter().map(|(_, column)| column.data_type).collect()
+    }
+
+    fn engine(&self) -> String {
+        let outputs = self.outputs().into_iter();
+        let items = numbered(outputs.map(|(side, column)| format!("{side}.{}", column.name)));
+        let (Some((_, l)), Some((_, r))) = (self.left.timed(), self.right.timed()) else {
+            return String::new();
+        };
+        let (left, right) = (format!("l.{}", l.name), format!("r.{}", r.name));
+        let (low, high) = (moved(&left, l, self.low), moved(&left, l, self.high));
+        let band = match self.is_between {
+            true => format!("{right} BETWEEN {low} AND {high}"),
+            false => format!("{right} >= {low} AND {right} <= {high}"),
+        };
+        let keys = match &self.keys {
+            Some((a, b)) => format!("l.{} = r.{} AND ", a.name, b.name),
+            None => String::new(),
+        };
+        format!(
+            "SELECT {items} FROM {} l {} {} r ON {keys}{band}",
+            self.left.name, self.word, self.right.name
+        )
+    }
+
+    fn oracle(&self, frontiers: &[i64]) -> String {
+        let outputs = self.outputs().into_iter();
+        let items = numbered(outputs.map(|(side, column)| format!("{side}.{}", column.name)));
+        let (low, high) = (self.low, self.high);
+        let (keys, null_keys) = match &self.keys {
+            Some((a, b)) => (
+                format!("l.{} = r.{} AND ", a.name, b.name),
+                [format!("l.{} IS NULL OR ", a.name), format!("r.{} IS NULL OR ", b.name)],
+            ),
+            None => (String::new(), Default::default()),
+        };
+        let in_time = |relation: &Relation| match self.is_bounded() {
+            true => format!("(SELECT * FROM {} WHERE _t >= _f)", relation.name),
+            false => relation.name.clone(),
+        };
+        // A row without a match is there when none can come any more.
+        let left_ends = format!("({}l._t + {high} < {})", null_keys[0], frontiers[1]);
+        let right_ends = format!("({}r._t - {low} < {})", null_keys[1], frontiers[0]);
+        let ended = match (self.is_bounded(), self.word) {
+            (true, "LEFT JOIN") => format!(" WHERE r._t IS NOT NULL OR {left_ends}"),
+            (true, "RIGHT JOIN") => format!(" WHERE l._t IS NOT NULL OR {right_ends}"),
+            (true, "FULL JOIN") => format!(
+                " WHERE (l._t IS NOT NULL AND r._t IS NOT NULL) OR (r._t IS NULL AND {left_ends}) \
+                 OR (l._t IS NULL AND {right_ends})"
+            ),
+            (true, "LEFT ANTI JOIN") => format!(" WHERE {left_ends}"),
+            _ => String::new(),
+        };
+        format!(
+            "SELECT {items} FROM {} l {} {} r ON {keys}r._t BETWEEN l._t + {low} AND l._t + \
+             {high}{ended}",
+            in_time(&self.left),
+            self.word,
+            in_time(&self.right),
+        )
+    }
+
+    fn gives(&self) -> Gives {
+        if !self.is_bounded() {
+            return Gives::default();
+        }
+        let times: Vec<usize> = "lr".chars().filter_map(|side| self.time_at(side)).collect();
+        // The padding of an outer side has no time.
+        let known = match self.word {
+            "RIGHT JOIN" => self.time_at('r').into_iter().collect(),
+            "FULL JOIN" => Vec::new(),
+            _ => self.time_at('l').into_iter().collect(),
+        };
+        Gives { nature: Some(Nature::AppendOnly), times, known, declared: true, arrives: false }
+    }
+
+    /// A row comes out when it comes, or when the other side has passed what it can match.
+    fn frontier(&self, column: usize, frontiers: &[i64]) -> i64 {
+        let moved = |frontier: i64, by: i64| match frontier {
+            limit @ (i64::MIN | i64::MAX) => limit,
+            frontier => frontier + by,
+        };
+        let [left, right] = [frontiers[0], frontiers[1]];
+        match self.outputs()[column].0 {
+            'l' => left.min(moved(right, -self.high)),
+            _ => right.min(moved(left, self.low)),
+        }
+    }
+
+    fn simpler(&self) -> Vec<Query> {
+        let mut simpler: Vec<Query> = Vec::new();
+        if self.keys.is_some() {
+            simpler.push(Arc::new(Self { keys: None, ..self.clone() }));
+        }
+        if self.is_outer() {
+            simpler.push(Arc::new(Self { word: "JOIN", ..self.clone() }));
+        }
+        simpler
+    }
+}

@@ -1,0 +1,179 @@
+//! Subqueries in expressions; for the oracle as joins by their definitions.
+
+use std::sync::Arc;
+
+use super::{Gives, Query, Relation, Shape, conditions, filtered, join, numbered, sound_filter};
+use crate::differential::expression::{Dialect, Predicate};
+use crate::differential::schema::{Column, Type};
+use crate::support::random::Random;
+
+#[derive(Debug, Clone)]
+struct Subquery {
+    form: Form,
+    outer: Relation,
+    inner: Relation,
+    keys: (Column, Column),
+    /// A number of the inner relation, for scalar subqueries.
+    value: Column,
+    /// Of the inner rows.
+    filter: Option<Predicate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    In,
+    NotIn,
+    Exists,
+    NotExists,
+    /// `(SELECT max(value))` in the select list.
+    Scalar,
+    /// The same of the rows with the outer row's key.
+    Correlated,
+    CorrelatedCount,
+    /// `key >= (SELECT min(key))` as a condition.
+    Compared,
+}
+
+const FORMS: [(Form, &str); 8] = [
+    (Form::In, "IN (SELECT)"),
+    (Form::NotIn, "NOT IN (SELECT)"),
+    (Form::Exists, "EXISTS"),
+    (Form::NotExists, "NOT EXISTS"),
+    (Form::Scalar, "scalar subquery"),
+    (Form::Correlated, "correlated scalar subquery"),
+    (Form::CorrelatedCount, "correlated count"),
+    (Form::Compared, "comparison with a scalar subquery"),
+];
+
+pub(super) fn random(
+    outer: Relation,
+    relations: &[Relation],
+    random: &mut Random,
+) -> Option<Query> {
+    let inner = random.pick(relations).clone();
+    let keys = join::pair(&outer, &inner)?;
+    let form = random.pick(&FORMS).0;
+    let exact = |column: &&Column| column.data_type.is_number() && column.data_type != Type::Double;
+    let value = inner.columns.iter().find(exact).cloned().unwrap_or_else(|| keys.1.clone());
+    let filter = sound_filter(&inner, 40, random);
+    Some(Arc::new(Subquery { form, outer, inner, keys, value, filter }))
+}
+
+impl Subquery {
+    /// The columns of the outer relation that come out.
+    fn items(&self) -> Vec<Column> {
+        self.outer.columns.iter().take(3).cloned().collect()
+    }
+
+    fn has_value(&self) -> Option<Type> {
+        match self.form {
+            Form::Scalar | Form::Correlated => Some(self.value.data_type),
+            Form::CorrelatedCount => Some(Type::BigInt),
+            _ => None,
+        }
+    }
+}
+
+impl Shape for Subquery {
+    fn inputs(&self) -> Vec<&Relation> {
+        vec![&self.outer, &self.inner]
+    }
+
+    fn constructs(&self) -> Vec<&'static str> {
+        FORMS.iter().filter(|(form, _)| *form == self.form).map(|(_, name)| *name).collect()
+    }
+
+    fn types(&self) -> Vec<Type> {
+        let items = self.items().into_iter().map(|column| column.data_type);
+        items.chain(self.has_value()).collect()
+    }
+
+    fn engine(&self) -> String {
+        let (a, b) = (&self.keys.0.name, &self.keys.1.name);
+        let inner = &self.inner.name;
+        let filter = conditions(self.filter.as_ref(), Dialect::Engine);
+        let filter: Vec<String> = filter.into_iter().map(|text| format!("({text})")).collect();
+        let plain = filtered(&filter);
+        let keyed: Vec<String> = std::iter::once(format!("i.{b} = l.{a}")).chain(filter).collect();
+        let keyed = filtered(&keyed);
+        let value = &self.value.name;
+        let (item, condition) = match self.form {
+            Form::In => (None, format!("l.{a} IN (SELECT i.{b} FROM {inner} i{plain})")),
+            Form::NotIn => (None, format!("l.{a} NOT IN (SELECT i.{b} FROM {inner} i{plain})")),
+            Form::Exists => (None, format!("EXISTS (SELECT 1 FROM {inner} i{keyed})")),
+            Form::NotExists => (None, format!("NOT EXISTS (SELECT 1 FROM {inner} i{keyed})")),
+            Form::Scalar => {
+                (Some(format!("(SELECT max(i.{value}) FROM {inner} i{plain})")), String::new())
+            }
+            Form::Correlated => {
+                (Some(format!("(SELECT max(i.{value}) FROM {inner} i{keyed})")), String::new())
+            }
+            Form::CorrelatedCount => {
+                (Some(format!("(SELECT count(*) FROM {inner} i{keyed})")), String::new())
+            }
+            Form::Compared => (None, format!("l.{a} >= (SELECT min(i.{b}) FROM {inner} i{plain})")),
+        };
+        let items = self.items().into_iter().map(|column| format!("l.{}", column.name));
+        let condition = match condition.as_str() {
+            "" => String::new(),
+            condition => format!(" WHERE {condition}"),
+        };
+        format!("SELECT {} FROM {} l{condition}", numbered(items.chain(item)), self.outer.name)
+    }
+
+    fn oracle(&self, _frontiers: &[i64]) -> String {
+        let (a, b) = (&self.keys.0.name, &self.keys.1.name);
+        let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Oracle));
+        let inner = format!("(SELECT * FROM {}{filter})", self.inner.name);
+        let keys = format!("(SELECT DISTINCT {b} AS _k FROM {inner} WHERE {b} IS NOT NULL)");
+        let value = &self.value.name;
+        let (item, join) = match self.form {
+            Form::In | Form::Exists => (None, format!("JOIN {keys} i ON l.{a} = i._k")),
+            Form::NotExists => {
+                (None, format!("LEFT JOIN {keys} i ON l.{a} = i._k WHERE i._k IS NULL"))
+            }
+            // True where there are no rows, or where nothing is NULL and nothing equal.
+            Form::NotIn => (
+                None,
+                format!(
+                    "CROSS JOIN (SELECT count(*) AS _rows, count({b}) AS _known FROM {inner}) n \
+                     LEFT JOIN {keys} i ON l.{a} = i._k WHERE n._rows = 0 OR (l.{a} IS NOT NULL \
+                     AND n._rows = n._known AND i._k IS NULL)"
+                ),
+            ),
+            Form::Scalar => (
+                Some("i._v".to_string()),
+                format!("CROSS JOIN (SELECT max({value}) AS _v FROM {inner}) i"),
+            ),
+            Form::Compared => (
+                None,
+                format!("CROSS JOIN (SELECT min({b}) AS _v FROM {inner}) i WHERE l.{a} >= i._v"),
+            ),
+            Form::Correlated => (
+                Some("i._v".to_string()),
+                format!(
+                    "LEFT JOIN (SELECT {b} AS _k, max({value}) AS _v FROM {inner} GROUP BY {b}) i \
+                     ON l.{a} = i._k"
+                ),
+            ),
+            Form::CorrelatedCount => (
+                Some("coalesce(i._v, 0)".to_string()),
+                format!(
+                    "LEFT JOIN (SELECT {b} AS _k, count(*) AS _v FROM {inner} GROUP BY {b}) i ON \
+                     l.{a} = i._k"
+                ),
+            ),
+        };
+        let items = self.items().into_iter().map(|column| format!("l.{}", column.name));
+        format!("SELECT {} FROM {} l {join}", numbered(items.chain(item)), self.outer.name)
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::updating_over(&self.inputs())
+    }
+
+    fn simpler(&self) -> Vec<Query> {
+        let simpler = self.filter.as_ref().map(|_| Self { filter: None, ..self.clone() });
+        simpler.into_iter().map(|simpler| Arc::new(simpler) as Query).collect()
+    }
+}
