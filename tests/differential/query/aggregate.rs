@@ -230,7 +230,7 @@ impl Shape for GroupingSets {
                 .map(|(key, _)| key.clone())
                 .collect();
             let by = match by.as_slice() {
-                [] => EMPTY_SET.to_string(),
+                [] => String::new(),
                 by => format!(" GROUP BY {}", names(by)),
             };
             format!("SELECT {items} FROM {}{filter}{by}", self.from.name)
@@ -253,6 +253,3 @@ impl Shape for GroupingSets {
         simpler
     }
 }
-
-/// The empty grouping set has its row while there are rows (SQL_REFERENCE.md, "Grouping sets").
-const EMPTY_SET: &str = " HAVING count(*) > 0";
