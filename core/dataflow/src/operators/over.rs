@@ -72,8 +72,6 @@ pub struct Over {
     old_values: Vec<u8>,
     /// Rows that ceased in this step.
     removed: Vec<u32>,
-    /// Whether a row changed that is there more than once: then its copies may change places.
-    has_copies: bool,
     output: Option<Delta>,
     times: PassedTimes,
 }
@@ -121,7 +119,6 @@ impl Over {
             inserted: Vec::new(),
             old_values: Vec::new(),
             removed: Vec::new(),
-            has_copies: false,
             output: None,
             times: PassedTimes::default(),
         })
@@ -156,9 +153,7 @@ impl Over {
             .iter()
             .map(|(bytes, weight)| {
                 let end = rows.rank(partition, bytes, true);
-                let copies = end - rows.rank(partition, bytes, false);
                 let came = (*weight).max(0) as usize;
-                self.has_copies |= copies > 1 || (copies == 1 && came == 0) || weight.abs() > 1;
                 Point { bytes, at: end - came..end }
             })
             .collect();
@@ -341,7 +336,8 @@ impl Over {
         let mut weights = vec![1i64; rows.len()];
         weights[..self.retracted.len()].fill(-1);
         let weights = Weights::from(weights);
-        if !std::mem::take(&mut self.has_copies) {
+        // Rows that differ in their arrival alone, or in what does not come out, may change places.
+        if self.retracted.is_empty() || self.inserted.is_empty() {
             return Ok(Some(Delta::weighted(batch, weights)));
         }
         let net = consolidate(&self.schema, &[(batch, Some(weights))])?;

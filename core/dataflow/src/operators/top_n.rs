@@ -12,6 +12,7 @@ use super::partition_rows::{
 };
 use super::row_codec::RowCodec;
 use super::time_map::{PassedTimes, TimeMap};
+use crate::consolidate::consolidate;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{Container, OrderedRows, Parts};
 
@@ -186,11 +187,18 @@ impl TopN {
         }
         let mut weights = vec![1i64; rows.len()];
         weights[..self.retracted.len()].fill(-1);
+        let can_cancel = !self.retracted.is_empty() && !self.inserted.is_empty();
         self.retracted.clear();
         self.inserted.clear();
         let PartitionRows { rows: stored, codec, .. } = &self.partitions;
         let batch = ranked(codec, stored, &rows, &self.columns, &self.schema)?;
-        Ok(Some(Delta::weighted(batch, Weights::from(weights))))
+        let weights = Weights::from(weights);
+        if !can_cancel {
+            return Ok(Some(Delta::weighted(batch, weights)));
+        }
+        // Rows that differ in their arrival alone, or in what does not come out, may change places.
+        let net = consolidate(&self.schema, &[(batch, Some(weights))])?;
+        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
     }
 }
 
