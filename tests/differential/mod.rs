@@ -57,7 +57,8 @@ pub fn run_seed(seed: u64, coverage: &mut Coverage) -> Result<(), Box<Failure>> 
         }
         Err(_) => {
             let (case, message) = shrink::shrink(case);
-            let script = script::write(&case, &message);
+            let script = catch_unwind(AssertUnwindSafe(|| script::write(&case, &message)));
+            let script = script.unwrap_or_else(|_| format!("# {message}\n# no script: a panic\n"));
             Err(Box::new(Failure { seed, message, script }))
         }
     }

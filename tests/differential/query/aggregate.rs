@@ -159,8 +159,11 @@ struct GroupingSets {
 
 pub(super) fn random_grouping_sets(from: Relation, random: &mut Random) -> Option<Query> {
     let mut columns = from.columns.clone();
+    if columns.len() < 2 {
+        return None;
+    }
     let first = columns.swap_remove(random.range(0, columns.len() as i64) as usize);
-    let second = columns.swap_remove(random.range(0, columns.len().max(1) as i64) as usize);
+    let second = columns.swap_remove(random.range(0, columns.len() as i64) as usize);
     let word = *random.pick(&["ROLLUP", "CUBE", "GROUPING SETS"]);
     let filter = random.chance(30).then(|| Predicate::random(&from.columns, random));
     let calls = Call::some(&from, random);

@@ -139,8 +139,9 @@ impl Shape for Asof {
         let reached = frontiers[1];
         let is_best = match (self.is_final(), reached) {
             (false, _) | (_, i64::MAX) => "true".to_string(),
-            (_, i64::MIN) => "_keyless".to_string(),
             (_, reached) => {
+                // A literal of its own would be the negative of one that does not fit.
+                let reached = format!("CAST('{reached}' AS BIGINT)");
                 let best = match self.operator {
                     ">=" | "VERSION" => format!("_l < {reached}"),
                     ">" => format!("_l <= {reached}"),

@@ -126,10 +126,14 @@ impl Shape for Interval {
         )
     }
 
+    /// The pairs, and each row without a match when none can come any more.
     fn oracle(&self, frontiers: &[i64]) -> String {
-        let outputs = self.outputs().into_iter();
-        let items = numbered(outputs.map(|(side, column)| format!("{side}.{}", column.name)));
         let (low, high) = (self.low, self.high);
+        let in_time = |relation: &Relation| match self.is_bounded() {
+            true => format!("(SELECT * FROM {} WHERE _t >= _f)", relation.name),
+            false => relation.name.clone(),
+        };
+        let (left, right) = (in_time(&self.left), in_time(&self.right));
         let (keys, null_keys) = match &self.keys {
             Some((a, b)) => (
                 format!("l.{} = r.{} AND ", a.name, b.name),
@@ -137,30 +141,38 @@ impl Shape for Interval {
             ),
             None => (String::new(), Default::default()),
         };
-        let in_time = |relation: &Relation| match self.is_bounded() {
-            true => format!("(SELECT * FROM {} WHERE _t >= _f)", relation.name),
-            false => relation.name.clone(),
+        let on = format!("ON {keys}r._t BETWEEN l._t + {low} AND l._t + {high}");
+        let join = |word: &str| {
+            let items = self.outputs().into_iter();
+            let items = numbered(items.map(|(side, column)| format!("{side}.{}", column.name)));
+            format!("SELECT {items} FROM {left} l {word} {right} r {on}")
         };
-        // A row without a match is there when none can come any more.
-        let left_ends = format!("({}l._t + {high} < {})", null_keys[0], frontiers[1]);
-        let right_ends = format!("({}r._t - {low} < {})", null_keys[1], frontiers[0]);
-        let ended = match (self.is_bounded(), self.word) {
-            (true, "LEFT JOIN") => format!(" WHERE r._t IS NOT NULL OR {left_ends}"),
-            (true, "RIGHT JOIN") => format!(" WHERE l._t IS NOT NULL OR {right_ends}"),
-            (true, "FULL JOIN") => format!(
-                " WHERE (l._t IS NOT NULL AND r._t IS NOT NULL) OR (r._t IS NULL AND {left_ends}) \
-                 OR (l._t IS NULL AND {right_ends})"
-            ),
-            (true, "LEFT ANTI JOIN") => format!(" WHERE {left_ends}"),
-            _ => String::new(),
+        let ends = |side: char| match (self.is_bounded(), side) {
+            (false, _) => String::new(),
+            (_, 'l') => format!(" WHERE {}l._t + {high} < {}", null_keys[0], frontiers[1]),
+            _ => format!(" WHERE {}r._t - {low} < {}", null_keys[1], frontiers[0]),
         };
-        format!(
-            "SELECT {items} FROM {} l {} {} r ON {keys}r._t BETWEEN l._t + {low} AND l._t + \
-             {high}{ended}",
-            in_time(&self.left),
-            self.word,
-            in_time(&self.right),
-        )
+        // DataFusion's batch engine forgets a filter over an outer join with an empty side, so the
+        // rows without a match are a query of their own.
+        let unmatched = |side: char| {
+            let items = self.outputs().into_iter().map(|(of, column)| match of == side {
+                true => format!("{side}.{}", column.name),
+                false => format!("CAST(NULL AS {})", column.data_type.sql()),
+            });
+            let word = if side == 'l' { "LEFT ANTI JOIN" } else { "RIGHT ANTI JOIN" };
+            let items = numbered(items);
+            format!("SELECT {items} FROM {left} l {word} {right} r {on}{}", ends(side))
+        };
+        match self.word {
+            "LEFT JOIN" => format!("{} UNION ALL {}", join("JOIN"), unmatched('l')),
+            "RIGHT JOIN" => format!("{} UNION ALL {}", join("JOIN"), unmatched('r')),
+            "FULL JOIN" => {
+                let unmatched = format!("{} UNION ALL {}", unmatched('l'), unmatched('r'));
+                format!("{} UNION ALL {unmatched}", join("JOIN"))
+            }
+            "LEFT ANTI JOIN" => unmatched('l'),
+            word => join(word),
+        }
     }
 
     fn gives(&self) -> Gives {

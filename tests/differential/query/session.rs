@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::call::Call;
-use super::window::{allowed, some_keys};
+use super::window::{allowed, also_by, some_keys};
 use super::{
     Ask, Emit, Gives, Nature, Query, Relation, Shape, conditions, filtered, numbered, time_of,
     without,
@@ -118,7 +118,7 @@ impl Shape for Session {
     }
 
     fn engine(&self) -> String {
-        let also = self.keys.iter().map(|key| format!(", {}", key.name)).collect::<String>();
+        let also = also_by(&self.from, &self.keys);
         let keyed = self.keys.iter().map(|key| key.name.clone());
         let calls = self.calls.iter().map(|call| call.sql(Dialect::Engine));
         let bounds = ["window_start".to_string(), "window_end".to_string()];
@@ -139,7 +139,10 @@ impl Shape for Session {
 
     fn taken(&self, ask: &Ask<'_>) -> Result<Option<Vec<i64>>, String> {
         let keys = self.keys.iter().map(|key| format!(", {}", key.name)).collect::<String>();
-        let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Oracle));
+        let mut conditions = conditions(self.filter.as_ref(), Dialect::Oracle);
+        // A row without a time is a dead letter.
+        conditions.push("_t IS NOT NULL".to_string());
+        let filter = filtered(&conditions);
         let rows =
             ask(&format!("SELECT _a, _t, _f{keys} FROM {}{filter} ORDER BY _a", self.from.name))?;
         let mut taken: BTreeMap<Row, Vec<Taken>> = BTreeMap::new();

@@ -25,7 +25,10 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
     let right = random.pick(relations).clone();
     let mut pairs = Vec::new();
     let times = left.timed().zip(right.timed());
-    let times = times.filter(|(a, b)| a.1.data_type == b.1.data_type && random.chance(60));
+    // Where both come from one source, the order of arrival depends on how rows were cut.
+    let are_apart = left.sources.iter().all(|source| !right.sources.contains(source));
+    let times =
+        times.filter(|(a, b)| are_apart && a.1.data_type == b.1.data_type && random.chance(60));
     let is_timed = times.is_some();
     if let Some(((_, a), (_, b))) = times {
         pairs.push((a.clone(), b.clone()));
@@ -52,7 +55,9 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
 
 impl SetOperation {
     fn has_arrivals(&self) -> bool {
+        let [left, right] = self.sides.each_ref().map(|side| &side.from.sources);
         self.word == "UNION ALL"
+            && left.iter().all(|source| !right.contains(source))
             && self.sides.iter().all(|s| s.from.arrives && s.from.nature == Nature::AppendOnly)
     }
 

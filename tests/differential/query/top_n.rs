@@ -77,9 +77,10 @@ impl TopN {
         }
     }
 
+    /// With the relation's name, as a bare one behind a query is that of its result.
     fn order(&self, ties: &str) -> String {
-        let direction = if self.descending { " DESC" } else { "" };
-        let order = self.order.iter().map(|column| format!("{}{direction}", column.name));
+        let (name, direction) = (&self.from.name, if self.descending { " DESC" } else { "" });
+        let order = self.order.iter().map(|column| format!("{name}.{}{direction}", column.name));
         format!("{}{ties}", order.collect::<Vec<_>>().join(", "))
     }
 
@@ -153,7 +154,7 @@ impl Shape for TopN {
                 format!("SELECT {items} FROM {name}{filter} ORDER BY {order} LIMIT {limit}{offset}")
             }
             Form::DistinctOn => {
-                let (key, order) = (&self.partition.name, self.order(""));
+                let (key, order) = (format!("{name}.{}", self.partition.name), self.order(""));
                 format!(
                     "SELECT DISTINCT ON ({key}) {items} FROM {name}{filter} ORDER BY {key}, {order}"
                 )

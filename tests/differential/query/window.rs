@@ -68,6 +68,12 @@ pub(super) fn some_keys(from: &Relation, random: &mut Random) -> Vec<Column> {
     }
 }
 
+/// The keys behind the window in GROUP BY, with their relation: a bare name there may be the alias
+/// of the window.
+pub(super) fn also_by(from: &Relation, keys: &[Column]) -> String {
+    keys.iter().map(|key| format!(", {}.{}", from.name, key.name)).collect()
+}
+
 /// What stands behind the EMIT of a query with windows.
 pub(super) fn allowed(lateness: i64) -> String {
     match lateness {
@@ -136,7 +142,7 @@ impl Shape for Window {
 
     fn engine(&self) -> String {
         let keyed = self.keys.iter().map(|key| key.name.clone());
-        let also = self.keys.iter().map(|key| format!(", {}", key.name)).collect::<String>();
+        let also = also_by(&self.from, &self.keys);
         let calls = self.calls.iter().map(|call| call.sql(Dialect::Engine));
         let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Engine));
         let time = self.from.timed().map_or("", |(_, column)| &column.name);
