@@ -122,7 +122,8 @@ impl StreamPlan {
     pub fn explain(&self) -> String {
         let mut text = emit_sql(self.emit, self.every_ns)
             + if self.emit_given { "\n" } else { " (by default)\n" };
-        self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut text);
+        let mut shown = vec![false; self.nodes.len()];
+        self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut shown, &mut text);
         for note in self.notes.iter().chain(&self.warnings) {
             text.push_str("note: ");
             text.push_str(note);
@@ -131,7 +132,7 @@ impl StreamPlan {
         text
     }
 
-    fn explain_node(&self, input: &InputRef, depth: usize, text: &mut String) {
+    fn explain_node(&self, input: &InputRef, depth: usize, shown: &mut [bool], text: &mut String) {
         let indent = "  ".repeat(depth);
         match input {
             InputRef::Relation(name) => {
@@ -139,9 +140,13 @@ impl StreamPlan {
             }
             InputRef::Node(index) => {
                 let node = &self.nodes[*index];
+                if std::mem::replace(&mut shown[*index], true) {
+                    text.push_str(&format!("{indent}{}  [shared: as above]\n", node.label));
+                    return;
+                }
                 text.push_str(&format!("{indent}{}  [{}]\n", node.label, promises(&node.traits)));
                 for input in &node.inputs {
-                    self.explain_node(input, depth + 1, text);
+                    self.explain_node(input, depth + 1, shown, text);
                 }
             }
         }

@@ -53,7 +53,12 @@ fn what_the_result_promises_follows_from_the_inputs() {
         // Only an equality that cannot fail leaves the WHERE for the join.
         ("SELECT a.v FROM a, b WHERE a.k = 10 / b.v", &["Cross join", "filter a.k = "]),
         ("SELECT a.v FROM a JOIN b ON a.k = b.v + 1", &["Inner join on a.k = b.v + "]),
-        ("SELECT a.v FROM a JOIN b ON b.v > 0 AND a.k = 10 / b.v", &["Inner join, where b.v > "]),
+        // What comes before an equality that can fail keeps rows from it: on their way in, or there.
+        (
+            "SELECT a.v FROM a JOIN b ON b.v > 0 AND a.k = 10 / b.v",
+            &["Inner join on a.k = ", "filter b.v > "],
+        ),
+        ("SELECT a.v FROM a JOIN b ON b.v > a.v AND a.k = 10 / b.v", &["Inner join, where b.v > "]),
     ] {
         check(&db, sql, words);
     }
@@ -131,4 +136,29 @@ fn keys_of_different_types_are_coerced() {
         row![2, 2.25],
     ];
     assert_eq!(content(&db, "l"), expected);
+}
+
+#[test]
+fn what_is_said_twice_is_one_node() {
+    let db = started(&SOURCES);
+    let counts = "(SELECT k, count(*) AS n FROM a GROUP BY k)";
+    let sql = format!(
+        "SELECT c.k, c.n FROM {counts} AS c JOIN (SELECT max(n) AS n FROM {counts} AS d) AS m \
+         ON c.n = m.n"
+    );
+    let plan = explain(&db, &sql);
+    assert_eq!(plan.matches("Read a").count(), 1, "{plan}");
+    check(&db, &sql, &["[shared: as above]"]);
+    let sql = sql.replacen("count(*)", "sum(v)", 1);
+    assert_eq!(explain(&db, &sql).matches("Read a").count(), 2);
+}
+
+#[test]
+fn a_condition_goes_below_the_join_unless_it_can_fail() {
+    let db = started(&SOURCES);
+    for (condition, is_below) in [("b.v > 2", true), ("10 / b.v > 2", false)] {
+        let sql = format!("SELECT a.v FROM a JOIN b ON a.k = b.k WHERE {condition}");
+        let plan = explain(&db, &sql);
+        assert_eq!(plan.find("Inner join") < plan.find("filter"), is_below, "{plan}");
+    }
 }

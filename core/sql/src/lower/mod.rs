@@ -37,6 +37,7 @@ mod unnest;
 mod until_final;
 mod window;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
@@ -81,6 +82,7 @@ pub(crate) fn lower(
         window_nodes: Vec::new(),
         nodes: Vec::new(),
         notes: Vec::new(),
+        shared: HashMap::new(),
     };
     let mut result = lowering.plan(plan)?;
     if let Some(emit) = query.emit.as_ref().filter(|_| final_windows) {
@@ -145,10 +147,44 @@ struct Lowering<'a> {
     final_given: bool,
     nodes: Vec<PlanNode>,
     notes: Vec<String>,
+    /// What is lowered already and keeps state: where the query says it again, it is the same node.
+    shared: HashMap<LogicalPlan, Lowered>,
 }
 
 impl Lowering<'_> {
     fn plan(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
+        let keeps_state = matches!(
+            plan,
+            LogicalPlan::Aggregate(_)
+                | LogicalPlan::Join(_)
+                | LogicalPlan::Window(_)
+                | LogicalPlan::Limit(_)
+        );
+        // What is late is handed on once for each place.
+        if !keeps_state || self.late_sink.is_some() {
+            return self.plan_anew(plan);
+        }
+        if let Some(shared) = self.shared.get(plan) {
+            return Ok(shared.clone());
+        }
+        let lowered = self.plan_anew(plan)?;
+        if lowered.stages.is_empty() {
+            self.shared.insert(plan.clone(), lowered.clone());
+        }
+        Ok(lowered)
+    }
+
+    /// Forgets the nodes and notes behind the first ones.
+    fn forget(&mut self, nodes: usize, notes: usize) {
+        self.nodes.truncate(nodes);
+        self.notes.truncate(notes);
+        self.shared.retain(|_, lowered| match lowered.input {
+            InputRef::Node(node) => node < nodes,
+            InputRef::Relation(_) => true,
+        });
+    }
+
+    fn plan_anew(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan.table_name.table(), plan),
             LogicalPlan::SubqueryAlias(alias) => {

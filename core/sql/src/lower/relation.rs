@@ -17,6 +17,7 @@ use crate::plan::InputRef;
 use crate::planner::sentence;
 
 /// A relation on its way up: a node or relation with stages on top that are not yet an operator.
+#[derive(Clone)]
 pub(super) struct Lowered {
     pub(super) input: InputRef,
     /// The input's rows.

@@ -257,8 +257,7 @@ impl Lowering<'_> {
         let low = bounds.iter().filter(|bound| bound.is_low).max_by_key(|bound| bound.span_ns);
         let high = bounds.iter().filter(|bound| !bound.is_low).min_by_key(|bound| bound.span_ns);
         let (Some(low), Some(high), true) = (low.copied(), high.copied(), is_bounded) else {
-            self.nodes.truncate(nodes);
-            self.notes.truncate(notes);
+            self.forget(nodes, notes);
             return Ok(None);
         };
         let is_band = |condition: &Expr| {
