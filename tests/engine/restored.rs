@@ -57,6 +57,8 @@ const QUERIES: &[&str] = &[
             approx_distinct(t) AS ap FROM s GROUP BY k, tumble(ts, INTERVAL '10' MILLISECOND)",
     "SELECT k, window_end, sum(x) AS n, count(DISTINCT v) AS d, array_agg(v) AS aa FROM s
      GROUP BY k, hop(ts, INTERVAL '20' MILLISECOND, INTERVAL '8' MILLISECOND)",
+    "SELECT window_end, sum(x) AS s, count(*) AS n FROM s
+     GROUP BY hop(ts, INTERVAL '40' MILLISECOND, INTERVAL '4' MILLISECOND)",
     "SELECT window_end, count(*) AS n, avg(x) AS a FROM u
      GROUP BY cumulate(ts, INTERVAL '5' MILLISECOND, INTERVAL '20' MILLISECOND) EMIT CHANGES",
     "SELECT k, window_end, min(v) AS m FROM s
@@ -143,7 +145,7 @@ impl Row {
             k: there(random).then(|| random.range(0, 8)),
             ts: now + random.range(-8, 9),
             v: there(random).then(|| random.range(-9, 10)),
-            x: there(random).then(|| random.range(-99, 99) as f64 / 8.0),
+            x: there(random).then(|| random.range(-99, 99) as f64 / 7.0),
             b: there(random).then(|| random.chance(50)),
             t: there(random).then(|| random.pick(&texts).to_string()),
         }

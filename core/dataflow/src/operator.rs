@@ -64,7 +64,8 @@ pub trait Operator: Send {
         out.clear();
     }
 
-    /// Hands over everything that outlives an epoch, as [`Container::parts`] does: between two steps
+    /// Hands over everything that outlives an epoch, as [`Container::parts`] does, and names the
+    /// other fields, so that one that is added cannot be forgotten: between two steps
     /// an operator made from the same plan goes on from these parts exactly as this one does.
     ///
     /// # Errors

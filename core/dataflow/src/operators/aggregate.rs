@@ -119,9 +119,10 @@ impl Operator for Aggregate {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.grouping.parts(parts)?;
-        self.groups.parts(parts)?;
-        parts.numbers(&mut self.frontiers)
+        let Self { grouping, groups, schema: _, times: _, frontiers } = self;
+        grouping.parts(parts)?;
+        groups.parts(parts)?;
+        parts.numbers(frontiers)
     }
 
     fn metrics(&self) -> Metrics {

@@ -143,7 +143,8 @@ impl Grouping {
 
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.arrived.as_mut().map_or(Ok(()), |arrived| parts.number(arrived))
+        let Self { keys: _, calls: _, append_only: _, constant_key: _, arrived } = self;
+        arrived.as_mut().map_or(Ok(()), |arrived| parts.number(arrived))
     }
 
     /// The rows as they came in, for people.

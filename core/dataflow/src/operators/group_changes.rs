@@ -223,8 +223,9 @@ impl GroupChanges {
 
 impl Container for GroupChanges {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.table.parts(parts)?;
-        parts.number(&mut self.untold)
+        let Self { table, keys: _, untold, before: _, scratch: _, by_row: _ } = self;
+        table.parts(parts)?;
+        parts.number(untold)
     }
 
     fn state_bytes(&self) -> usize {

@@ -37,7 +37,8 @@ impl LateRows {
 
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        parts.number(&mut self.count)
+        let Self { columns: _, append_only: _, of_set: _, count } = self;
+        parts.number(count)
     }
 
     /// Takes rows that are late.

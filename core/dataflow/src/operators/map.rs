@@ -138,7 +138,8 @@ impl Operator for Map {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.times.parts(parts)
+        let Self { stages: _, schema: _, times, rows_may_cancel: _, output: _, by_row: _ } = self;
+        times.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

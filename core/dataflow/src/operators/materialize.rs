@@ -63,8 +63,9 @@ impl Operator for Materialize {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.rows.parts(parts)?;
-        self.times.parts(parts)
+        let Self { rows, schema: _, times, output: _ } = self;
+        rows.parts(parts)?;
+        times.parts(parts)
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

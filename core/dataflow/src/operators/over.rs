@@ -394,12 +394,27 @@ impl Operator for Over {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.partitions.parts(parts)?;
-        self.values.parts(parts)?;
-        if let Some(running) = &mut self.running {
+        let Self {
+            partitions,
+            calls: _,
+            columns: _,
+            schema: _,
+            types: _,
+            values,
+            running,
+            retracted: _,
+            inserted: _,
+            old_values: _,
+            removed: _,
+            output: _,
+            times,
+        } = self;
+        partitions.parts(parts)?;
+        values.parts(parts)?;
+        if let Some(running) = running {
             running.parts(parts)?;
         }
-        self.times.parts(parts)
+        times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -239,7 +239,8 @@ impl Running {
 
 impl Container for Running {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.states.parts(parts)
+        let Self { calls: _, widths: _, format: _, by_peers: _, states } = self;
+        states.parts(parts)
     }
 
     fn state_bytes(&self) -> usize {

@@ -141,8 +141,9 @@ impl PartitionRows {
 
 impl Container for PartitionRows {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.index.parts(parts)?;
-        self.rows.parts(parts)
+        let Self { index, rows, codec: _, append_only: _, keys: _, slots: _, ordinals: _ } = self;
+        index.parts(parts)?;
+        rows.parts(parts)
     }
 
     fn state_bytes(&self) -> usize {

@@ -134,8 +134,18 @@ impl Operator for SetOperation {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.rows.parts(parts)?;
-        self.counts.parts(parts)
+        let Self {
+            schema: _,
+            quantity: _,
+            append_only: _,
+            rows,
+            counts,
+            touched: _,
+            is_touched: _,
+            slots: _,
+        } = self;
+        rows.parts(parts)?;
+        counts.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

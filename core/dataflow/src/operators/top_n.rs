@@ -241,8 +241,21 @@ impl Operator for TopN {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.partitions.parts(parts)?;
-        self.times.parts(parts)
+        let Self {
+            partitions,
+            spec: _,
+            columns: _,
+            schema: _,
+            before: _,
+            after: _,
+            scratch: _,
+            retracted: _,
+            inserted: _,
+            output: _,
+            times,
+        } = self;
+        partitions.parts(parts)?;
+        times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -91,6 +91,7 @@ impl Operator for Union {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.frontiers.iter_mut().try_for_each(|port| parts.numbers(port))
+        let Self { schema: _, frontiers, times: _, pending: _ } = self;
+        frontiers.iter_mut().try_for_each(|port| parts.numbers(port))
     }
 }

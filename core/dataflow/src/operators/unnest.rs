@@ -95,7 +95,8 @@ impl Operator for Unnest {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.times.parts(parts)
+        let Self { spec: _, times, output: _ } = self;
+        times.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

@@ -100,10 +100,11 @@ impl Operator for UntilFinal {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.rows.parts(parts)?;
-        parts.number(&mut self.frontier)?;
-        parts.number(&mut self.given)?;
-        self.late.parts(parts)
+        let Self { rows, schema: _, time: _, unit: _, position: _, frontier, given, late } = self;
+        rows.parts(parts)?;
+        parts.number(frontier)?;
+        parts.number(given)?;
+        late.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -255,8 +255,20 @@ impl Operator for Join {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.sides.iter_mut().try_for_each(|side| side.rows.parts(parts))?;
-        self.frontiers.iter_mut().try_for_each(|frontiers| parts.numbers(frontiers))
+        let Self {
+            kind: _,
+            sides,
+            filter: _,
+            output: _,
+            times: _,
+            frontiers,
+            changes: _,
+            probe: _,
+            rows: _,
+            slots: _,
+        } = self;
+        sides.iter_mut().try_for_each(|side| side.rows.parts(parts))?;
+        frontiers.iter_mut().try_for_each(|frontiers| parts.numbers(frontiers))
     }
 
     fn metrics(&self) -> Metrics {

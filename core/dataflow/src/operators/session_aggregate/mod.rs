@@ -511,20 +511,40 @@ impl Operator for SessionAggregate {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.grouping.parts(parts)?;
-        self.keys.parts(parts)?;
-        self.of_key.parts(parts)?;
-        self.due.parts(parts)?;
-        self.pieces.parts(parts)?;
-        self.table.parts(parts)?;
-        match &mut self.numbers {
+        let Self {
+            gap: _,
+            unit: _,
+            columns: _,
+            options: _,
+            grouping,
+            schema: _,
+            keys,
+            of_key,
+            due,
+            pieces,
+            table,
+            numbers,
+            before: _,
+            changed: _,
+            frontier,
+            start_frontier,
+            limit,
+            late,
+        } = self;
+        grouping.parts(parts)?;
+        keys.parts(parts)?;
+        of_key.parts(parts)?;
+        due.parts(parts)?;
+        pieces.parts(parts)?;
+        table.parts(parts)?;
+        match numbers {
             Numbers::Next(next) => parts.number(next)?,
             Numbers::Rows(contents) => contents.parts(parts)?,
         }
-        parts.number(&mut self.frontier)?;
-        parts.number(&mut self.start_frontier)?;
-        parts.number(&mut self.limit)?;
-        self.late.parts(parts)
+        parts.number(frontier)?;
+        parts.number(start_frontier)?;
+        parts.number(limit)?;
+        late.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -203,9 +203,10 @@ impl Pieces {
 
 impl Container for Pieces {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.index.parts(parts)?;
-        self.pieces.parts(parts)?;
-        self.least_starts.parts(parts)
+        let Self { gap: _, index, pieces, least_starts, log: _ } = self;
+        index.parts(parts)?;
+        pieces.parts(parts)?;
+        least_starts.parts(parts)
     }
 
     fn state_bytes(&self) -> usize {

@@ -542,17 +542,36 @@ impl Operator for AsofJoin {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.keys.parts(parts)?;
-        self.left.parts(parts)?;
-        self.right.parts(parts)?;
-        self.wake.parts(parts)?;
-        self.waiting.parts(parts)?;
-        self.links.parts(parts)?;
-        self.frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
-        parts.number(&mut self.late_rows)?;
-        parts.number(&mut self.since_eviction)?;
-        parts.number(&mut self.after_eviction)?;
-        parts.number(&mut self.evicted_to)
+        let Self {
+            plan: _,
+            unit: _,
+            visible: _,
+            keys,
+            left,
+            right,
+            wake,
+            waiting,
+            links,
+            frontiers,
+            pending: _,
+            output: _,
+            late_rows,
+            since_eviction,
+            after_eviction,
+            evicted_to,
+            slots: _,
+        } = self;
+        keys.parts(parts)?;
+        left.parts(parts)?;
+        right.parts(parts)?;
+        wake.parts(parts)?;
+        waiting.parts(parts)?;
+        links.parts(parts)?;
+        frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
+        parts.number(late_rows)?;
+        parts.number(since_eviction)?;
+        parts.number(after_eviction)?;
+        parts.number(evicted_to)
     }
 
     fn metrics(&self) -> Metrics {

@@ -148,9 +148,11 @@ impl Operator for CurrentJoin {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.keys.parts(parts)?;
-        self.right.parts(parts)?;
-        self.times.parts(parts)
+        let Self { plan: _, visible: _, keys, right, pending: _, output: _, times, slots: _ } =
+            self;
+        keys.parts(parts)?;
+        right.parts(parts)?;
+        times.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -448,19 +448,37 @@ impl Operator for IntervalJoin {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.keys.parts(parts)?;
-        for side in &mut self.sides {
+        let Self {
+            plan: _,
+            unit: _,
+            low: _,
+            high: _,
+            visible: _,
+            pairs: _,
+            keys,
+            sides,
+            frontiers,
+            other_frontiers,
+            output: _,
+            late_rows,
+            since_eviction,
+            after_eviction,
+            evicted_to,
+            slots: _,
+        } = self;
+        keys.parts(parts)?;
+        for side in sides {
             side.rows.parts(parts)?;
             side.matches.parts(parts)?;
             side.ends.parts(parts)?;
         }
-        for frontier in self.frontiers.iter_mut().chain(&mut self.other_frontiers) {
+        for frontier in frontiers.iter_mut().chain(other_frontiers) {
             parts.number(frontier)?;
         }
-        parts.number(&mut self.late_rows)?;
-        parts.number(&mut self.since_eviction)?;
-        parts.number(&mut self.after_eviction)?;
-        self.evicted_to.iter_mut().try_for_each(|time| parts.number(time))
+        parts.number(late_rows)?;
+        parts.number(since_eviction)?;
+        parts.number(after_eviction)?;
+        evicted_to.iter_mut().try_for_each(|time| parts.number(time))
     }
 
     fn metrics(&self) -> Metrics {

@@ -18,7 +18,7 @@ use laminar_types::Result;
 
 use super::Windows;
 use crate::aggregate::AggregateTable;
-use crate::state::Container;
+use crate::state::{Container, Parts};
 
 /// The panes of all windows, by their start.
 type PaneTables = BTreeMap<i64, AggregateTable>;
@@ -169,6 +169,20 @@ impl Blocks {
             table.clear();
             self.spare.push(table);
         }
+    }
+
+    /// What outlives an epoch. All but a decision is made anew out of the panes.
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        let Self { ends: _, beginning: _, dense, merged_to: _, spare: _ } = self;
+        let mut is_known = dense.is_some();
+        let (mut block, mut is_dense) = dense.unwrap_or((0, false));
+        parts.number(&mut is_known)?;
+        parts.number(&mut block)?;
+        parts.number(&mut is_dense)?;
+        if parts.are_put_back() {
+            *self = Self { dense: is_known.then_some((block, is_dense)), ..Self::default() };
+        }
+        Ok(())
     }
 
     pub(super) fn state_bytes(&self) -> usize {

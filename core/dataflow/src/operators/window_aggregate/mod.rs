@@ -260,15 +260,16 @@ impl Operator for WindowAggregate {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        self.windows.grouping.parts(parts)?;
-        match &mut self.state {
-            State::Final(panes) => panes.parts(&self.windows, parts)?,
-            State::Updates(open) => open.parts(&self.windows, parts)?,
+        let Self { windows, options: _, state, frontier, limit, given, late } = self;
+        windows.grouping.parts(parts)?;
+        match state {
+            State::Final(panes) => panes.parts(windows, parts)?,
+            State::Updates(open) => open.parts(windows, parts)?,
         }
-        parts.number(&mut self.frontier)?;
-        parts.number(&mut self.limit)?;
-        parts.number(&mut self.given)?;
-        self.late.parts(parts)
+        parts.number(frontier)?;
+        parts.number(limit)?;
+        parts.number(given)?;
+        late.parts(parts)
     }
 
     fn metrics(&self) -> Metrics {

@@ -135,9 +135,11 @@ impl Panes {
 
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, windows: &Windows, parts: &mut Parts<'_>) -> Result<()> {
+        let Self { panes, spare: _, next_end, blocks } = self;
         let make = || windows.table();
-        parts.list(&mut self.panes, make, |table, parts| table.parts(parts))?;
-        parts.number(&mut self.next_end)
+        parts.list(panes, make, |table, parts| table.parts(parts))?;
+        parts.number(next_end)?;
+        blocks.parts(parts)
     }
 
     pub(super) fn state_bytes(&self) -> usize {

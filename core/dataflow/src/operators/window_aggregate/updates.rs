@@ -99,9 +99,10 @@ impl OpenWindows {
 
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, windows: &Windows, parts: &mut Parts<'_>) -> Result<()> {
+        let Self { windows: open, touched: _ } = self;
         let keys = windows.grouping.key_columns();
         let make = || Ok(GroupChanges::new(windows.table()?, keys));
-        parts.list(&mut self.windows, make, |window, parts| window.parts(parts))
+        parts.list(open, make, |window, parts| window.parts(parts))
     }
 
     pub(super) fn state_bytes(&self) -> usize {
