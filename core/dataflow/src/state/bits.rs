@@ -73,3 +73,48 @@ impl Container for Bits {
         self.words.state_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::state::Snapshot;
+
+    #[test]
+    fn agrees_with_a_set() {
+        let mut state = 5u64;
+        let mut next = |below: u32| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as u32 % below
+        };
+        let check = |bits: &Bits, model: &BTreeSet<u32>| {
+            assert!((0..5_000).all(|slot| bits.contains(slot) == model.contains(&slot)));
+        };
+        let (mut bits, mut model) = (Bits::default(), BTreeSet::new());
+        let mut snapshots = Vec::new();
+        for step in 0..6_000 {
+            let slot = next(1 + step / 2);
+            if next(3) == 0 {
+                bits.remove(slot);
+                model.remove(&slot);
+            } else {
+                assert_eq!(bits.insert(slot), model.insert(slot));
+            }
+            if step % 500 == 250 {
+                snapshots.push((Snapshot::take(&mut bits).unwrap(), model.clone()));
+            }
+            if step % 1_700 == 1_699 {
+                let (snapshot, then) = &snapshots[next(snapshots.len() as u32) as usize];
+                snapshot.restore(&mut bits).unwrap();
+                model = then.clone();
+            }
+        }
+        check(&bits, &model);
+        for (snapshot, model) in snapshots {
+            let mut restored = Bits::default();
+            snapshot.restore(&mut restored).unwrap();
+            check(&restored, &model);
+        }
+    }
+}

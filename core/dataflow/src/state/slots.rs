@@ -155,3 +155,60 @@ impl LiveSlots {
         self.len
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Snapshot;
+
+    /// Random slots taken and given back against a stack of free ones; snapshots put them back.
+    #[test]
+    fn agrees_with_a_stack() {
+        let mut state = 11u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        let check = |slots: &Slots, live: &[bool], free: &[u32]| {
+            assert_eq!((slots.end(), slots.len()), (live.len(), live.len() - free.len()));
+            let expected = (0..live.len() as u32).filter(|slot| live[*slot as usize]);
+            assert_eq!(slots.live().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        };
+        let (mut slots, mut live, mut free) = (Slots::default(), Vec::new(), Vec::<u32>::new());
+        let mut snapshots = Vec::new();
+        for step in 0..20_000 {
+            let grows = step / 3_000 % 2 == 0;
+            if next(10) < if grows { 7 } else { 3 } {
+                let slot = slots.allocate().unwrap();
+                let expected = free.pop().unwrap_or_else(|| {
+                    live.push(false);
+                    live.len() as u32 - 1
+                });
+                assert_eq!(slot, expected);
+                live[slot as usize] = true;
+            } else if let Some(slot) = (!live.is_empty()).then(|| next(live.len())) {
+                if live[slot] {
+                    slots.release(slot as u32);
+                    live[slot] = false;
+                    free.push(slot as u32);
+                }
+            }
+            if step % 1_000 == 0 {
+                let snapshot = Snapshot::take(&mut slots).unwrap();
+                let readers = slots.snapshot().iter().count();
+                snapshots.push((snapshot, readers, live.clone(), free.clone()));
+            }
+            if step % 4_500 == 4_499 {
+                let (snapshot, _, then_live, then_free) = &snapshots[next(snapshots.len())];
+                snapshot.restore(&mut slots).unwrap();
+                (live, free) = (then_live.clone(), then_free.clone());
+            }
+        }
+        check(&slots, &live, &free);
+        for (snapshot, readers, live, free) in snapshots {
+            snapshot.restore(&mut slots).unwrap();
+            check(&slots, &live, &free);
+            assert_eq!(readers, slots.len());
+        }
+    }
+}

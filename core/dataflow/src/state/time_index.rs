@@ -449,3 +449,72 @@ fn priority(node: u32) -> u32 {
     hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
     hash ^ (hash >> 16)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::state::Snapshot;
+
+    /// Nodes with ties of the caller's against a map, by every way to the next one and the one
+    /// before. (Nodes in the order of arrival are tested with the rows of [`TimedRows`].)
+    ///
+    /// [`TimedRows`]: crate::state::TimedRows
+    #[test]
+    fn tied_nodes_agree_with_a_map() {
+        type Place = (u32, i64, u32);
+        let mut state = 23u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) % below
+        };
+        // By node the tie, and by place the node.
+        let (mut index, mut ties) = (TimeIndex::default(), Vec::new());
+        let mut model: BTreeMap<Place, u32> = BTreeMap::new();
+        let mut snapshots = Vec::new();
+        for step in 0..8_000 {
+            let place = (next(3) as u32, next(12) as i64 - 4, next(20) as u32);
+            let (key, time, number) = place;
+            let tie = |node: u32| number.cmp(&ties[node as usize]);
+            let found = index.find(key, time, &tie);
+            assert_eq!(found, model.get(&place).copied());
+            let before = model.range((key, i64::MIN, 0)..place).next_back().map(|(_, node)| *node);
+            assert_eq!(index.before(key, time, &tie), before);
+            let after = model.range((key, time, number + 1)..(key + 1, i64::MIN, 0)).next();
+            assert_eq!(index.after(key, time, &tie), after.map(|(_, node)| *node));
+            match found {
+                Some(node) if next(3) == 0 => {
+                    index.remove_tied(node, &tie);
+                    model.remove(&place);
+                }
+                Some(_) => {}
+                None => {
+                    let node = index.insert_tied(key, time, &tie).unwrap();
+                    ties.resize(ties.len().max(node as usize + 1), 0);
+                    ties[node as usize] = number;
+                    model.insert(place, node);
+                }
+            }
+            assert_eq!(index.len(), model.len());
+            if step % 900 == 0 {
+                let snapshot = Snapshot::take(&mut index).unwrap();
+                snapshots.push((snapshot, ties.clone(), model.clone()));
+            }
+            if step % 2_500 == 2_499 {
+                let (snapshot, then_ties, then) = &snapshots[next(snapshots.len() as u64) as usize];
+                snapshot.restore(&mut index).unwrap();
+                (ties, model) = (then_ties.clone(), then.clone());
+            }
+        }
+        for (snapshot, _, model) in snapshots {
+            snapshot.restore(&mut index).unwrap();
+            for key in 0..3 {
+                let mut nodes = Vec::new();
+                index.for_range(key, i64::MIN, i64::MAX, &mut |node| nodes.push(node));
+                let of_key = model.range((key, i64::MIN, 0)..(key + 1, i64::MIN, 0));
+                assert_eq!(nodes, of_key.map(|(_, node)| *node).collect::<Vec<_>>());
+            }
+        }
+    }
+}
