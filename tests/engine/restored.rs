@@ -96,8 +96,8 @@ const QUERIES: &[&str] = &[
      FROM s) WHERE n <= 3",
     "SELECT k, v, n FROM (SELECT k, v, rank() OVER (PARTITION BY k ORDER BY v) AS n FROM u)
      WHERE n <= 2",
-    "SELECT k, id, v, sum(v) OVER (PARTITION BY k ORDER BY ts, id) AS total,
-            lag(v) OVER (PARTITION BY k ORDER BY ts, id) AS before FROM u",
+    "SELECT k, id, v, sum(v) OVER w AS total, max(t) OVER w AS highest, lag(v) OVER w AS before
+     FROM u WINDOW w AS (PARTITION BY k ORDER BY ts, id)",
     "SELECT k, ts, sum(v) OVER (PARTITION BY k ORDER BY ts) AS total,
             dense_rank() OVER (PARTITION BY k ORDER BY ts) AS place FROM s",
     "SELECT k, avg(x) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW)

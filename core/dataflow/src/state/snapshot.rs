@@ -145,7 +145,7 @@ impl Snapshot {
     }
 
     /// The pages that were written or made since a mark of an earlier snapshot of the same
-    /// containers.
+    /// containers. A mark is void when a snapshot from before it was put back.
     pub fn changed_since(&self, mark: &Mark) -> Vec<ChangedPage> {
         let mut changed = Vec::new();
         for (part, place, pages) in self.columns() {
