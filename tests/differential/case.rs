@@ -22,6 +22,15 @@ pub struct Stream {
     pub is_view: bool,
     /// What its EMIT clause says.
     pub emit: Emit,
+    /// Whether its late rows are a sink.
+    pub has_late_sink: bool,
+}
+
+impl Stream {
+    /// The sink of its late rows.
+    pub fn late_sink(&self) -> Option<String> {
+        self.has_late_sink.then(|| format!("late_{}", self.name))
+    }
 }
 
 /// One thing that happens. Inputs and streams are named by their position.
@@ -213,8 +222,15 @@ impl Maker {
             });
         }
         let forms = [Emit::Default, Emit::Changes, Emit::Changes, Emit::Update];
-        let emit = query.emit().unwrap_or(*random.pick(&forms));
-        self.case.streams.push(Stream { name, query, is_view, emit });
+        let has_clock = self.case.inputs.iter().any(|input| input.idle_timeout_ms.is_some());
+        let emit = match query.emit() {
+            Some(emit) => emit,
+            // Each check moves the clock on, which an idle source would notice.
+            None if !has_clock && random.chance(12) => Emit::Every,
+            None => *random.pick(&forms),
+        };
+        let has_late_sink = !is_view && query.late().is_some() && random.chance(40);
+        self.case.streams.push(Stream { name, query, is_view, emit, has_late_sink });
         self.case.steps.push(Step::Create(index));
     }
 

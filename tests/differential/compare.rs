@@ -22,6 +22,9 @@ pub fn compare(case: &Case, observed: &Observed, expected: &[Expected]) -> Resul
         }
         let at = |what: &str| format!("step {}: {what} of {name}", wanted.step);
         differ(&at("the content"), &got.rows, &wanted.rows)?;
+        if let (Some(got), Some(wanted)) = (&got.late, &wanted.late) {
+            differ(&at("the late rows"), got, wanted)?;
+        }
         if let Some(counts) = &got.counts {
             differ(&at("the ad-hoc count"), counts, &driver::counts(&wanted.rows))?;
         }

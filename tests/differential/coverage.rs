@@ -8,7 +8,7 @@ use super::driver::Observed;
 use super::oracle::Expected;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 137] = [
+const CONSTRUCTS: [&str; 139] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -135,6 +135,8 @@ const CONSTRUCTS: [&str; 137] = [
     "EMIT by default",
     "EMIT ON UPDATE",
     "EMIT CHANGES",
+    "EMIT EVERY",
+    "LATE DATA TO",
     "EMIT ON WINDOW CLOSE",
     "MATERIALIZED VIEW",
     "over a stream",
@@ -176,6 +178,7 @@ impl Coverage {
                     let mut constructs = stream.query.constructs();
                     constructs.extend(stream.is_view.then_some("MATERIALIZED VIEW"));
                     constructs.push(stream.emit.construct());
+                    constructs.extend(stream.has_late_sink.then_some("LATE DATA TO"));
                     let inputs = stream.query.inputs();
                     let reads = |prefix: &str| inputs.iter().any(|i| i.name.starts_with(prefix));
                     constructs.extend(reads("q").then_some("over a stream"));

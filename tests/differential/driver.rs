@@ -11,7 +11,7 @@ use laminar_db::{
 
 use super::case::{Case, Step};
 use super::data;
-use super::query::{Emit, Nature};
+use super::query::{EVERY_MS, Emit, Nature};
 use crate::support::value::{Row, Value, rows};
 
 /// What the engine answered.
@@ -28,6 +28,8 @@ pub struct Content {
     pub step: usize,
     pub stream: usize,
     pub rows: Vec<Row>,
+    /// Its late rows, where they are a sink.
+    pub late: Option<Vec<Row>>,
     /// How often each value of the first column is there, by an ad-hoc query, at the end.
     pub counts: Option<Vec<Row>>,
 }
@@ -166,6 +168,9 @@ impl Driver<'_> {
     }
 
     fn check(&mut self, step: usize) -> Result<(), String> {
+        if self.case.streams.iter().any(|stream| stream.emit == Emit::Every) {
+            self.db.advance_clock(Duration::from_millis(EVERY_MS)).map_err(text)?;
+        }
         let is_last = step + 1 == self.case.steps.len();
         for (stream, changelogs) in &mut self.changelogs {
             let name = &self.case.streams[*stream].name;
@@ -188,7 +193,10 @@ impl Driver<'_> {
                 }
                 false => None,
             };
-            self.observed.contents.push(Content { step, stream: *stream, rows: content, counts });
+            let sink = self.case.streams[*stream].late_sink();
+            let late = sink.map(|sink| answer(&self.db, &format!("SELECT * FROM {sink}")));
+            let (late, rows) = (late.transpose()?, content);
+            self.observed.contents.push(Content { step, stream: *stream, rows, late, counts });
         }
         Ok(())
     }
@@ -199,7 +207,8 @@ impl super::case::Stream {
     pub fn create(&self) -> String {
         let word = if self.is_view { "MATERIALIZED VIEW" } else { "STREAM" };
         let (emit, suffix) = (self.emit.sql(), self.query.suffix());
-        format!("CREATE {word} {} AS {}{emit}{suffix}", self.name, self.query.engine())
+        let late = self.late_sink().map_or(String::new(), |sink| format!(" LATE DATA TO {sink}"));
+        format!("CREATE {word} {} AS {}{emit}{suffix}{late}", self.name, self.query.engine())
     }
 }
 

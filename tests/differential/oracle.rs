@@ -35,6 +35,8 @@ pub struct Expected {
     pub step: usize,
     pub stream: usize,
     pub rows: Vec<value::Row>,
+    /// Its late rows, where they are a sink.
+    pub late: Option<Vec<value::Row>>,
 }
 
 /// The contents of all streams that the engine knows, at every check.
@@ -62,9 +64,10 @@ pub fn answer(
             Step::Subscribe(_) => {}
             Step::Change { input, change } => oracle.change(*input, change),
             Step::Check if oracle.started => {
-                for (stream, content) in oracle.contents()? {
+                for (stream, content, late) in oracle.contents()? {
                     let rows = value::sorted(&[visible(&content)]);
-                    expected.push(Expected { step: index, stream, rows });
+                    let late = late.map(|late| value::sorted(&[late]));
+                    expected.push(Expected { step: index, stream, rows, late });
                 }
             }
             Step::Check => {}
@@ -169,19 +172,20 @@ impl<'a> Oracle<'a> {
             let contents = self.contents()?;
             beginning.contents = contents
                 .into_iter()
-                .map(|(s, rows)| (self.case.streams[s].name.clone(), rows))
+                .map(|(s, rows, _)| (self.case.streams[s].name.clone(), rows))
                 .collect();
         }
         self.streams.insert(stream, beginning);
         Ok(())
     }
 
-    /// The content of every stream, in the order of their creation.
-    fn contents(&self) -> Result<Vec<(usize, RecordBatch)>, String> {
+    /// The content of every stream, in the order of their creation, and the late rows of those that
+    /// hand them on.
+    fn contents(&self) -> Result<Vec<(usize, RecordBatch, Option<RecordBatch>)>, String> {
         let mut contents: HashMap<&str, RecordBatch> = HashMap::new();
         let mut all = Vec::new();
         for (stream, beginning) in &self.streams {
-            let Stream { name, query, .. } = &self.case.streams[*stream];
+            let Stream { name, query, has_late_sink, .. } = &self.case.streams[*stream];
             for relation in query.inputs() {
                 let batch = match self.input(relation) {
                     Some(input) => self.rows_of(input, beginning),
@@ -197,7 +201,8 @@ impl<'a> Oracle<'a> {
             }
             let content = self.query(&query.oracle(&self.frontiers(query)))?;
             contents.insert(name, content.clone());
-            all.push((*stream, content));
+            let late = query.late().filter(|_| *has_late_sink);
+            all.push((*stream, content, late.map(|sql| self.query(&sql)).transpose()?));
         }
         Ok(all)
     }

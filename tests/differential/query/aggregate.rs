@@ -219,7 +219,8 @@ impl Shape for GroupingSets {
         let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Oracle));
         let queries = self.sets().iter().map(|set| {
             let keys = self.keys.iter().zip(set).map(|(key, is_in)| match is_in {
-                true => key.name.clone(),
+                // A rank is unsigned, unlike the NULL of its place.
+                true => format!("CAST({} AS {})", key.name, key.data_type.sql()),
                 false => format!("CAST(NULL AS {})", key.data_type.sql()),
             });
             let number = u8::from(!set[0]) * 2 + u8::from(!set[1]);

@@ -128,12 +128,13 @@ impl Call {
             }
             ("nth_value", _) => format!("nth_value({argument}, 2{order}){filter}"),
             ("string_agg", _) => format!("string_agg({argument}, ','{order}){filter}"),
-            // The median, by definition.
-            ("percentile_cont", Dialect::Engine) => {
-                format!("percentile_cont(0.5) WITHIN GROUP (ORDER BY {argument}){filter}")
-            }
-            ("percentile_cont", Dialect::Oracle) => {
-                format!("median(CAST({argument} AS DOUBLE)){filter}")
+            ("percentile_cont", dialect) => {
+                // The engine's are exact over doubles, whatever the argument's type.
+                let order = match dialect {
+                    Dialect::Engine => argument.to_string(),
+                    Dialect::Oracle => format!("CAST({argument} AS DOUBLE)"),
+                };
+                format!("percentile_cont(0.25) WITHIN GROUP (ORDER BY {order}){filter}")
             }
             // NaN is the greatest value, as in ORDER BY and as PostgreSQL has it, so that min and
             // max are the first and the last of the group's rows in their order (SQL_REFERENCE.md,

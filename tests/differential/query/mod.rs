@@ -73,6 +73,11 @@ pub trait Shape: Debug + Send + Sync {
         None
     }
 
+    /// The rows that it leaves out as late, for the oracle, where they can be handed on.
+    fn late(&self) -> Option<String> {
+        None
+    }
+
     /// What stands behind the EMIT clause.
     fn suffix(&self) -> String {
         String::new()
@@ -97,7 +102,12 @@ pub enum Emit {
     Update,
     Changes,
     Close,
+    /// The net change of each interval; subscribers alone notice.
+    Every,
 }
+
+/// The interval of `EMIT EVERY`.
+pub const EVERY_MS: u64 = 10;
 
 impl Emit {
     pub fn random(random: &mut Random) -> Self {
@@ -110,6 +120,7 @@ impl Emit {
             Self::Update => " EMIT ON UPDATE",
             Self::Changes => " EMIT CHANGES",
             Self::Close => " EMIT ON WINDOW CLOSE",
+            Self::Every => " EMIT EVERY INTERVAL '10 milliseconds' CHANGES",
         }
     }
 
@@ -119,6 +130,7 @@ impl Emit {
             Self::Update => "EMIT ON UPDATE",
             Self::Changes => "EMIT CHANGES",
             Self::Close => "EMIT ON WINDOW CLOSE",
+            Self::Every => "EMIT EVERY",
         }
     }
 
@@ -272,6 +284,11 @@ fn filtered(conditions: &[String]) -> String {
 fn numbered(items: impl IntoIterator<Item = String>) -> String {
     let items = items.into_iter().enumerate().map(|(index, item)| format!("{item} AS o{index}"));
     items.collect::<Vec<_>>().join(", ")
+}
+
+/// The columns of a relation, without those for the oracle alone.
+fn all_columns(from: &Relation) -> String {
+    numbered(from.columns.iter().map(|column| column.name.clone()))
 }
 
 fn names(columns: &[Column]) -> String {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::call::Call;
 use super::window::{allowed, also_by, some_keys};
 use super::{
-    Ask, Emit, Gives, Nature, Query, Relation, Shape, conditions, filtered, numbered, time_of,
-    without,
+    Ask, Emit, Gives, Nature, Query, Relation, Shape, all_columns, conditions, filtered, numbered,
+    time_of, without,
 };
 use crate::differential::expression::{Dialect, Predicate};
 use crate::differential::schema::{Column, Type};
@@ -206,6 +206,14 @@ impl Shape for Session {
 
     fn emit(&self) -> Option<Emit> {
         Some(self.emit)
+    }
+
+    fn late(&self) -> Option<String> {
+        let mut conditions = conditions(self.filter.as_ref(), Dialect::Oracle);
+        conditions.push("_t IS NOT NULL".to_string());
+        conditions.push("_a NOT IN (SELECT _arrival FROM _taken)".to_string());
+        let (columns, filter) = (all_columns(&self.from), filtered(&conditions));
+        Some(format!("SELECT {columns} FROM {}{filter}", self.from.name))
     }
 
     fn suffix(&self) -> String {

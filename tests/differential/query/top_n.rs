@@ -77,10 +77,9 @@ impl TopN {
         }
     }
 
-    /// With the relation's name, as a bare one behind a query is that of its result.
     fn order(&self, ties: &str) -> String {
-        let (name, direction) = (&self.from.name, if self.descending { " DESC" } else { "" });
-        let order = self.order.iter().map(|column| format!("{name}.{}{direction}", column.name));
+        let direction = if self.descending { " DESC" } else { "" };
+        let order = self.order.iter().map(|column| format!("{}{direction}", column.name));
         format!("{}{ties}", order.collect::<Vec<_>>().join(", "))
     }
 
@@ -150,11 +149,15 @@ impl Shape for TopN {
                     above => format!(" OFFSET {above}"),
                 };
                 let limit = self.limit - self.above;
-                let order = self.order("");
-                format!("SELECT {items} FROM {name}{filter} ORDER BY {order} LIMIT {limit}{offset}")
+                let tail = format!("{filter} ORDER BY {} LIMIT {limit}{offset}", self.order(""));
+                match self.from.name.starts_with('q') {
+                    // A column behind ORDER BY is first of all one of the result.
+                    true => format!("SELECT {items} FROM (SELECT * FROM {name}{tail}) AS first"),
+                    false => format!("SELECT {items} FROM {name}{tail}"),
+                }
             }
             Form::DistinctOn => {
-                let (key, order) = (format!("{name}.{}", self.partition.name), self.order(""));
+                let (key, order) = (&self.partition.name, self.order(""));
                 format!(
                     "SELECT DISTINCT ON ({key}) {items} FROM {name}{filter} ORDER BY {key}, {order}"
                 )

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::{
-    Emit, Gives, Nature, Query, Relation, Shape, conditions, filtered, numbered, time_of, without,
+    Emit, Gives, Nature, Query, Relation, Shape, all_columns, conditions, filtered, numbered,
+    time_of, without,
 };
 use crate::differential::expression::{Dialect, Predicate};
 use crate::differential::schema::{Column, Type};
@@ -226,6 +227,21 @@ impl Shape for Window {
 
     fn emit(&self) -> Option<Emit> {
         Some(self.emit)
+    }
+
+    /// Rows all of whose windows were closed when they came.
+    fn late(&self) -> Option<String> {
+        if !self.from.arrives {
+            return None;
+        }
+        let Self { size, offset, lateness, .. } = self;
+        let stride = self.stride();
+        let mut conditions = conditions(self.filter.as_ref(), Dialect::Oracle);
+        conditions.push(format!(
+            "_t - ((_t - ({offset})) % {stride} + {stride}) % {stride} + {size} + {lateness} <= _f"
+        ));
+        let (columns, filter) = (all_columns(&self.from), filtered(&conditions));
+        Some(format!("SELECT {columns} FROM {}{filter}", self.from.name))
     }
 
     fn suffix(&self) -> String {
