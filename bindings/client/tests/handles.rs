@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laminar_client::sys;
-use laminar_client::{Database, Encoding, Executed, Polled, RowBuffer, Rows, Stream, Value};
+use laminar_client::{Database, Encoding, Executed, Gatherer, Polled, RowBuffer, Rows, Stream, Value};
+use laminar_client::{pack, wire};
 
 fn open(sources: &[&str]) -> Database {
     let db = Database::open(None).unwrap();
@@ -93,6 +94,97 @@ fn a_buffer_keeps_the_rows_before_a_mistake() {
         query(&db, "SELECT * FROM s ORDER BY id"),
         [[Value::Int(1), tags], [Value::Int(3), Value::Null]]
     );
+}
+
+#[test]
+fn rows_in_one_piece_are_rows() {
+    let db = open(&["s (id BIGINT NOT NULL, name VARCHAR)"]);
+    let mut source = db.source("s").unwrap();
+    let mut piece = 2u32.to_le_bytes().to_vec();
+    for value in [Value::Int(1), Value::Str("a".into()), Value::Int(2), Value::Null] {
+        wire::write(&value, &mut piece);
+    }
+    let mut rows = RowBuffer::new(source.schema());
+    assert_eq!(wire::read_rows(&piece, &mut rows).unwrap(), 2);
+    assert_eq!(source.try_push(rows.batch().unwrap(), None).unwrap(), Some(2));
+    let stored = query(&db, "SELECT * FROM s ORDER BY id");
+    assert_eq!(
+        stored,
+        [[Value::Int(1), Value::Str("a".into())], [Value::Int(2), Value::Null]].map(Vec::from)
+    );
+    // A row that does not fit, a row that ends early, and one too many.
+    let mut unfit = 1u32.to_le_bytes().to_vec();
+    wire::write(&Value::Null, &mut unfit);
+    wire::write(&Value::Null, &mut unfit);
+    for (piece, words) in [(&unfit[..], "`id`"), (&piece[..20], "form"), (&[0; 5], "form")] {
+        let mut rows = RowBuffer::new(source.schema());
+        let error = wire::read_rows(piece, &mut rows).unwrap_err();
+        assert!(error.message().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_gatherer_keeps_rows_until_they_are_many() {
+    let db = open(&["s (id BIGINT)"]);
+    let mut writer = Gatherer::new(db.source("s").unwrap());
+    let mut gather = |ids: &[i64]| {
+        let mut rows = RowBuffer::new(writer.source().schema());
+        for id in ids {
+            rows.set(0, &Value::Int(*id)).unwrap();
+            rows.end_row().unwrap();
+        }
+        assert_eq!(writer.gather(rows, 3).unwrap(), ids.len() as u64);
+        writer.rows()
+    };
+    let count = || query(&db, "SELECT count(*) FROM s")[0][0].clone();
+    assert_eq!((gather(&[1, 2]), count()), (2, Value::Int(0)));
+    assert_eq!((gather(&[3, 4]), count()), (0, Value::Int(4)));
+    assert_eq!((gather(&[5]), count()), (1, Value::Int(4)));
+    writer.end_of_input().unwrap();
+    assert_eq!(count(), Value::Int(5));
+    assert!(writer.source().try_push(laminar_client::Array::empty(), None).is_err());
+}
+
+#[test]
+fn packed_columns_begin_at_the_first_row() {
+    let db = open(&["s (id SMALLINT, name VARCHAR, ok BOOLEAN, tags VARCHAR[])"]);
+    db.execute(
+        "INSERT INTO s VALUES (1, 'a', true, ['x']), (NULL, NULL, NULL, NULL), (-3, 'ccc', false, [])",
+    )
+    .unwrap();
+    let mut rows = db.query("SELECT * FROM s WHERE id IS NULL OR id < 0").unwrap();
+    let batch = rows.next_batch().unwrap().unwrap();
+    assert_eq!(batch.num_rows(), 2);
+    let piece = pack(&batch, 0..4).unwrap().unwrap();
+    let number = |at: usize| i32::from_le_bytes(piece[at..at + 4].try_into().unwrap()) as usize;
+    // Layout, width and nulls of each column.
+    let heads: Vec<_> = (0..4).map(|c| [0, 4, 8].map(|at| number(c * 24 + at))).collect();
+    assert_eq!(heads, [[1, 2, 1], [2, 0, 1], [1, 1, 1], [3, 0, 1]]);
+    for column in 0..4 {
+        // The first row is NULL, the second is not.
+        assert_eq!(piece[number(column * 24 + 12)], 0b10);
+        assert_eq!(number(column * 24 + 16) % 8, 0);
+    }
+    let id = number(16) + 2;
+    assert_eq!(piece[id..id + 2], (-3i16).to_le_bytes());
+    let (offsets, data) = (number(24 + 16), number(24 + 20));
+    assert_eq!((number(offsets), number(offsets + 4), number(offsets + 8)), (0, 0, 3));
+    assert_eq!(&piece[data..data + 3], b"ccc");
+    let (offsets, data) = (number(72 + 16), number(72 + 20));
+    let (from, to) = (data + number(offsets + 4), data + number(offsets + 8));
+    assert_eq!(wire::read(&piece[from..to]).unwrap(), Value::List(vec![]));
+    // One column alone.
+    let alone = pack(&batch, 1..2).unwrap().unwrap();
+    assert_eq!(alone[0..4], 2i32.to_le_bytes());
+}
+
+#[test]
+fn a_query_is_cancelled_from_elsewhere() {
+    let db = open(&[]);
+    let mut query = db.query("SELECT 1").unwrap();
+    query.canceller().cancel();
+    let error = query.next_batch().unwrap_err();
+    assert_eq!(error.status(), sys::LAMINAR_QUERY_CANCELLED);
 }
 
 #[test]

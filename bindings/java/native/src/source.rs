@@ -127,9 +127,7 @@ native! {
     /// Pushes the rows that wait, then says that nothing follows.
     fn Java_io_laminardb_Native_endOfInput<'local>(_env, source: jlong) -> () {
         // SAFETY: Java keeps the handle alive through the call.
-        let mut open = unsafe { lend::<Producer>(source) }.enter()?;
-        open.flush()?;
-        Ok(open.source().end_of_input()?)
+        Ok(unsafe { lend::<Producer>(source) }.enter()?.end_of_input()?)
     }
 
     /// Rows that wait for the start.

@@ -162,7 +162,6 @@ public final class Source<T> implements AutoCloseable {
      * @return the producer
      */
     @Override
-    @SuppressWarnings({"MethodDoesntCallSuperMethod", "CloneDoesntCallSuperClone"})
     public Source<T> clone() {
         return new Source<>(producer.copy(), writer);
     }

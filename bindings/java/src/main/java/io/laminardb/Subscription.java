@@ -237,7 +237,8 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
     }
 
     /**
-     * Calls for each piece, on a pool of daemon threads, one call at a time.
+     * Calls for each piece, on a pool of daemon threads, one call at a time. Until it ends, the database
+     * is in use and is not collected.
      *
      * @param onNext called with each piece
      * @param onError called with what goes wrong: missed changes and what {@code onNext} throws, after
@@ -249,7 +250,8 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
     }
 
     /**
-     * Calls for each piece, one call at a time.
+     * Calls for each piece, one call at a time. Until it ends, the database is in use and is not
+     * collected.
      *
      * @param onNext called with each piece
      * @param onError called with what goes wrong: missed changes and what {@code onNext} throws, after
