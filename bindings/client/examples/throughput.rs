@@ -35,7 +35,9 @@ fn main() -> Result<()> {
     }
     for count in [1000, 8192] {
         // One batch, whose buffers are shared again and again.
-        db.execute(&format!("CREATE SOURCE kept{count} (symbol VARCHAR, price DOUBLE, ts BIGINT)"))?;
+        db.execute(&format!(
+            "CREATE SOURCE kept{count} (symbol VARCHAR, price DOUBLE, ts BIGINT)"
+        ))?;
         db.insert(&format!("kept{count}"), rows(count)?.batch()?, None)?;
         let kept = db.query(&format!("SELECT * FROM kept{count}"))?.collect()?;
         let batch = kept.batches()[0].clone();

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use laminar_client::sys;
-use laminar_client::{Database, Encoding, Executed, Gatherer, Polled, RowBuffer, Rows, Stream, Value};
+use laminar_client::{
+    Database, Encoding, Executed, Gatherer, Polled, RowBuffer, Rows, Stream, Value,
+};
 use laminar_client::{pack, wire};
 
 fn open(sources: &[&str]) -> Database {

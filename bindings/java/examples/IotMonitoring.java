@@ -1,6 +1,7 @@
 import io.laminardb.ChangeRow;
 import io.laminardb.LaminarDB;
 import io.laminardb.Listening;
+import io.laminardb.Metrics;
 import io.laminardb.Writer;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
@@ -64,6 +65,11 @@ public class IotMonitoring {
             db.query("SELECT * FROM device_stats ORDER BY device")
                     .toRecords(Stats.class)
                     .forEach(System.out::println);
+
+            Metrics metrics = db.metrics();
+            System.out.printf(
+                    "Pipeline: %s, %d rows ingested, %d emitted%n",
+                    metrics.state(), metrics.totalRowsIngested(), metrics.totalRowsEmitted());
         }
     }
 

@@ -1,5 +1,6 @@
 import io.laminardb.ChangeBatch;
 import io.laminardb.LaminarDB;
+import io.laminardb.Metrics;
 import io.laminardb.Subscription;
 import io.laminardb.Writer;
 import java.time.Duration;
@@ -22,6 +23,11 @@ public class ProducerConsumer {
             producer.start();
             producer.join();
             consumer.join();
+
+            Metrics metrics = db.metrics();
+            System.out.printf(
+                    "Pipeline: ingested=%d, late=%d%n",
+                    metrics.totalRowsIngested(), metrics.lateRows());
         }
     }
 

@@ -2,7 +2,8 @@
 
 use jni::Env;
 use jni::objects::JByteArray;
-use laminar_client::{Batch, Error, RowBuffer, Schema, wire};
+use jni::sys::jint;
+use laminar_client::{Batch, Encoding, Error, RowBuffer, Schema, wire};
 use std::sync::Arc;
 
 use crate::failure::Fallible;
@@ -48,6 +49,16 @@ pub fn batch(
     schema: &Arc<Schema>,
 ) -> Fallible<laminar_client::Array> {
     Ok(rows(env, array, length, schema)?.batch()?)
+}
+
+/// How bytes from Java are written: 0 JSON, 1 CSV, 2 Arrow IPC.
+pub fn encoding(form: jint, options: Option<&str>) -> Fallible<Encoding<'_>> {
+    match form {
+        0 => Ok(Encoding::Json(options)),
+        1 => Ok(Encoding::Csv(options)),
+        2 => Ok(Encoding::Ipc),
+        _ => Err(Error::new(900, 9001, format!("Java knows no form {form}")).into()),
+    }
 }
 
 /// Some columns of a batch in the form of [`laminar_client::pack`]; null when they are too large.

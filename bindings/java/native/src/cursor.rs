@@ -1,13 +1,15 @@
 //! Results that are read batch by batch.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
+use jni::objects::JByteArray;
 use jni::sys::jlong;
 use laminar_client::sys::LAMINAR_CONNECTION_IN_USE;
 use laminar_client::{Error, Query, QueryCanceller, Rows, Schema};
 
 use crate::batch::Held;
+use crate::bytes::array;
 use crate::failure::Fallible;
 use crate::handle::{give, lend, take};
 use crate::native;
@@ -19,15 +21,23 @@ pub struct Cursor {
 }
 
 enum Batches {
-    Running { query: Mutex<Query>, canceller: QueryCanceller },
-    There { rows: Rows, next: AtomicUsize },
+    /// `None` once it was read to its end in one piece.
+    Running {
+        query: Mutex<Option<Query>>,
+        canceller: QueryCanceller,
+        id: u64,
+    },
+    There {
+        rows: Rows,
+        next: AtomicUsize,
+    },
 }
 
 impl Cursor {
     pub fn query(query: Query) -> Self {
-        let canceller = query.canceller();
+        let (canceller, id) = (query.canceller(), query.id());
         let schema = Arc::clone(query.schema());
-        Self { schema, batches: Batches::Running { query: Mutex::new(query), canceller } }
+        Self { schema, batches: Batches::Running { query: Mutex::new(Some(query)), canceller, id } }
     }
 
     pub fn rows(rows: Rows) -> Self {
@@ -37,16 +47,23 @@ impl Cursor {
 
     fn next(&self) -> Fallible<Option<Held>> {
         let batch = match &self.batches {
-            Batches::Running { query, .. } => match query.try_lock() {
-                Ok(mut query) => query.next_batch()?,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().next_batch()?,
-                Err(TryLockError::WouldBlock) => return Err(in_use("the result").into()),
+            Batches::Running { query, .. } => match enter(query)?.as_mut() {
+                Some(query) => query.next_batch()?,
+                None => None,
             },
             Batches::There { rows, next } => {
                 rows.batches().get(next.fetch_add(1, Ordering::Relaxed)).cloned()
             }
         };
         Ok(batch.map(|batch| Held { batch, weights: None }))
+    }
+}
+
+fn enter(query: &Mutex<Option<Query>>) -> Fallible<MutexGuard<'_, Option<Query>>> {
+    match query.try_lock() {
+        Ok(query) => Ok(query),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(in_use("the result").into()),
     }
 }
 
@@ -69,6 +86,28 @@ native! {
     fn Java_io_laminardb_Native_cursorNext<'local>(_env, cursor: jlong) -> jlong {
         // SAFETY: Java keeps the handle alive through the call.
         Ok(unsafe { lend::<Cursor>(cursor) }.next()?.map_or(0, give))
+    }
+
+    /// All that is left of a running query as an Arrow IPC stream.
+    fn Java_io_laminardb_Native_cursorIpc<'local>(env, cursor: jlong) -> JByteArray<'local> {
+        // SAFETY: Java keeps the handle alive through the call.
+        let taken = match &unsafe { lend::<Cursor>(cursor) }.batches {
+            Batches::Running { query, .. } => enter(query)?.take(),
+            Batches::There { .. } => None,
+        };
+        let query = taken.ok_or_else(|| {
+            Error::unsupported("this result was read already, or is not one of query()")
+        })?;
+        array(env, &query.ipc()?)
+    }
+
+    /// The number of a running query; 0 when it is not listed.
+    fn Java_io_laminardb_Native_cursorId<'local>(_env, cursor: jlong) -> jlong {
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(match &unsafe { lend::<Cursor>(cursor) }.batches {
+            Batches::Running { id, .. } => id.cast_signed(),
+            Batches::There { .. } => 0,
+        })
     }
 
     /// Makes the current and later calls for a batch of a running query fail.

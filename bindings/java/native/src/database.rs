@@ -1,11 +1,11 @@
 //! Databases.
 
 use jni::objects::JByteArray;
-use jni::sys::{jint, jlong};
+use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Database, Executed, Schema, Stream, Value, wire};
 use std::sync::Arc;
 
-use crate::bytes::{array, batch, optional_text, text};
+use crate::bytes::{array, batch, encoding, optional_text, text};
 use crate::cursor::Cursor;
 use crate::handle::{give, lend, pointer, take};
 use crate::native;
@@ -121,6 +121,29 @@ native! {
         let batch = batch(env, &piece, length as usize, schema)?;
         // By name, in case that the source is another one by now.
         Ok(db.insert(&name, batch, Some(&schema.export()))? as jlong)
+    }
+
+    /// Inserts rows that are written as JSON, CSV or Arrow IPC.
+    fn Java_io_laminardb_Native_insertEncoded<'local>(
+        env,
+        db: jlong,
+        name: JByteArray<'local>,
+        form: jint,
+        options: JByteArray<'local>,
+        rows: JByteArray<'local>,
+    ) -> jlong {
+        let name = text(env, &name)?;
+        let options = optional_text(env, &options)?;
+        let rows = env.convert_byte_array(&rows)?;
+        let form = encoding(form, options.as_deref())?;
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(unsafe { lend::<Database>(db) }.insert_encoded(&name, form, &rows)? as jlong)
+    }
+
+    /// Cancels a query or a subscription by its number; answers whether there is one.
+    fn Java_io_laminardb_Native_cancelQuery<'local>(_env, db: jlong, id: jlong) -> jboolean {
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(unsafe { lend::<Database>(db) }.cancel_query(id.cast_unsigned())?)
     }
 
     /// Inserts a batch of Arrow's, which is moved.

@@ -6,7 +6,7 @@ use jni::objects::JByteArray;
 use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Gatherer, Schema, Source, Stream};
 
-use crate::bytes::{batch, rows};
+use crate::bytes::{batch, encoding, optional_text, rows};
 use crate::cursor::in_use;
 use crate::failure::Fallible;
 use crate::handle::{give, lend, pointer, take};
@@ -65,6 +65,22 @@ native! {
             return Ok(open.source().push(batch, None)? as jlong);
         }
         Ok(open.source().try_push(batch, None)?.map_or(NO_ROOM, |rows| rows as jlong))
+    }
+
+    /// Pushes rows that are written as JSON, CSV or Arrow IPC; answers how many.
+    fn Java_io_laminardb_Native_pushEncoded<'local>(
+        env,
+        source: jlong,
+        form: jint,
+        options: JByteArray<'local>,
+        rows: JByteArray<'local>,
+    ) -> jlong {
+        let options = optional_text(env, &options)?;
+        let rows = env.convert_byte_array(&rows)?;
+        let form = encoding(form, options.as_deref())?;
+        // SAFETY: Java keeps the handle alive through the call.
+        let mut open = unsafe { lend::<Producer>(source) }.enter()?;
+        Ok(open.source().push_encoded(form, &rows)? as jlong)
     }
 
     /// Takes rows and pushes all that wait as soon as they are `batch_rows`; answers those taken.

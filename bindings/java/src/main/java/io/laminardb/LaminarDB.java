@@ -201,6 +201,61 @@ public final class LaminarDB implements AutoCloseable {
         return insertAll(source, rows);
     }
 
+    /**
+     * Inserts rows that are written as JSON: an object, an array of objects, or objects one after the
+     * other. All of them as one epoch, or none.
+     *
+     * @param source the name of a source or a table
+     * @param json the rows
+     * @return how many there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long insertJson(String source, String json) {
+        return insertEncoded(source, Form.JSON, null, Native.utf8(json));
+    }
+
+    /**
+     * Inserts rows that are written as CSV, whose first line names the columns.
+     *
+     * @param source the name of a source or a table
+     * @param csv the rows
+     * @return how many there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long insertCsv(String source, String csv) {
+        return insertCsv(source, csv, CsvOptions.defaults());
+    }
+
+    /**
+     * Inserts rows that are written as CSV. All of them as one epoch, or none.
+     *
+     * @param source the name of a source or a table
+     * @param csv the rows
+     * @param options how they are written
+     * @return how many there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long insertCsv(String source, String csv, CsvOptions options) {
+        return insertEncoded(source, Form.CSV, options.utf8(), Native.utf8(csv));
+    }
+
+    /**
+     * Inserts the rows of a stream or file in Arrow's IPC format. All of them as one epoch, or none.
+     *
+     * @param source the name of a source or a table
+     * @param ipc the bytes
+     * @return how many there were
+     * @throws IngestionException when they do not fit; the message names the column
+     */
+    public long insertIpc(String source, byte[] ipc) {
+        return insertEncoded(source, Form.IPC, null, ipc);
+    }
+
+    private long insertEncoded(
+            String source, int form, byte @Nullable [] options, byte[] rows) {
+        return call(db -> Native.insertEncoded(db, Native.utf8(source), form, options, rows));
+    }
+
     private long insertAll(String source, Iterable<?> rows) {
         Schema schema = schema(source);
         RowEncoder encoder = Producer.encodeAll(RowWriter.ofAny(schema), schema, rows);
@@ -396,28 +451,122 @@ public final class LaminarDB implements AutoCloseable {
     /**
      * The sources.
      *
-     * @return what {@code SHOW SOURCES} answers
+     * @return the rows of {@code laminar_sources}
      */
     public List<Map<String, @Nullable Object>> sources() {
-        return query("SHOW SOURCES").toMaps();
+        return query("SELECT * FROM laminar_sources").toMaps();
+    }
+
+    /**
+     * The tables, with lookup tables.
+     *
+     * @return the rows of {@code laminar_tables}
+     */
+    public List<Map<String, @Nullable Object>> tables() {
+        return query("SELECT * FROM laminar_tables").toMaps();
     }
 
     /**
      * The streams.
      *
-     * @return what {@code SHOW STREAMS} answers
+     * @return the rows of {@code laminar_streams}
      */
     public List<Map<String, @Nullable Object>> streams() {
-        return query("SHOW STREAMS").toMaps();
+        return query("SELECT * FROM laminar_streams").toMaps();
+    }
+
+    /**
+     * The materialized views.
+     *
+     * @return the rows of {@code laminar_views}
+     */
+    public List<Map<String, @Nullable Object>> views() {
+        return query("SELECT * FROM laminar_views").toMaps();
     }
 
     /**
      * The sinks.
      *
-     * @return what {@code SHOW SINKS} answers
+     * @return the rows of {@code laminar_sinks}
      */
     public List<Map<String, @Nullable Object>> sinks() {
-        return query("SHOW SINKS").toMaps();
+        return query("SELECT * FROM laminar_sinks").toMaps();
+    }
+
+    /**
+     * The queries that are open.
+     *
+     * @return the rows of {@code laminar_queries}
+     */
+    public List<Map<String, @Nullable Object>> queries() {
+        return query("SELECT * FROM laminar_queries").toMaps();
+    }
+
+    /**
+     * The subscriptions that are open.
+     *
+     * @return the rows of {@code laminar_subscriptions}
+     */
+    public List<Map<String, @Nullable Object>> subscriptions() {
+        return query("SELECT * FROM laminar_subscriptions").toMaps();
+    }
+
+    /**
+     * What the database has done, and holds. Asking never holds up a push.
+     *
+     * @return the numbers at this moment
+     */
+    public Metrics metrics() {
+        return query("SELECT * FROM laminar_metrics").toRecords(Metrics.class).get(0);
+    }
+
+    /**
+     * What a source has taken in, and holds.
+     *
+     * @param name its name
+     * @return the numbers at this moment; null when there is no such source
+     */
+    public @Nullable SourceMetrics sourceMetrics(String name) {
+        return named("laminar_sources", SourceMetrics.class, SourceMetrics::name, name);
+    }
+
+    /**
+     * What a stream has done, and holds.
+     *
+     * @param name its name
+     * @return the numbers at this moment; null when there is no such stream
+     */
+    public @Nullable StreamMetrics streamMetrics(String name) {
+        return named("laminar_streams", StreamMetrics.class, StreamMetrics::name, name);
+    }
+
+    private <R extends Record> @Nullable R named(
+            String table, Class<R> type, Function<R, String> nameOf, String name) {
+        for (R row : query("SELECT * FROM " + table).toRecords(type)) {
+            if (nameOf.apply(row).equals(name)) {
+                return row;
+            }
+        }
+        return null;
+    }
+
+    /**
+     * The objects of the database, and what reads what.
+     *
+     * @return the graph at this moment
+     */
+    public Topology topology() {
+        return Topology.of(query("SELECT * FROM laminar_topology").toMaps());
+    }
+
+    /**
+     * Cancels a query, or ends a subscription, from any thread.
+     *
+     * @param id its number in {@link #queries} or {@link #subscriptions}
+     * @return whether there was one
+     */
+    public boolean cancelQuery(long id) {
+        return call(db -> Native.cancelQuery(db, id));
     }
 
     /** The version, and whether it is open. */

@@ -50,6 +50,11 @@ final class Native {
 
     static native long insertStream(long db, byte[] name, long stream);
 
+    static native long insertEncoded(
+            long db, byte[] name, int form, byte @Nullable [] options, byte[] rows);
+
+    static native boolean cancelQuery(long db, long id);
+
     static native byte[] describeSchema(long schema);
 
     static native void exportSchema(long schema, long address);
@@ -59,6 +64,10 @@ final class Native {
     static native long cursorSchema(long cursor);
 
     static native long cursorNext(long cursor);
+
+    static native byte[] cursorIpc(long cursor);
+
+    static native long cursorId(long cursor);
 
     static native void cancelCursor(long cursor);
 
@@ -79,6 +88,9 @@ final class Native {
     static native long cloneSource(long source);
 
     static native long pushRows(long source, byte[] rows, int length, boolean wait);
+
+    static native long pushEncoded(
+            long source, int form, byte @Nullable [] options, byte[] rows);
 
     static native long gatherRows(long source, byte[] rows, int length, int batchRows);
 

@@ -17,12 +17,14 @@ import org.jspecify.annotations.Nullable;
 public final class QueryResult implements Iterable<Batch>, AutoCloseable {
     private final Handle handle;
     private final Schema schema;
+    private final long id;
     private volatile boolean ended;
 
     /** Takes over a cursor of the native part. */
     QueryResult(long pointer) {
         this.handle = new Handle(pointer, Native::freeCursor);
         this.schema = new Schema(Native.cursorSchema(pointer));
+        this.id = Native.cursorId(pointer);
     }
 
     /**
@@ -130,6 +132,33 @@ public final class QueryResult implements Iterable<Batch>, AutoCloseable {
             }
         }
         return records;
+    }
+
+    /**
+     * All rows that are left, as one stream of Arrow's IPC format. Closes the result.
+     *
+     * @return the bytes of the stream
+     * @throws QueryException when the result was read already, or is one of {@code execute}
+     */
+    public byte[] toIpc() {
+        long cursor = handle.tryEnter();
+        if (cursor == 0) {
+            throw new IllegalStateException("the result is closed");
+        }
+        try (this) {
+            return Native.cursorIpc(cursor);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /**
+     * Its number in {@code laminar_queries}, by which {@link LaminarDB#cancelQuery} knows it.
+     *
+     * @return the number; 0 when it is not listed
+     */
+    public long id() {
+        return id;
     }
 
     /** Cancels the query from any thread: whoever reads gets QUERY_CANCELLED. */

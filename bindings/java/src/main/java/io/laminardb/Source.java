@@ -87,6 +87,44 @@ public final class Source<T> implements AutoCloseable {
         return send(Producer.encodeAll(writer, schema(), rows), false) != NO_ROOM;
     }
 
+    /**
+     * Pushes rows that are written as JSON: an object, an array of objects, or objects one after the
+     * other. All of them as one epoch, or none.
+     *
+     * @param json the rows
+     * @return how many there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long pushJson(String json) {
+        return producer.call(
+                source -> Native.pushEncoded(source, Form.JSON, null, Native.utf8(json)));
+    }
+
+    /**
+     * Pushes rows that are written as CSV. All of them as one epoch, or none.
+     *
+     * @param csv the rows
+     * @param options how they are written
+     * @return how many there were
+     * @throws IngestionException when one does not fit; the message names the row and the column
+     */
+    public long pushCsv(String csv, CsvOptions options) {
+        byte[] how = options.utf8();
+        return producer.call(
+                source -> Native.pushEncoded(source, Form.CSV, how, Native.utf8(csv)));
+    }
+
+    /**
+     * Pushes the rows of a stream or file in Arrow's IPC format. All of them as one epoch, or none.
+     *
+     * @param ipc the bytes
+     * @return how many there were
+     * @throws IngestionException when they do not fit; the message names the column
+     */
+    public long pushIpc(byte[] ipc) {
+        return producer.call(source -> Native.pushEncoded(source, Form.IPC, null, ipc));
+    }
+
     private long send(RowEncoder rows, boolean wait) {
         return producer.call(
                 source -> Native.pushRows(source, rows.piece(), rows.length(), wait));

@@ -42,7 +42,7 @@ class DocumentsTest {
 
     @Test
     void theGuideRunsAsPrinted() throws Exception {
-        assertTrue(runBlocks(JAVA.resolve("../../docs/JAVA.md")) >= 5);
+        assertTrue(runBlocks(JAVA.resolve("../../docs/JAVA.md")) >= 6);
     }
 
     /** Runs each block of Java that says what it prints. */
@@ -99,7 +99,10 @@ class DocumentsTest {
                                 printed);
                 case "IotMonitoring" -> {
                     // 36 alerts, a title and five devices, each with 40 of the 200 readings.
-                    assertEquals(42, lines.size());
+                    assertEquals(43, lines.size());
+                    assertTrue(
+                            lines.get(42).startsWith("Pipeline: running, 200 rows ingested,"),
+                            printed);
                     assertEquals("ALERT [INSERT] device_1: temp=81.5", lines.get(0));
                     assertTrue(
                             lines.get(37).startsWith("Stats[device=device_0, readingCount=40,"),
@@ -107,7 +110,10 @@ class DocumentsTest {
                 }
                 case "ProducerConsumer" ->
                         assertEquals(
-                                List.of("Consumed 500 events", "Producer done: 499 final watermark"),
+                                List.of(
+                                        "Consumed 500 events",
+                                        "Pipeline: ingested=500, late=0",
+                                        "Producer done: 499 final watermark"),
                                 lines.stream().sorted().toList());
                 case "TimeSeries" -> {
                     assertEquals(4 + 3 + 10, lines.size());
