@@ -10,6 +10,11 @@ for tool in java javac mvn; do
     }
 done
 
+[[ $(javac -version 2>&1) =~ ([0-9]+) && ${BASH_REMATCH[1]} -ge 17 ]] || {
+    echo "the Java binding needs a JDK, 17 or newer, and javac is $(javac -version 2>&1)." >&2
+    exit 1
+}
+
 build=$CARGO_TARGET_DIR/java
 profile=dev
 built=$CARGO_TARGET_DIR/debug

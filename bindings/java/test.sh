@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the jar of io.laminardb:laminardb and tests it: the tests under -Xcheck:jni, whose warnings
-# are errors, then a project of its own that gets the package from a repository, with every JDK that
-# is there. What is given goes to Maven: -Dtest=SourceTest, -Djvm=/usr/lib/jvm/NAME/bin/java.
+# are errors, then a project of its own that gets the package from a repository, with every JDK
+# from 17 on that is there. What is given goes to Maven: -Dtest=SourceTest, -Djvm=/usr/lib/jvm/NAME/bin/java.
 set -euo pipefail
 
 java_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -44,7 +44,8 @@ consumer=$build/consumer
 "${maven[@]}" -f consumer/pom.xml "-Dlaminar.build=$consumer" compile
 jar=$(echo "$repository"/io/laminardb/laminardb/*/laminardb-[0-9].[0-9].[0-9].jar)
 java_commands=$(for java in "$(command -v java)" /usr/lib/jvm/*/bin/java; do
-    [[ -x $java ]] && readlink -f "$java"
+    [[ -x $java && $("$java" -version 2>&1) =~ \"([0-9]+) && ${BASH_REMATCH[1]} -ge 17 ]] &&
+        readlink -f "$java"
 done | sort -u)
 for java in $java_commands; do
     said=$("$java" -Xcheck:jni --enable-native-access=ALL-UNNAMED -cp "$consumer/classes:$jar" \

@@ -3,7 +3,9 @@ package io.laminardb;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
-import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -51,16 +53,9 @@ final class Delivery<T> implements Flow.Subscription {
         this.atEnd = atEnd;
     }
 
-    /** Where listeners run unless told otherwise. */
+    /** Where listeners run unless told otherwise: on daemon threads, as many as they keep busy. */
     static Executor defaultExecutor() {
-        if (ForkJoinPool.getCommonPoolParallelism() > 1) {
-            return ForkJoinPool.commonPool();
-        }
-        return task -> {
-            Thread thread = new Thread(task, "laminardb-listener");
-            thread.setDaemon(true);
-            thread.start();
-        };
+        return Threads.POOL;
     }
 
     /** A publisher for one subscriber. */
@@ -196,6 +191,22 @@ final class Delivery<T> implements Flow.Subscription {
             subscription.cancel();
             atEnd.run();
         }
+    }
+
+    /** Made when the first listener needs it. A listener that waits must not hold up others. */
+    private static final class Threads {
+        static final Executor POOL =
+                new ThreadPoolExecutor(
+                        0,
+                        Integer.MAX_VALUE,
+                        10,
+                        TimeUnit.SECONDS,
+                        new SynchronousQueue<>(),
+                        task -> {
+                            Thread thread = new Thread(task, "laminardb-listener");
+                            thread.setDaemon(true);
+                            return thread;
+                        });
     }
 
     /** The subscription of a subscriber who gets nothing. */

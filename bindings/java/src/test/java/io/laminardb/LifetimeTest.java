@@ -136,6 +136,42 @@ class LifetimeTest {
     }
 
     @Test
+    void aCallThatWaitsHoldsNoOtherUp() throws InterruptedException {
+        try (LaminarDB db = LaminarDB.open()) {
+            db.execute("CREATE SOURCE full (id BIGINT, text VARCHAR)");
+            db.execute("CREATE SOURCE s (id BIGINT, text VARCHAR)");
+            db.start();
+            SubscribeOptions block =
+                    SubscribeOptions.defaults().capacity(1).onFull(SubscribeOptions.OnFull.BLOCK);
+            Subscription<Row> slow = db.sink("full", Row.class).subscribe(block);
+            Subscription<Row> quiet = db.sink("s", Row.class).subscribe();
+            Source<Row> source = db.source("full", Row.class);
+            while (source.tryPush(new Row(1, "a"))) {
+                Thread.onSpinWait();
+            }
+            Thread pusher = new Thread(() -> source.push(new Row(2, "b")));
+            Thread waiter = new Thread(() -> quiet.forEach(row -> {}));
+            pusher.start();
+            waiter.start();
+            for (int round = 0; round < 200; round++) {
+                db.insert("s", new Row(round, "c"));
+                assertEquals(1, db.query("SELECT 1 AS one").toMaps().size());
+                try (Subscription<ChangeBatch> other = db.subscribe("SELECT * FROM s")) {
+                    assertTrue(other.poll() != null);
+                }
+            }
+            assertTrue(pusher.isAlive() && waiter.isAlive());
+            while (slow.poll() != null || pusher.isAlive()) {
+                Thread.onSpinWait();
+            }
+            quiet.cancel();
+            pusher.join(30_000);
+            waiter.join(30_000);
+            assertTrue(!pusher.isAlive() && !waiter.isAlive());
+        }
+    }
+
+    @Test
     void handlesAreClosedWhileThreadsAreInThem() throws InterruptedException {
         try (LaminarDB db = LaminarDB.open()) {
             db.execute("CREATE SOURCE s (id BIGINT, text VARCHAR)");
