@@ -69,6 +69,37 @@ fn what_changes_until_its_time_is_over_is_given_once() {
 }
 
 #[test]
+fn groups_of_an_event_time_are_dropped_when_it_is_over() {
+    let db = started(&[
+        SOURCE,
+        "CREATE STREAM counted AS WITH w AS (SELECT * FROM HOP(t, ts, 5, 10) WHERE v > 0)
+         SELECT k, window_start, window_end, count(*) AS n FROM w
+         GROUP BY k, window_start, window_end EMIT ON WINDOW CLOSE",
+        "CREATE STREAM seen AS SELECT DISTINCT ts FROM t EMIT FINAL",
+    ]);
+    let source = db.source_untyped("t").unwrap();
+    push(&source, &[(1, 1, 3), (1, 1, 4), (2, 1, 4), (1, -1, 4), (1, 1, 12)]);
+    assert_eq!(content(&db, "counted"), vec![row![1, -5, 5, 2], row![2, -5, 5, 1]]);
+    assert_eq!(content(&db, "seen"), vec![row![3], row![4]]);
+    // Late for the window that is over, not for the other.
+    push(&source, &[(3, 1, 4)]);
+    assert_eq!((late_rows(&db, "counted"), late_rows(&db, "seen")), (1, 1));
+    source.watermark(14).unwrap();
+    let expected = vec![
+        row![1, -5, 5, 2],
+        row![1, 0, 10, 2],
+        row![1, 5, 15, 1],
+        row![2, -5, 5, 1],
+        row![2, 0, 10, 1],
+        row![3, 0, 10, 1],
+    ];
+    assert_eq!(content(&db, "counted"), expected);
+    let plan = query(&db, "EXPLAIN counted");
+    let drops = |line: &Row| line[0].text().contains("one table per window, dropped at its close");
+    assert!(plan.iter().any(drops), "{plan:?}");
+}
+
+#[test]
 fn what_can_change_for_ever_is_not_final() {
     let db = started(&[
         SOURCE,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable};
 use laminar_dataflow::operators::{Aggregate, AggregateCall};
@@ -16,6 +16,7 @@ use super::window::resolve_window_end;
 use super::{Lowered, Lowering};
 use crate::aggregates;
 use crate::functions::window_call;
+use crate::parser::windows::WindowKind;
 use crate::plan::InputRef;
 use crate::planner::sentence;
 
@@ -32,6 +33,7 @@ impl Lowering<'_> {
         let mut arguments = Arguments { exprs: Vec::new() };
         let mut keys = Vec::new();
         let mut window = None;
+        let instant = self.instant(&group_exprs, &input).filter(|_| sets.is_none());
         for (index, expr) in group_exprs.into_iter().enumerate() {
             match window_call(expr) {
                 Some(_) if window.is_some() => {
@@ -45,7 +47,13 @@ impl Lowering<'_> {
                     }
                     window = Some((index, kind, args, arguments.add(&args[0])));
                 }
-                None => keys.push(arguments.add(expr)),
+                None => match &instant {
+                    Some((key, args)) if *key == index => {
+                        let kind = WindowKind::Tumble;
+                        window = Some((index, kind, args.as_slice(), arguments.add(expr)));
+                    }
+                    _ => keys.push(arguments.add(expr)),
+                },
             }
         }
         let mut calls = Vec::new();
@@ -109,6 +117,24 @@ impl Lowering<'_> {
                 &labels,
             ),
         }
+    }
+
+    /// The key of groups that are final when an event time is over, where only final rows are
+    /// asked for: the event time, as a window of one unit. So groups are dropped when they are
+    /// given.
+    fn instant(&self, keys: &[&Expr], input: &Lowered) -> Option<(usize, Vec<Expr>)> {
+        if !self.final_given || keys.iter().any(|key| window_call(key).is_some()) {
+            return None;
+        }
+        // Of the bounds of a window the last one is over last.
+        keys.iter().enumerate().rev().find_map(|(index, key)| {
+            let plain = (*key).clone().unalias();
+            let Expr::Column(column) = &plain else { return None };
+            let time = input.traits.time_of(input.columns.maybe_index_of_column(column)?)?;
+            let unit_ns = input.traits.times[time].unit.nanos();
+            let unit = ScalarValue::new_interval_mdn(0, 0, unit_ns);
+            Some((index, vec![plain, Expr::Literal(unit, None)]))
+        })
     }
 
     #[allow(clippy::too_many_arguments)]

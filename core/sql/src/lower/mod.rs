@@ -86,7 +86,8 @@ pub(crate) fn lower(
     };
     let mut result = lowering.plan(plan)?;
     if let Some(emit) = query.emit.as_ref().filter(|_| final_windows) {
-        if !windows.any && result.traits.changes == Changes::AppendOnly {
+        let waits = windows.any || !lowering.window_nodes.is_empty();
+        if !waits && result.traits.changes == Changes::AppendOnly {
             return Err(Error::new(
                 code::PLAN,
                 "EMIT ON WINDOW CLOSE needs a window: group by tumble(ts, size) or another window, \
