@@ -61,6 +61,66 @@ impl ColumnBuilder {
         Ok(Self { rows: 0, nulls: 0, validity: Vec::new(), values })
     }
 
+    /// A column of so many NULLs.
+    pub(crate) fn nulls(field: &Field, rows: usize) -> Result<Self> {
+        let mut builder = Self::new(field)?;
+        (0..rows).for_each(|_| builder.push(&Cell::Null));
+        Ok(builder)
+    }
+
+    /// A column of values of one width, or of booleans of a byte each, as they are. `valid` has a
+    /// byte for each row, 0 for NULL. `None` when the type or the number of bytes is not right.
+    pub(crate) fn plain(
+        field: &Field,
+        rows: usize,
+        bytes: &[u8],
+        valid: Option<&[u8]>,
+    ) -> Option<Self> {
+        let values = match (Values::new(field).ok()?, field.data_type()) {
+            (Values::Bool(_), _) if bytes.len() == rows => Values::Bool(bits(bytes)),
+            // Decimals and bytes of one width would have to be looked at.
+            (_, DataType::Decimal { .. } | DataType::FixedBinary { .. }) => return None,
+            (Values::Fixed { width, float, .. }, _) if bytes.len() == rows * width => {
+                Values::Fixed { width, float, bytes: bytes.to_vec() }
+            }
+            _ => return None,
+        };
+        Some(Self::of(values).with_validity(rows, valid))
+    }
+
+    /// A column of texts that lie one behind the other and end where `ends` says. `None` when the
+    /// column is of another type.
+    pub(crate) fn texts(
+        field: &Field,
+        bytes: &[u8],
+        ends: &[usize],
+        valid: Option<&[u8]>,
+    ) -> Option<Self> {
+        let DataType::Utf8 { large, view: false } = field.data_type() else {
+            return None;
+        };
+        let mut offsets = Offsets::new(*large);
+        offsets.ends.extend(ends.iter().map(|end| *end as i64));
+        let bytes = bytes[..ends.last().copied().unwrap_or(0)].to_vec();
+        let column = Self::of(Values::Bytes { offsets, bytes });
+        Some(column.with_validity(ends.len(), valid))
+    }
+
+    fn with_validity(mut self, rows: usize, valid: Option<&[u8]>) -> Self {
+        self.rows = rows;
+        if let Some(valid) = valid {
+            self.nulls = valid.iter().filter(|valid| **valid == 0).count();
+            self.validity = bits(valid);
+        }
+        self
+    }
+
+    /// The first row that is NULL.
+    pub(crate) fn first_null(&self) -> Option<usize> {
+        let is_null = |row: &usize| self.validity[row / 8] & (1 << (row % 8)) == 0;
+        if self.nulls == 0 { None } else { (0..self.rows).find(is_null) }
+    }
+
     fn of(values: Values) -> Self {
         Self { rows: 0, nulls: 0, validity: Vec::new(), values }
     }
@@ -213,6 +273,15 @@ impl Offsets {
         }
         Ok(self.ends.iter().flat_map(|end| (*end as i32).to_le_bytes()).collect())
     }
+}
+
+/// Bytes that are 0 or not as bits.
+fn bits(bytes: &[u8]) -> Vec<u8> {
+    let byte = |eight: &[u8]| {
+        let bit = |(at, byte): (usize, &u8)| u8::from(*byte != 0) << at;
+        eight.iter().enumerate().map(bit).sum()
+    };
+    bytes.chunks(8).map(byte).collect()
 }
 
 fn push_bit(bits: &mut Vec<u8>, at: usize, bit: bool) {

@@ -2,7 +2,8 @@
 //!
 //! Handles: [`Database`], [`Source`] and [`Gatherer`], [`Appender`], [`Query`], [`Subscription`]. Data leaves as
 //! [`Batch`]es, whose cells are read as [`Value`]s or which are shared with others through Arrow's
-//! C structs; it comes in as Arrow's C structs or as rows of values through a [`RowBuffer`].
+//! C structs; it comes in as Arrow's C structs, as rows of values through a [`RowBuffer`] or as columns
+//! through a [`ColumnSet`].
 //! Everything that can fail answers an [`Error`] with the number that all bindings show.
 //!
 //! This crate has no engine code and no Arrow library, and must not get any. All `unsafe` of the
@@ -13,6 +14,8 @@ mod arrow;
 mod batch;
 mod batch_writer;
 mod builder;
+mod bulk;
+mod columns;
 mod database;
 mod decimal;
 mod encoded;
@@ -37,6 +40,7 @@ pub use appender::Appender;
 pub use arrow::{Array, ArraySchema, Stream};
 pub use batch::Batch;
 pub use batch_writer::Writer;
+pub use columns::ColumnSet;
 pub use database::{Database, Executed};
 pub use encoded::Encoding;
 pub use error::{Error, Result};

@@ -70,7 +70,7 @@ impl Query {
     }
 
     /// All that is left of the result, as one Arrow IPC stream.
-    pub fn ipc(self) -> Result<Vec<u8>> {
+    pub fn ipc(&mut self) -> Result<Vec<u8>> {
         let query = self.handle.exclusive();
         // SAFETY: the handle is ours alone.
         unsafe {

@@ -89,6 +89,33 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The bytes of all rows one behind the other, and where each ends in them.
+    ///
+    /// # Safety
+    /// The array is one of texts or bytes with offsets, `large` ones or not.
+    pub(crate) unsafe fn joined_values(&self, large: bool) -> (&'a [u8], Vec<usize>) {
+        if self.rows == 0 {
+            return (&[], Vec::new());
+        }
+        // SAFETY: by the contract; there is one offset more than there are rows, and all lead into
+        // the third buffer, which may be absent when it would be empty.
+        unsafe {
+            let offset = |row: usize| match large {
+                true => *self.buffer::<i64>(1).add(self.start + row) as usize,
+                false => *self.buffer::<i32>(1).add(self.start + row) as usize,
+            };
+            let first = offset(0);
+            let ends: Vec<usize> = (1..=self.rows).map(|row| offset(row) - first).collect();
+            let bytes = match ends.last() {
+                Some(&length @ 1..) => {
+                    std::slice::from_raw_parts(self.buffer::<u8>(2).add(first), length)
+                }
+                _ => &[],
+            };
+            (bytes, ends)
+        }
+    }
+
     fn is_null(&self, at: usize) -> bool {
         if matches!(self.data_type, DataType::Null) {
             return true;

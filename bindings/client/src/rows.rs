@@ -76,6 +76,18 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// Batches with the columns of `schema`, as one result.
+    ///
+    /// # Panics
+    /// When a batch has other columns.
+    pub fn of(schema: &Arc<Schema>, batches: Vec<Batch>) -> Self {
+        let fitting = |batch: &Batch| batch.schema().fields() == schema.fields();
+        assert!(batches.iter().all(fitting), "batches of one result have the same columns");
+        Self::new(Arc::clone(schema), batches)
+    }
+}
+
 impl From<Batch> for Rows {
     fn from(batch: Batch) -> Self {
         Self::new(Arc::clone(batch.schema()), vec![batch])

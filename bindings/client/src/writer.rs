@@ -101,7 +101,7 @@ impl RowBuffer {
 }
 
 /// The cell of a value; an error names the column.
-fn fit(field: &Field, value: &Value<'_>) -> Result<Cell> {
+pub(crate) fn fit(field: &Field, value: &Value<'_>) -> Result<Cell> {
     let unfit = |what: &str| {
         let (name, data_type) = (field.name(), field.data_type());
         Error::value(format!("column `{name}`: {what} does not fit {data_type}"))
@@ -213,7 +213,7 @@ fn part(field: &Field, value: &Value<'_>) -> Result<Cell> {
     }
 }
 
-fn null_error(field: &Field) -> Error {
+pub(crate) fn null_error(field: &Field) -> Error {
     Error::new(300, 3004, format!("column `{}`: it must not be NULL", field.name()))
 }
 
