@@ -6,7 +6,11 @@ use crate::{DataType, TimeUnit};
 impl<'a> Column<'a> {
     /// Which rows are not NULL, 1 or 0 each; `None` when all are.
     pub fn validity(&self) -> Option<Vec<u8>> {
-        let valid: Vec<u8> = (0..self.num_rows()).map(|row| u8::from(!self.is_null(row))).collect();
+        if self.is_all_valid() {
+            return None;
+        }
+        let valid: Vec<u8> =
+            (0..self.num_rows()).map(|row| u8::from(!self.is_null_in(row))).collect();
         valid.contains(&0).then_some(valid)
     }
 

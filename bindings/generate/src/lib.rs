@@ -2,13 +2,15 @@
 //!
 //! The header is the contract, so it is the one source: [`header`] reads it, [`rust`] writes the
 //! raw declarations of `laminar-sys`, [`python`] the constants of `laminardb.codes`, [`java`] the
-//! enumeration `io.laminardb.ErrorCode`. The results are committed; `cargo run -p laminar-bindings-generate` renews them and the test of this crate
+//! enumeration `io.laminardb.ErrorCode`, [`node`] the constants of `@laminardb/node`. The results
+//! are committed; `cargo run -p laminar-bindings-generate` renews them and the test of this crate
 //! fails while they differ from the header. This crate must not know anything of the engine.
 
 #![forbid(unsafe_code)]
 
 pub mod header;
 pub mod java;
+pub mod node;
 pub mod python;
 pub mod rust;
 
@@ -50,5 +52,6 @@ pub fn outputs(path: &Path) -> Result<Vec<Output>, String> {
             path: bindings.join("java/src/main/java/io/laminardb/ErrorCode.java"),
             text: java::write(&header)?,
         },
+        Output { path: bindings.join("node/ts/codes.ts"), text: node::write(&header)? },
     ])
 }

@@ -1,0 +1,120 @@
+//! What one load of the addon keeps, for one thread of JavaScript: the main one or a worker.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::{Arc, Weak};
+
+use laminar_client::{Database, Error};
+use napi_sys as sys;
+
+use crate::failure::Fallible;
+use crate::js::{Env, Js};
+use crate::wake::Waker;
+
+/// The state of an environment. It is dropped with the environment, after everything in it ended.
+pub struct Instance {
+    /// `{ makeError, wake, makeMap, pairs, text }` of `ts/native.ts`.
+    helpers: sys::napi_ref,
+    waker: Arc<Waker>,
+    databases: RefCell<Vec<Weak<Database>>>,
+}
+
+impl Instance {
+    /// Sets the state up. Of the helpers, `wake` is called with the number of each subscription that
+    /// has something to poll.
+    pub fn set_up(env: Env<'_>, helpers: Js<'_>) -> Fallible<()> {
+        let waker = Waker::new(env, helpers.named("wake")?)?;
+        let mut reference = null_mut();
+        // SAFETY: the object is a value of this environment. The instance is boxed here and taken
+        // back by `drop_instance`; the hook is called once, before the environment ends.
+        unsafe {
+            env.check(sys::napi_create_reference(env.raw(), helpers.raw(), 1, &mut reference))?;
+            let databases = RefCell::default();
+            let instance = Box::new(Instance { helpers: reference, waker, databases });
+            let instance = Box::into_raw(instance);
+            let finalize = Some(drop_instance as _);
+            env.check(sys::napi_set_instance_data(
+                env.raw(),
+                instance.cast(),
+                finalize,
+                null_mut(),
+            ))?;
+            env.check(sys::napi_add_env_cleanup_hook(env.raw(), Some(end), instance.cast()))
+        }
+    }
+
+    /// The object for an error of the library.
+    pub fn error<'s>(&self, env: Env<'s>, error: &Error) -> Fallible<Js<'s>> {
+        let place = |value: Option<u64>| match value {
+            Some(value) => env.number(value as f64),
+            None => env.undefined(),
+        };
+        let (line, column) = error.position().unzip();
+        let arguments = [
+            env.text(error.message())?,
+            env.number(error.status().into())?,
+            env.text(error.code())?,
+            place(line)?,
+            place(column)?,
+        ];
+        self.helper(env, "makeError")?.call(&arguments)
+    }
+
+    /// A Map of pairs.
+    pub fn map<'s>(&self, env: Env<'s>, pairs: Js<'s>) -> Fallible<Js<'s>> {
+        self.helper(env, "makeMap")?.call(&[pairs])
+    }
+
+    /// The pairs of a Map, or of the properties of another object.
+    pub fn pairs<'s>(&self, map: Js<'s>) -> Fallible<Js<'s>> {
+        self.helper(map.env(), "pairs")?.call(&[map])
+    }
+
+    /// A value as JavaScript writes it.
+    pub fn text(&self, value: Js<'_>) -> Fallible<String> {
+        self.helper(value.env(), "text")?.call(&[value])?.to_text()
+    }
+
+    fn helper<'s>(&self, env: Env<'s>, name: &str) -> Fallible<Js<'s>> {
+        let mut helpers = null_mut();
+        // SAFETY: the reference is strong and of this environment.
+        let helpers = unsafe {
+            env.check(sys::napi_get_reference_value(env.raw(), self.helpers, &mut helpers))?;
+            env.value(helpers)
+        };
+        helpers.named(name)
+    }
+
+    pub fn waker(&self) -> &Arc<Waker> {
+        &self.waker
+    }
+
+    /// Notes that a database was opened here.
+    pub fn note(&self, database: &Arc<Database>) {
+        let mut databases = self.databases.borrow_mut();
+        databases.retain(|database| database.strong_count() > 0);
+        databases.push(Arc::downgrade(database));
+    }
+
+    /// Closes every database that was opened here and is still open: calls in them wake up, and
+    /// nothing of them runs on while the thread or the process ends.
+    pub fn close_all(&self) {
+        for database in self.databases.take().iter().filter_map(Weak::upgrade) {
+            // There is nobody left to tell.
+            let _ = database.close();
+        }
+    }
+}
+
+unsafe extern "C" fn end(instance: *mut c_void) {
+    // SAFETY: the instance is dropped after the hooks of its environment have run.
+    let instance = unsafe { &*instance.cast::<Instance>() };
+    instance.waker.end();
+    instance.close_all();
+}
+
+unsafe extern "C" fn drop_instance(_env: sys::napi_env, instance: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: the pointer is the box of `set_up`, and this is its last use.
+    drop(unsafe { Box::from_raw(instance.cast::<Instance>()) });
+}

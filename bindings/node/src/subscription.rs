@@ -1,0 +1,101 @@
+//! Subscriptions. Polling never waits here: JavaScript is woken when it is worth while.
+
+use std::cell::RefCell;
+
+use laminar_client::sys::LAMINAR_SUBSCRIPTION_LAGGED;
+use laminar_client::{Canceller, Error, Polled, Result, Subscription};
+
+use crate::batch;
+use crate::bytes::{Elements, typed_array};
+use crate::failure::Fallible;
+use crate::js::{ARGUMENTS, Env, Js, defect};
+
+struct Following {
+    subscription: RefCell<Subscription>,
+    canceller: Canceller,
+}
+
+/// What `poll` answers when there is no batch.
+const NOTHING: f64 = 0.0;
+const END: f64 = 1.0;
+const RESET: f64 = 2.0;
+
+pub fn subscription_handle(env: Env<'_>, subscription: Subscription) -> Fallible<Js<'_>> {
+    let schema = batch::schema_handle(env, subscription.schema())?;
+    let canceller = subscription.canceller();
+    let subscription = RefCell::new(subscription);
+    let handle = env.native(Following { subscription, canceller })?;
+    env.record([("handle", handle), ("schema", schema)])
+}
+
+/// `poll(subscription)`: `{ rows, epoch, weights }` with a batch and an Int8Array or undefined; or 0
+/// when nothing has come, 1 at the end, 2 when the next batch is the whole content.
+pub fn poll<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    polled(env, handle, |subscription| subscription.poll(0), batch::handle)
+}
+
+/// `pollIpc(subscription)`: as `poll`, with an Arrow IPC stream as the rows.
+pub fn poll_ipc<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    polled(
+        env,
+        handle,
+        |subscription| subscription.poll_ipc(0),
+        |env, bytes| typed_array(env, Elements::Uint8, &bytes),
+    )
+}
+
+fn polled<'s, T>(
+    env: Env<'s>,
+    handle: Js<'s>,
+    poll: impl FnOnce(&mut Subscription) -> Result<Polled<T>>,
+    make: impl FnOnce(Env<'s>, T) -> Fallible<Js<'s>>,
+) -> Fallible<Js<'s>> {
+    let following = handle.to_native::<Following>()?;
+    let mut subscription = following
+        .subscription
+        .try_borrow_mut()
+        .map_err(|_| defect("a poll was made from inside of a poll"))?;
+    match poll(&mut subscription)? {
+        Polled::Batch { rows, epoch, weights } => {
+            let weights = match weights {
+                Some(weights) => {
+                    let signs: Vec<u8> =
+                        weights.iter().map(|weight| weight.signum() as i8 as u8).collect();
+                    typed_array(env, Elements::Int8, &signs)?
+                }
+                None => env.undefined()?,
+            };
+            let epoch = env.number(epoch as f64)?;
+            env.record([("rows", make(env, rows)?), ("epoch", epoch), ("weights", weights)])
+        }
+        Polled::Nothing => env.number(NOTHING),
+        Polled::End => env.number(END),
+        Polled::Reset => env.number(RESET),
+        Polled::Lagged(rows) => Err(Error::new(
+            LAMINAR_SUBSCRIPTION_LAGGED,
+            5301,
+            format!(
+                "the subscription has missed {rows} rows, because it was polled too seldom; the \
+                 next call goes on with the oldest kept"
+            ),
+        )
+        .into()),
+    }
+}
+
+/// `cancel(subscription)`.
+pub fn cancel<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    handle.to_native::<Following>()?.canceller.cancel();
+    env.undefined()
+}
+
+/// `lagged(subscription)`: rows that it has missed.
+pub fn lagged<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    env.number(handle.to_native::<Following>()?.canceller.lagged() as f64)
+}
+
+/// `keepAlive(on)`: whether subscriptions that wait keep the process alive.
+pub fn keep_alive<'s>(env: Env<'s>, [on, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    env.instance()?.waker().keep_alive(env, on.to_bool()?)?;
+    env.undefined()
+}

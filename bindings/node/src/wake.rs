@@ -1,0 +1,100 @@
+//! How threads of the library tell JavaScript that a subscription has something to poll.
+//!
+//! There is one threadsafe function for an environment. A call of it only puts a number into its
+//! queue and wakes the event loop; it takes no lock of JavaScript's.
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use napi_sys as sys;
+
+use crate::failure::Fallible;
+use crate::js::{Env, Js};
+
+/// Wakes the event loop of one environment, from any thread.
+pub struct Waker {
+    function: sys::napi_threadsafe_function,
+    /// Set, with every caller outside, before the environment takes the function away.
+    ended: RwLock<bool>,
+}
+
+// SAFETY: threadsafe functions are for all threads; `ended` keeps calls from outliving it.
+unsafe impl Send for Waker {}
+// SAFETY: as above.
+unsafe impl Sync for Waker {}
+
+impl Waker {
+    /// Calls `wake` with the numbers. It does not keep the process alive.
+    pub fn new(env: Env<'_>, wake: Js<'_>) -> Fallible<Arc<Self>> {
+        let name = env.text("laminar")?;
+        let mut function = null_mut();
+        // SAFETY: `wake` is a value of the environment, which calls back with `call_wake` on its own
+        // thread; there are no data to finalise.
+        unsafe {
+            env.check(sys::napi_create_threadsafe_function(
+                env.raw(),
+                wake.raw(),
+                null_mut(),
+                name.raw(),
+                0,
+                1,
+                null_mut(),
+                None,
+                null_mut(),
+                Some(call_wake),
+                &mut function,
+            ))?;
+            env.check(sys::napi_unref_threadsafe_function(env.raw(), function))?;
+        }
+        Ok(Arc::new(Self { function, ended: RwLock::new(false) }))
+    }
+
+    /// Says that subscription `id` has something to poll.
+    pub fn wake(&self, id: u32) {
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        if !*ended {
+            let data = id as usize as *mut c_void;
+            let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
+            // SAFETY: the function lives until `ended` is set. The queue has no bound, so this can
+            // only fail when the environment is at its end.
+            let _ = unsafe { sys::napi_call_threadsafe_function(self.function, data, mode) };
+        }
+    }
+
+    /// Whether waiting for the library keeps the process alive.
+    pub fn keep_alive(&self, env: Env<'_>, on: bool) -> Fallible<()> {
+        // SAFETY: this is the thread of the environment, and the function lives with it.
+        env.check(unsafe {
+            if on {
+                sys::napi_ref_threadsafe_function(env.raw(), self.function)
+            } else {
+                sys::napi_unref_threadsafe_function(env.raw(), self.function)
+            }
+        })
+    }
+
+    /// No call reaches the environment from now on.
+    pub fn end(&self) {
+        *self.ended.write().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+}
+
+unsafe extern "C" fn call_wake(
+    raw: sys::napi_env,
+    wake: sys::napi_value,
+    _context: *mut c_void,
+    id: *mut c_void,
+) {
+    // At the end of an environment the queue is emptied without one.
+    if raw.is_null() || wake.is_null() {
+        return;
+    }
+    // SAFETY: Node calls this on the thread of the environment, with a handle scope open.
+    let (env, wake) = unsafe {
+        let env = Env::new(raw);
+        (env, env.value(wake))
+    };
+    // An exception becomes an uncaught one, as in any callback.
+    let _ = env.number(id as usize as f64).and_then(|id| wake.call(&[id]));
+}

@@ -1,0 +1,104 @@
+//! Work on libuv's pool of threads, and the promise of its result.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
+
+use laminar_client::{Error, Result};
+use napi_sys as sys;
+
+use crate::failure::{Failure, Fallible};
+use crate::js::{Env, Js, defect};
+
+/// Makes the value that the promise resolves to; it runs on the thread of JavaScript.
+type Finish<T> = for<'s> fn(Env<'s>, T) -> Fallible<Js<'s>>;
+
+struct Work<T> {
+    work: sys::napi_async_work,
+    deferred: sys::napi_deferred,
+    run: Option<Box<dyn FnOnce() -> Result<T> + Send>>,
+    outcome: Option<Result<T>>,
+    finish: Finish<T>,
+}
+
+/// Runs `run` on a thread of the pool. It must not wait for anything but other work of the library.
+pub fn promise<'s, T: Send + 'static>(
+    env: Env<'s>,
+    run: impl FnOnce() -> Result<T> + Send + 'static,
+    finish: Finish<T>,
+) -> Fallible<Js<'s>> {
+    let name = env.text("laminar")?;
+    let (mut deferred, mut promise) = (null_mut(), null_mut());
+    // SAFETY: the out parameters are ours. The box belongs to the work until `complete` takes it
+    // back, which Node calls exactly once for work that was queued.
+    unsafe {
+        env.check(sys::napi_create_promise(env.raw(), &mut deferred, &mut promise))?;
+        let (work, run, outcome) = (null_mut(), Some(Box::new(run) as Box<_>), None);
+        let mut held = Box::new(Work { work, deferred, run, outcome, finish });
+        let data = std::ptr::from_mut(&mut *held).cast();
+        env.check(sys::napi_create_async_work(
+            env.raw(),
+            null_mut(),
+            name.raw(),
+            Some(execute::<T>),
+            Some(complete::<T>),
+            data,
+            &mut held.work,
+        ))?;
+        env.check(sys::napi_queue_async_work(env.raw(), held.work))?;
+        let _ = Box::into_raw(held);
+        Ok(env.value(promise))
+    }
+}
+
+unsafe extern "C" fn execute<T>(_env: sys::napi_env, data: *mut c_void) {
+    // SAFETY: between `promise` and `complete` nobody else touches the box.
+    let work = unsafe { &mut *data.cast::<Work<T>>() };
+    if let Some(run) = work.run.take() {
+        let panicked = |_| Err(Error::new(900, 9001, "a call of the addon panicked"));
+        work.outcome = Some(catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked));
+    }
+}
+
+unsafe extern "C" fn complete<T>(raw: sys::napi_env, _status: sys::napi_status, data: *mut c_void) {
+    // SAFETY: the box is the one of `promise`, and this is its last use.
+    let work = unsafe { Box::from_raw(data.cast::<Work<T>>()) };
+    // SAFETY: Node calls this on the thread of the environment, with a handle scope open.
+    let env = unsafe { Env::new(raw) };
+    let Work { work, deferred, outcome, finish, .. } = *work;
+    let finished = match outcome {
+        Some(Ok(value)) => catch_unwind(AssertUnwindSafe(|| finish(env, value)))
+            .unwrap_or_else(|_| Err(defect("a call of the addon panicked"))),
+        Some(Err(error)) => Err(Failure::Library(error)),
+        None => Err(defect("the call was not run")),
+    };
+    // SAFETY: the deferred is used once. When the environment is at its end these calls may fail,
+    // and there is nobody to tell.
+    unsafe {
+        match finished {
+            Ok(value) => {
+                let _ = sys::napi_resolve_deferred(raw, deferred, value.raw());
+            }
+            Err(failure) => {
+                if let Some(error) = thrown(env).or_else(|| env.error(failure)) {
+                    let _ = sys::napi_reject_deferred(raw, deferred, error.raw());
+                }
+            }
+        }
+        let _ = sys::napi_delete_async_work(raw, work);
+    }
+}
+
+/// Takes back an exception that JavaScript threw.
+fn thrown(env: Env<'_>) -> Option<Js<'_>> {
+    let (mut pending, mut exception) = (false, null_mut());
+    // SAFETY: the environment is in a call; the out parameters are ours.
+    unsafe {
+        let asked = sys::napi_is_exception_pending(env.raw(), &mut pending);
+        if asked != sys::Status::napi_ok || !pending {
+            return None;
+        }
+        let taken = sys::napi_get_and_clear_last_exception(env.raw(), &mut exception);
+        (taken == sys::Status::napi_ok).then(|| env.value(exception))
+    }
+}

@@ -1,0 +1,43 @@
+/**
+ * The package where there is nothing else: it loads as a module and with `require`, has only its own
+ * library beside it, and the programs of its README run as they are printed.
+ */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+import * as imported from "@laminardb/node";
+
+const require = createRequire(import.meta.url);
+const required = require("@laminardb/node");
+assert.equal(imported.LaminarDB, required.LaminarDB);
+assert.equal(imported.codes.BACKPRESSURE, 303);
+assert.equal(imported.version, require("@laminardb/node/package.json").version);
+assert.match(imported.libraryVersion, /^\d+\.\d+\.\d+$/);
+assert.throws(() => require("apache-arrow"), { code: "MODULE_NOT_FOUND" });
+
+const native = path.join(path.dirname(require.resolve("@laminardb/node/package.json")), "native");
+assert.deepEqual(readdirSync(native).sort(), ["laminar.node", "liblaminar.so.0.1"]);
+const loaded = readFileSync("/proc/self/maps", "utf8")
+  .split("\n")
+  .filter((line) => line.includes("liblaminar.so"))
+  .map((line) => line.slice(line.indexOf("/")));
+assert.ok(loaded.length > 0);
+assert.ok(loaded.every((file) => path.dirname(file) === native), loaded[0]);
+
+// Each program and, in the text block behind it, what it prints.
+const readme = readFileSync("README.md", "utf8");
+const programs = [...readme.matchAll(/^```js\n(.*?)^```\n(?:```text\n(.*?)^```)?/gms)];
+assert.ok(programs.length >= 3);
+for (const [, program, expected] of programs) {
+  if (program.includes("apache-arrow")) continue;
+  const printed = execFileSync(process.execPath, ["--input-type=module", "--eval", program], {
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  assert.equal(printed, expected ?? "", program);
+}
+console.log(`ok: the package alone, and ${programs.length} programs of the README`);

@@ -1,0 +1,133 @@
+/** Sources, writers and watermarks. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { IngestionError, LaminarDB, SchemaError, codes } from "@laminardb/node";
+import { fails, open } from "./support.js";
+
+const TRADES = "trades (ts BIGINT NOT NULL, price DOUBLE, WATERMARK FOR ts)";
+const BARS =
+  "CREATE STREAM bars AS SELECT tumble(ts, 1000) AS start, max(price) AS high FROM trades " +
+  "GROUP BY tumble(ts, 1000) EMIT ON WINDOW CLOSE";
+
+test("a window closes when every producer has passed it", async () => {
+  await using db = await open([TRADES, BARS]);
+  const bars = db.subscribe("bars", { int64: "number" });
+  await using one = await db.source("trades");
+  await using two = await one.clone();
+  assert.deepEqual([one.name, one.schema.names, one.currentWatermark], [
+    "trades",
+    ["ts", "price"],
+    undefined,
+  ]);
+  await one.push({ ts: [100, 1100], price: [1, 5] });
+  await two.push({ ts: 900, price: 3 });
+  await one.watermark(1999);
+  assert.equal(bars.poll(), null);
+  await two.watermark(new Date(1000));
+  assert.deepEqual(bars.poll()?.toArray(), [{ start: 0, high: 3 }]);
+  await two.watermark(5n);
+  assert.deepEqual([one.currentWatermark, two.currentWatermark], [1999, 1000]);
+  await two.close();
+  await one.watermark(1999);
+  assert.deepEqual(bars.poll()?.toArray(), [{ start: 1000, high: 5 }]);
+  await assert.rejects(one.watermark(0.5), fails(IngestionError, 300, "0.5"));
+});
+
+test("the end of the input closes what is open", async () => {
+  await using db = await open([TRADES, BARS]);
+  const bars = db.subscribe("bars", { int64: "number" });
+  await using source = await db.source("trades");
+  await source.push({ ts: 100, price: 1 });
+  await source.endOfInput();
+  assert.deepEqual(bars.poll()?.toArray(), [{ start: 0, high: 1 }]);
+  await assert.rejects(source.push({ ts: 2000, price: 1 }), IngestionError);
+});
+
+test("calls of one producer take effect in their order, awaited or not", async () => {
+  await using db = await open([TRADES, BARS]);
+  const bars = db.subscribe("bars", { int64: "number" });
+  await using source = await db.source("trades");
+  const pushed = source.push({ ts: 100, price: 1 });
+  const [, closed] = [source.push({ ts: 200, price: 9 }), source.watermark(1000)];
+  assert.equal(source.tryPush({ ts: 300, price: 99 }), false);
+  await closed;
+  assert.equal(await pushed, 1);
+  assert.deepEqual(bars.poll()?.toArray(), [{ start: 0, high: 9 }]);
+});
+
+test("a producer that is closed says so, and a missing source too", async () => {
+  await using db = await open([TRADES]);
+  const source = await db.source("trades");
+  const last = source.push({ ts: 1 });
+  await Promise.all([source.close(), source.close()]);
+  assert.equal(await last, 1);
+  assert.equal(source.isClosed, true);
+  const closed = fails(IngestionError, codes.WRITER_CLOSED, "`trades`");
+  await assert.rejects(source.push({ ts: 1 }), closed);
+  assert.throws(() => source.tryPush({ ts: 1 }), closed);
+  await assert.rejects(source.watermark(1), closed);
+  await assert.rejects(source.clone(), closed);
+  await assert.rejects(source.pending(), fails(IngestionError, codes.WRITER_CLOSED));
+  for (const call of [() => db.source("nope"), () => db.writer("nope")]) {
+    await assert.rejects(call, fails(SchemaError, codes.TABLE_NOT_FOUND));
+  }
+  const dropped = await db.source("trades");
+  await db.execute("DROP SOURCE trades");
+  await assert.rejects(dropped.push({ ts: 1 }), IngestionError);
+});
+
+test("rows wait for the start", async () => {
+  await using db = await LaminarDB.open();
+  await db.execute("CREATE SOURCE s (id INT)");
+  await db.execute("CREATE STREAM big AS SELECT id FROM s WHERE id > 1");
+  await using source = await db.source("s");
+  await source.push({ id: [1, 2] });
+  assert.equal(await source.pending(), 2);
+  assert.ok((await source.capacity()) >= 2);
+  const big = db.subscribe("big");
+  assert.equal(await big.next(10), null);
+  await db.start();
+  assert.deepEqual((await big.next())?.toArray(), [{ id: 2 }]);
+  assert.equal(await source.pending(), 0);
+});
+
+test("a writer gathers rows and pushes them by 1024, at a watermark and at its end", async () => {
+  await using db = await open([TRADES, BARS]);
+  const trades = db.subscribe("trades");
+  await trades.ready();
+  const count = (): number[] => {
+    const rows = [];
+    for (let batch = trades.poll(); batch !== null; batch = trades.poll()) rows.push(batch.numRows);
+    return rows;
+  };
+  const writer = await db.writer("trades");
+  assert.deepEqual([writer.name, writer.schema.names], ["trades", ["ts", "price"]]);
+  for (let ts = 0; ts < 1023; ts++) assert.equal(await writer.insert({ ts, price: ts }), 1);
+  assert.deepEqual(count(), []);
+  await writer.insert({ ts: 1023 });
+  assert.deepEqual(count(), [1024]);
+  await writer.insert([{ ts: 1024 }, { ts: 1025 }]);
+  await writer.watermark(1500);
+  assert.deepEqual(count(), [2]);
+  assert.equal(writer.currentWatermark, 1500);
+  assert.deepEqual(await db.query("SELECT high FROM bars").toArray(), [{ high: 999 }]);
+  await writer.insert({ ts: 1600 });
+  assert.equal(await writer.flush(), 1);
+  assert.equal(await writer.flush(), 0);
+  await writer.insert({ ts: 1700 });
+  await Promise.all([writer.close(), writer.close()]);
+  assert.deepEqual(count(), [1, 1]);
+  assert.equal(writer.isClosed, true);
+  await assert.rejects(writer.insert({ ts: 1 }), fails(IngestionError, codes.WRITER_CLOSED));
+});
+
+test("a writer closes itself at the end of its block", async () => {
+  await using db = await open([TRADES]);
+  {
+    await using writer = await db.writer("trades");
+    await writer.insert({ ts: 1, price: 2 });
+  }
+  assert.deepEqual(await db.query("SELECT price FROM trades").toArray(), [{ price: 2 }]);
+});

@@ -1,0 +1,401 @@
+/** The database. */
+
+import { ChangeBatch, type ArrowChange } from "./batch.js";
+import { settingsOf, type LaminarConfig } from "./config.js";
+import { closedError } from "./errors.js";
+import { ExecuteResult } from "./execute.js";
+import { native, type DatabaseHandle } from "./native.js";
+import { Serial, withRoom } from "./order.js";
+import { Query } from "./query.js";
+import { ipcBytes, pack, type Input } from "./rows_in.js";
+import { Schema } from "./schema.js";
+import { Producer, Source, type Owner } from "./source.js";
+import {
+  CallbackSubscription, Subscription, callBack, filtered, optionsJson, type Followed, type Poll, type SubscribeOptions,
+} from "./subscription.js";
+import { formOf, type Form, type Row, type ValueOptions } from "./values.js";
+import { Writer } from "./writer.js";
+
+/** How to run a query. */
+export interface QueryOptions extends ValueOptions {
+  /** Cancels the query when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** How rows are written as text. */
+export interface TextOptions {
+  /** The unit of times that are integers (`"ms"`). */
+  readonly epoch?: "s" | "ms" | "us" | "ns";
+}
+
+/** How rows are written as CSV. */
+export interface CsvOptions extends TextOptions {
+  /** Whether the first line names the columns, in any order (true); they are the source's otherwise. */
+  readonly header?: boolean;
+  /** What stands between values (`","`). */
+  readonly delimiter?: string;
+  /** What stands around values (`"\""`). */
+  readonly quote?: string;
+  /** The text that is null (`""`). */
+  readonly null?: string;
+}
+
+/** A source, as `SHOW SOURCES` tells it. */
+export interface SourceInfo {
+  readonly name: string;
+  readonly watermarkColumn: string | null;
+  readonly watermarkMs: number | null;
+  readonly totalRows: number;
+  readonly retainedRows: number;
+  readonly droppedRows: number;
+  readonly pendingRows: number;
+  readonly stateBytes: number;
+  readonly sql: string;
+}
+
+/** A stream or a view, as `SHOW STREAMS` tells it. */
+export interface StreamInfo {
+  readonly name: string;
+  readonly emit: string;
+  readonly state: string;
+  readonly error: string | null;
+  readonly watermarkMs: number | null;
+  readonly totalRows: number;
+  readonly lateRows: number;
+  readonly deadLetters: number;
+  readonly subscribers: number;
+  readonly stateBytes: number;
+  readonly sql: string;
+}
+
+/** A table, as `SHOW TABLES` tells it. */
+export interface TableInfo {
+  readonly name: string;
+  readonly primaryKey: string | null;
+  readonly rows: number;
+  readonly watermarkColumn: string | null;
+  readonly watermarkMs: number | null;
+  readonly totalRows: number;
+  readonly pendingRows: number;
+  readonly stateBytes: number;
+  readonly sql: string;
+}
+
+/** A sink, as `SHOW SINKS` tells it. */
+export interface SinkInfo {
+  readonly name: string;
+  readonly input: string;
+}
+
+/**
+ * A database inside this process. Nothing that it does blocks the event loop: calls run on libuv's
+ * pool of threads, and what waits for rows waits for a wake-up. After `close()` every call fails with
+ * a `ConnectionError`; a database that is collected closes itself.
+ */
+export class LaminarDB implements AsyncDisposable, Disposable {
+  readonly #handle: DatabaseHandle;
+  readonly #form: Form;
+  /** What is shared with what comes from this; it leads back here, so that this lives as long. */
+  readonly #owner: Owner & Followed;
+  readonly #inserts = new Map<string, Serial>();
+  /** The columns of sources into which rows were inserted, until the next definition. */
+  readonly #columns = new Map<string, Schema>();
+  #making = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(handle: DatabaseHandle, form: Form, pushTimeoutMs: number) {
+    this.#handle = handle;
+    this.#form = form;
+    const isClosed = (): boolean => this.isClosed;
+    const subscribed = (): Promise<unknown> | undefined => this.#subscribed;
+    this.#owner = {
+      pushTimeoutMs,
+      referenced: new Set(),
+      get isClosed() {
+        return isClosed();
+      },
+      get subscribed() {
+        return subscribed();
+      },
+    };
+  }
+
+  /**
+   * Opens a database: `":memory:"`, which is the default, keeps everything in memory. Any other path
+   * is a directory for a durable database, which this version answers with code UNSUPPORTED.
+   */
+  static async open(path = ":memory:", config: LaminarConfig = {}): Promise<LaminarDB> {
+    const { json, pushTimeoutMs } = settingsOf(path, config);
+    return new LaminarDB(await native.open(json), formOf(config), pushTimeoutMs);
+  }
+
+  /** Whether `close()` was called. */
+  get isClosed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Lets the streams run: what was inserted before is processed now. */
+  async start(): Promise<void> {
+    await this.#ready();
+    await native.start(this.#handle);
+  }
+
+  /** Runs one SQL statement of any kind. */
+  async execute<T = Row>(sql: string, options: ValueOptions = {}): Promise<ExecuteResult<T>> {
+    await this.#ready();
+    const executed = await withRoom(this.#owner.pushTimeoutMs, () =>
+      native.execute(this.#handle, sql),
+    );
+    const result = new ExecuteResult<T>(executed, formOf(options, this.#form));
+    if (result.resultType !== "query") this.#columns.clear();
+    return result;
+  }
+
+  /** A query, which begins when it is read: `await db.query(sql).toArray()`. */
+  query<T = Row>(sql: string, options: QueryOptions = {}): Query<T> {
+    const open = async (): ReturnType<typeof native.query> => {
+      await this.#ready();
+      return native.query(this.#handle, sql);
+    };
+    return new Query<T>(open, formOf(options, this.#form), options.signal);
+  }
+
+  /** The plan of a statement, or of a stream by its name, for people to read. */
+  async explain(sql: string): Promise<string> {
+    await this.#ready();
+    return native.explain(this.#handle, sql);
+  }
+
+  /**
+   * Puts one row (an object), rows (an iterable of objects), columns (an object of arrays and typed
+   * arrays of one length) or a batch of a result into a source, and answers how many rows. All of it
+   * lands as one epoch, or, when something does not fit, nothing: an `IngestionError` names the
+   * column. Inserts into one source take effect in their order. Do not change the data before the
+   * promise is settled.
+   */
+  insert(source: string, data: Input): Promise<number> {
+    return this.#insert(source, async () => {
+      const schema = this.#columns.get(source) ?? (await this.#columnsOf(source));
+      const { handle } = pack(schema, data);
+      return () => native.insert(this.#handle, source, [handle]);
+    });
+  }
+
+  /**
+   * Puts the rows of an Arrow IPC stream or file into a source, its columns found by name:
+   * `tableToIPC(table)` of apache-arrow makes one. As `insert` in all else.
+   */
+  insertArrow(source: string, data: Uint8Array | ArrayBuffer): Promise<number> {
+    return this.#insert(source, async () => {
+      const bytes = ipcBytes(data);
+      return () => native.insertEncoded(this.#handle, source, "ipc", bytes);
+    });
+  }
+
+  /** Puts rows written as JSON into a source: an object, an array of them, or one after another. */
+  insertJson(source: string, text: string, options: TextOptions = {}): Promise<number> {
+    const json = JSON.stringify(options);
+    return this.#insert(source, async () => {
+      return () => native.insertEncoded(this.#handle, source, "json", text, json);
+    });
+  }
+
+  /** Puts rows written as CSV into a source. */
+  insertCsv(source: string, text: string, options: CsvOptions = {}): Promise<number> {
+    const json = JSON.stringify(options);
+    return this.#insert(source, async () => {
+      return () => native.insertEncoded(this.#handle, source, "csv", text, json);
+    });
+  }
+
+  /** A writer that gathers rows for a source; close it, or declare it with `await using`. */
+  async writer(source: string): Promise<Writer> {
+    return new Writer(await this.#producer(source));
+  }
+
+  /** A producer of a source. */
+  async source(name: string): Promise<Source> {
+    return new Source(await this.#producer(name));
+  }
+
+  /**
+   * Follows a stream, view, sink or source by its name (every change from now on), or a query (its
+   * rows now, then every change of them).
+   */
+  subscribe<T = Row>(
+    nameOrQuery: string,
+    options: SubscribeOptions = {},
+  ): Subscription<ChangeBatch<T>> {
+    const form = formOf(options, this.#form);
+    return this.#subscribe(nameOrQuery, options, (handle, schema, isReset) => {
+      const polled = native.poll(handle);
+      if (typeof polled === "number") return polled;
+      return new ChangeBatch<T>(schema, polled, isReset, form);
+    });
+  }
+
+  /** Follows as `subscribe` does, with each batch as an Arrow IPC stream. */
+  subscribeArrow(
+    nameOrQuery: string,
+    options: SubscribeOptions = {},
+  ): Subscription<ArrowChange> {
+    return this.#subscribe(nameOrQuery, options, (handle, _schema, isReset) => {
+      const polled = native.pollIpc(handle);
+      if (typeof polled === "number") return polled;
+      const { rows: ipc, epoch, weights = null } = polled;
+      return { ipc, epoch, weights, isReset };
+    });
+  }
+
+  /**
+   * Follows as `subscribe` does and calls `onData` with each batch; one that answers a promise is
+   * waited for. `onError` gets what goes wrong, also in `onData`; without it that is an uncaught
+   * exception.
+   */
+  subscribeCallback<T = Row>(
+    nameOrQuery: string,
+    onData: (batch: ChangeBatch<T>) => unknown,
+    onError?: (error: unknown) => unknown,
+    options: SubscribeOptions = {},
+  ): CallbackSubscription {
+    return callBack(this.subscribe<T>(nameOrQuery, options), onData, onError);
+  }
+
+  /** The columns of a source, table, stream, view or sink. */
+  schema(name: string): Promise<Schema> {
+    return this.query(`SELECT * FROM "${name.replaceAll('"', '""')}" LIMIT 0`).schema();
+  }
+
+  /** The sources. */
+  sources(): Promise<SourceInfo[]> {
+    return this.#show("SOURCES");
+  }
+
+  /** The tables. */
+  tables(): Promise<TableInfo[]> {
+    return this.#show("TABLES");
+  }
+
+  /** The streams. */
+  streams(): Promise<StreamInfo[]> {
+    return this.#show("STREAMS");
+  }
+
+  /** The materialized views. */
+  views(): Promise<StreamInfo[]> {
+    return this.#show("MATERIALIZED VIEWS");
+  }
+
+  /** The sinks. */
+  sinks(): Promise<SinkInfo[]> {
+    return this.#show("SINKS");
+  }
+
+  /** The names of the sources. */
+  async listSources(): Promise<string[]> {
+    return (await this.sources()).map(({ name }) => name);
+  }
+
+  /** The names of the tables. */
+  async listTables(): Promise<string[]> {
+    return (await this.tables()).map(({ name }) => name);
+  }
+
+  /** The names of the streams. */
+  async listStreams(): Promise<string[]> {
+    return (await this.streams()).map(({ name }) => name);
+  }
+
+  /** The names of the materialized views. */
+  async listViews(): Promise<string[]> {
+    return (await this.views()).map(({ name }) => name);
+  }
+
+  /** The names of the sinks. */
+  async listSinks(): Promise<string[]> {
+    return (await this.sinks()).map(({ name }) => name);
+  }
+
+  /** Shuts the database down. Loops over subscriptions end. The second time it does nothing. */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = native.close(this.#handle);
+      for (const subscription of this.#owner.referenced) subscription.unref();
+    }
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Closes without waiting until the last call has left. */
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+
+  #subscribe<B extends { readonly epoch: number }>(
+    nameOrQuery: string,
+    options: SubscribeOptions,
+    poll: Poll<B>,
+  ): Subscription<B> {
+    const { where } = options;
+    // By its name or not, a stream is followed from now on.
+    const snapshot = where === undefined ? options.snapshot : (options.snapshot ?? false);
+    const followed = where === undefined ? nameOrQuery : filtered(nameOrQuery, where);
+    const make = (id: number): ReturnType<typeof native.subscribe> => {
+      if (this.isClosed) return Promise.reject(closedError());
+      return native.subscribe(this.#handle, followed, optionsJson(options, snapshot), id);
+    };
+    const made = new Subscription(this.#owner, nameOrQuery, make, poll, options.signal);
+    const settled: Promise<void> = made.ready().then(
+      () => void this.#making.delete(settled),
+      () => void this.#making.delete(settled),
+    );
+    this.#making.add(settled);
+    return made;
+  }
+
+  /** Undefined, or what settles when the subscriptions asked for so far are in place. */
+  get #subscribed(): Promise<unknown> | undefined {
+    return this.#making.size === 0 ? undefined : Promise.all(this.#making);
+  }
+
+  /** Lets the subscriptions that were asked for before go first. */
+  async #ready(): Promise<void> {
+    if (this.isClosed) throw closedError();
+    if (this.#making.size > 0) await Promise.all(this.#making);
+  }
+
+  /** Makes an insert ready and makes it, behind those into the same source. */
+  #insert(source: string, ready: () => Promise<() => Promise<number>>): Promise<number> {
+    let inserts = this.#inserts.get(source);
+    if (inserts === undefined) this.#inserts.set(source, (inserts = new Serial()));
+    return inserts.run(async () => {
+      await this.#ready();
+      return withRoom(this.#owner.pushTimeoutMs, await ready());
+    });
+  }
+
+  async #columnsOf(source: string): Promise<Schema> {
+    const schema = new Schema(await native.columns(this.#handle, source));
+    this.#columns.set(source, schema);
+    return schema;
+  }
+
+  async #producer(name: string): Promise<Producer> {
+    await this.#ready();
+    return new Producer(this.#owner, name, await native.openSource(this.#handle, name));
+  }
+
+  async #show<T>(what: string): Promise<T[]> {
+    const shown = await this.execute(`SHOW ${what}`, { int64: "number" });
+    return shown.toArray().map((row) => {
+      const camel = ([name, value]: [string, unknown]): [string, unknown] => [
+        name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+        value,
+      ];
+      return Object.fromEntries(Object.entries(row).map(camel)) as T;
+    });
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * Rows and columns on their way in.
+ *
+ * What a column holds is looked at here once: where every value has the column's own type the column
+ * crosses as a typed array or as one text. Everything else crosses value by value and is fitted, or
+ * refused with its column and row, by the library that all languages share.
+ */
+
+import { makeError } from "./errors.js";
+import { native, type BatchHandle, type PackColumn, type Plain } from "./native.js";
+import type { CrossingField, Schema } from "./schema.js";
+import { Batch } from "./batch.js";
+
+/** A value that a column can take. `undefined` and what is missing is null. */
+export type InputValue =
+  | undefined
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | ArrayBuffer
+  | ArrayBufferView
+  | ReadonlyMap<InputValue, InputValue>
+  | readonly InputValue[]
+  | { readonly [name: string]: InputValue };
+
+/** A row, by the names of its columns. Columns that are missing are null. */
+export type InputRow = { readonly [column: string]: InputValue };
+
+/** Columns of one length, by their names. */
+export type InputColumns = { readonly [column: string]: readonly InputValue[] | Plain };
+
+/** What can be inserted: one row, rows, columns, or a batch of a result. */
+export type Input = InputRow | Iterable<InputRow> | InputColumns | Batch<unknown>;
+
+/** A batch that fits the columns of a source, and its rows. */
+export interface Pack {
+  readonly handle: BatchHandle;
+  readonly rows: number;
+}
+
+type Cells = readonly unknown[] | Plain;
+
+/** Reads what is to be inserted. An error names the column and the row. */
+export function pack(schema: Schema, data: Input): Pack {
+  if (data instanceof Batch) return { handle: data.handle, rows: data.numRows };
+  if (typeof data !== "object" || data === null || ArrayBuffer.isView(data)) throw noInput(data);
+  const single = !(Symbol.iterator in data);
+  const columns = single ? columnar(schema, data as InputRow | InputColumns) : undefined;
+  const { rows, cells } =
+    columns ?? transposed(schema, single ? [data as InputRow] : (data as Iterable<InputRow>));
+  const packed = schema.crossing.map((field, index) => packColumn(field, cells[index], rows));
+  return { handle: native.pack(schema.handle, rows, packed), rows };
+}
+
+/** The bytes of an Arrow IPC stream or file. */
+export function ipcBytes(data: Uint8Array | ArrayBuffer): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  const text = "Arrow data is an Uint8Array or ArrayBuffer of an IPC stream or file";
+  throw makeError(`LDB-3001: ${text}`, 300, "LDB-3001");
+}
+
+interface Table {
+  readonly rows: number;
+  /** In the order of the schema; undefined where nothing was given. */
+  readonly cells: readonly (Cells | undefined)[];
+}
+
+/** The cells of rows, column by column. */
+function transposed(schema: Schema, given: Iterable<InputRow>): Table {
+  const list = Array.isArray(given) ? (given as readonly InputRow[]) : [...given];
+  const rows = list.length;
+  const cells = new Array<unknown[] | undefined>(schema.fields.length).fill(undefined);
+  let names: string[] = [];
+  let targets: unknown[][] = [];
+  for (let index = 0; index < rows; index++) {
+    const row = list[index] as InputRow;
+    if (typeof row !== "object" || row === null || Array.isArray(row)) throw noRow(row, index);
+    const keys = Object.keys(row);
+    if (!sameTexts(keys, names)) {
+      names = keys;
+      targets = keys.map((name) => (cells[place(schema, name)] ??= new Array<unknown>(rows)));
+    }
+    for (let column = 0; column < keys.length; column++) {
+      (targets[column] as unknown[])[index] = row[keys[column] as string];
+    }
+  }
+  return { rows, cells };
+}
+
+function sameTexts(left: readonly string[], right: readonly string[]): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
+  return true;
+}
+
+/** The cells of columns; undefined when the object is a row. */
+function columnar(schema: Schema, data: InputRow | InputColumns): Table | undefined {
+  const columns = Object.entries(data);
+  if (columns.length === 0 || !columns.every(([, values]) => isList(values))) return undefined;
+  const lists = columns as [string, Cells][];
+  if (lists.every(([name, values]) => isListOfRow(schema, name, values))) return undefined;
+  const [firstName, first] = lists[0] as [string, Cells];
+  const cells = new Array<Cells | undefined>(schema.fields.length).fill(undefined);
+  for (const [name, values] of lists) {
+    if (values.length !== first.length) {
+      const [one, other] = [values.length, first.length];
+      const text = `column \`${name}\` has ${one} values and column \`${firstName}\` has ${other}`;
+      throw makeError(`LDB-3001: ${text}`, 300, "LDB-3001");
+    }
+    cells[place(schema, name)] = values;
+  }
+  return { rows: first.length, cells };
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** Whether an array is the value of one row: its column is one of lists and it holds none. */
+function isListOfRow(schema: Schema, name: string, values: Cells): boolean {
+  const type = schema.fields[schema.indexOf(name)]?.type ?? "";
+  const isValue = (item: unknown): boolean => !isList(item) && item !== null && item !== undefined;
+  if (type === "BYTEA" && values instanceof Uint8Array) return true;
+  return type.endsWith("]") && values.length > 0 && (values as unknown[]).every(isValue);
+}
+
+function place(schema: Schema, name: string): number {
+  const index = schema.indexOf(name);
+  if (index >= 0) return index;
+  const columns = schema.names.join(", ");
+  const text = `there is no column \`${name}\`; the columns are ${columns}`;
+  throw makeError(`LDB-3201: ${text}`, 302, "LDB-3201");
+}
+
+function noInput(data: unknown): Error {
+  const text =
+    `a value of type ${typeof data} cannot be inserted; ` +
+    "give a row, an iterable of rows, columns, or a batch";
+  return makeError(`LDB-3001: ${text}`, 300, "LDB-3001");
+}
+
+function noRow(row: unknown, index: number): Error {
+  const kind = row === null ? "null" : Array.isArray(row) ? "an array" : `a ${typeof row}`;
+  const text = `row ${index + 1} is ${kind}, not an object of columns`;
+  return makeError(`LDB-3001: ${text}`, 300, "LDB-3001");
+}
+
+type Numbers = new (length: number) => Exclude<Plain, BigInt64Array | BigUint64Array>;
+
+/** The typed array of a kind and the integers that it holds. */
+const INTEGERS: { [kind: string]: readonly [Numbers, least: number, greatest: number] } = {
+  int8: [Int8Array, -(2 ** 7), 2 ** 7 - 1],
+  uint8: [Uint8Array, 0, 2 ** 8 - 1],
+  int16: [Int16Array, -(2 ** 15), 2 ** 15 - 1],
+  uint16: [Uint16Array, 0, 2 ** 16 - 1],
+  int32: [Int32Array, -(2 ** 31), 2 ** 31 - 1],
+  uint32: [Uint32Array, 0, 2 ** 32 - 1],
+};
+
+const PLAIN_CLASSES: { [kind: string]: new (length: number) => Plain } = {
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+};
+
+/** The form in which a column crosses. */
+function packColumn(field: CrossingField, cells: Cells | undefined, rows: number): PackColumn {
+  if (cells === undefined) return undefined;
+  const Plain = PLAIN_CLASSES[field.kind];
+  if (Plain !== undefined && cells instanceof Plain) return { plain: cells };
+  return quick(field, cells, rows) ?? (Array.isArray(cells) ? cells : Array.from(cells as never));
+}
+
+/** The column where all values have its own type; undefined where one has not. */
+function quick(field: CrossingField, cells: Cells, rows: number): PackColumn | undefined {
+  const integers = INTEGERS[field.kind];
+  if (integers !== undefined) {
+    const [Plain, least, greatest] = integers;
+    return numbers(cells, new Plain(rows), (value) => {
+      return Number.isInteger(value) && value >= least && value <= greatest;
+    });
+  }
+  switch (field.kind) {
+    case "float32":
+      return numbers(cells, new Float32Array(rows), () => true);
+    case "float64":
+      return numbers(cells, new Float64Array(rows), () => true);
+    case "bool":
+      return booleans(cells, rows);
+    case "text":
+      return texts(cells, rows);
+    case "int64":
+    case "timestamp":
+      return longs(cells, rows, field);
+    default:
+      return undefined;
+  }
+}
+
+/** Marks of what is not null; absent while all is. */
+class Validity {
+  valid: Uint8Array | undefined;
+
+  constructor(readonly rows: number) {}
+
+  /** Whether a value is null, which is noted. */
+  isNull(value: unknown, row: number): boolean {
+    if (value !== null && value !== undefined) return false;
+    this.valid ??= new Uint8Array(this.rows).fill(1);
+    this.valid[row] = 0;
+    return true;
+  }
+}
+
+function numbers(
+  cells: Cells,
+  plain: Exclude<Plain, BigInt64Array | BigUint64Array>,
+  fits: (value: number) => boolean,
+): PackColumn {
+  const validity = new Validity(plain.length);
+  for (let row = 0; row < plain.length; row++) {
+    const value = cells[row];
+    if (typeof value === "number" && fits(value)) plain[row] = value;
+    else if (!validity.isNull(value, row)) return undefined;
+  }
+  return { plain, valid: validity.valid };
+}
+
+function booleans(cells: Cells, rows: number): PackColumn {
+  const plain = new Uint8Array(rows);
+  const validity = new Validity(rows);
+  for (let row = 0; row < rows; row++) {
+    const value = cells[row] as unknown;
+    if (typeof value === "boolean") plain[row] = Number(value);
+    else if (!validity.isNull(value, row)) return undefined;
+  }
+  return { plain, valid: validity.valid };
+}
+
+function texts(cells: Cells, rows: number): PackColumn {
+  const lengths = new Uint32Array(rows);
+  const validity = new Validity(rows);
+  for (let row = 0; row < rows; row++) {
+    const value = cells[row] as unknown;
+    if (typeof value === "string") lengths[row] = value.length;
+    else if (!validity.isNull(value, row)) return undefined;
+  }
+  // Nulls are joined as nothing.
+  const text = (cells as readonly string[]).join("");
+  return text.isWellFormed() ? { text, lengths, valid: validity.valid } : undefined;
+}
+
+/** 64-bit integers from numbers, bigints and, where milliseconds fit the unit, dates. */
+function longs(cells: Cells, rows: number, field: CrossingField): PackColumn {
+  const plain = new BigInt64Array(rows);
+  const halves = new Int32Array(plain.buffer);
+  const validity = new Validity(rows);
+  const unit = field.kind === "timestamp" ? (field.perSecond ?? 0) / 1_000 : 0;
+  for (let row = 0; row < rows; row++) {
+    const value = cells[row] as unknown;
+    if (typeof value === "bigint") {
+      plain[row] = value;
+      if (plain[row] !== value) return undefined;
+      continue;
+    }
+    let integer = value;
+    if (value instanceof Date) {
+      if (unit < 1) return undefined;
+      integer = value.getTime() * unit;
+    }
+    if (typeof integer === "number") {
+      if (!Number.isSafeInteger(integer)) return undefined;
+      halves[2 * row] = integer;
+      halves[2 * row + 1] = Math.floor(integer / 4_294_967_296);
+    } else if (!validity.isNull(integer, row)) {
+      return undefined;
+    }
+  }
+  return { plain, valid: validity.valid };
+}
