@@ -11,3 +11,4 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo test --workspace --locked
 python/test.sh
 java/test.sh
+node/test.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compiles and runs the programs of README.md as they are printed, and compares what they say with
-# the text block below each. Needs the staged library, and for Python the environment that
-# bindings/python/test.sh leaves.
+# the text block below each. Needs the staged library, and for Python and Node what
+# bindings/python/test.sh and bindings/node/test.sh leave.
 #
 # LAMINAR_DIST is the staged tree (default: laminar-dist in Cargo's target directory).
 set -euo pipefail
@@ -11,6 +11,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 stage=${LAMINAR_DIST:-$target/laminar-dist}
 out=$target/laminar-tests/readme
 python=$target/bindings/python-fresh/bin/python
+node=$target/bindings/node-bare
 warnings=(-Wall -Wextra -Wpedantic -Werror)
 link=(-I"$stage/include" -L"$stage/lib" -Wl,-rpath,"$stage/lib" -llaminar)
 
@@ -56,9 +57,13 @@ cpp_program() {
         "${link[@]}" && "$out/quickstart-cpp"
 }
 
+node_program() {
+    (cd "$node" && node --input-type=module) <"$out/quickstart.js"
+}
+
 rm -rf "$out"
 mkdir -p "$out"
-for language in c cpp python; do
+for language in c cpp python js; do
     extract "$language" || { echo "README.md has not one block of $language" >&2; exit 1; }
 done
 try c c_program
@@ -68,6 +73,12 @@ if [[ -x $python ]]; then
 else
     failed=$((failed + 1))
     echo "FAILED the quick start in Python: no $python, run bindings/python/test.sh first"
+fi
+if [[ -d $node ]]; then
+    try js node_program
+else
+    failed=$((failed + 1))
+    echo "FAILED the quick start in Node: no $node, run bindings/node/test.sh first"
 fi
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

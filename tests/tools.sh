@@ -12,7 +12,7 @@ what=${1:-test}
 tools=(cc:gcc c++:g++ ld:binutils make:make)
 if [[ $what == test ]]; then
     tools+=(cmake:cmake pkg-config:pkg-config valgrind:valgrind python3:python3 nm:binutils
-        javac:default-jdk-headless mvn:maven)
+        javac:default-jdk-headless mvn:maven node:nodejs npm:npm)
 fi
 
 packages=()

@@ -26,13 +26,13 @@ fresh() {
 # Nothing is above this one: the package needs nothing but Node.
 bare=$CARGO_TARGET_DIR/node-bare
 fresh "$bare"
-cp "$node_dir/tests/bare.mjs" "$node_dir/README.md" "$bare"
+cp "$node_dir/tests/bare.mjs" "$node_dir/README.md" "$here/../docs/NODE.md" "$bare"
 (cd "$bare" && node bare.mjs)
 
 # The tools are above this one, where Node and the compiler look for them.
 project=$tools/fresh
 fresh "$project"
-cp -r "$node_dir/tests" "$node_dir/examples" "$node_dir/README.md" "$project"
+cp -r "$node_dir/tests" "$node_dir/examples" "$node_dir/README.md" "$here/../docs/NODE.md" "$project"
 cp "$project/tests/tsconfig.json" "$project"
 "$tools/node_modules/.bin/tsc" -p "$project"
 
