@@ -131,3 +131,30 @@ test("a writer closes itself at the end of its block", async () => {
   }
   assert.deepEqual(await db.query("SELECT price FROM trades").toArray(), [{ price: 2 }]);
 });
+
+test("what a writer gathers keeps its order, whatever form it came in", async () => {
+  await using db = await open(["s (id INT NOT NULL, at TIMESTAMP(3), price DECIMAL(4, 1), name VARCHAR)"]);
+  const all = db.subscribe<{ id: number }>("s");
+  const writer = await db.writer("s");
+  await writer.insert({ id: 1, at: new Date(5), name: "a" });
+  await writer.insert({ id: 2, price: "1.5" });
+  await writer.insert({ name: null, id: 3 });
+  await writer.insert([{ id: 4 }, { id: 5 }]);
+  await writer.insert({ id: [6, 7] });
+  await writer.insert({ at: -1n, id: 8 });
+  for (const wrong of [{}, { id: 0.5 }, { id: 9, nope: 1 }, { id: 9, name: "\ud83d" }, { id: 9, at: 2 ** 53 }]) {
+    await assert.rejects(writer.insert(wrong), IngestionError);
+  }
+  await writer.insert(await db.query("SELECT CAST(9 AS INT) AS id").batches().then(([batch]) => batch ?? []));
+  const changing = { id: 10 };
+  await writer.insert(changing);
+  changing.id = 99;
+  await writer.close();
+  const batches = [await all.next(), await all.next(), await all.next()];
+  assert.deepEqual(
+    batches.map((batch) => batch?.toArray().map((row) => row.id)),
+    [[1, 2, 3, 4, 5, 6, 7, 8], [9], [10]],
+  );
+  assert.deepEqual(batches[0]?.toArray()[0], { id: 1, at: new Date(5), price: null, name: "a" });
+  assert.equal(all.poll(), null);
+});

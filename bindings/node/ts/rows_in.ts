@@ -49,8 +49,17 @@ export function pack(schema: Schema, data: Input): Pack {
   if (typeof data !== "object" || data === null || ArrayBuffer.isView(data)) throw noInput(data);
   const single = !(Symbol.iterator in data);
   const columns = single ? columnar(schema, data as InputRow | InputColumns) : undefined;
-  const { rows, cells } =
-    columns ?? transposed(schema, single ? [data as InputRow] : (data as Iterable<InputRow>));
+  const rows = (): Iterable<InputRow> =>
+    single ? [data as InputRow] : (data as Iterable<InputRow>);
+  return packTable(schema, columns ?? transposed(schema, rows()));
+}
+
+/** Whether it is one row, as far as that can be told without its values. */
+export function isSingle(data: Input): data is InputRow | InputColumns {
+  return typeof data === "object" && data !== null && !(Symbol.iterator in data);
+}
+
+function packTable(schema: Schema, { rows, cells }: Table): Pack {
   const packed = schema.crossing.map((field, index) => packColumn(field, cells[index], rows));
   return { handle: native.pack(schema.handle, rows, packed), rows };
 }
@@ -61,6 +70,63 @@ export function ipcBytes(data: Uint8Array | ArrayBuffer): Uint8Array {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   const text = "Arrow data is an Uint8Array or ArrayBuffer of an IPC stream or file";
   throw makeError(`LDB-3001: ${text}`, 300, "LDB-3001");
+}
+
+/**
+ * Rows that are added one at a time. Only those are taken whose values all have their column's own
+ * type, so that the rows of many calls make one batch that cannot be refused.
+ */
+export class Gathering {
+  readonly #schema: Schema;
+  readonly #required: readonly number[];
+  readonly #row: unknown[];
+  #cells: unknown[][] = [];
+  #rows = 0;
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+    this.#required = schema.crossing.flatMap((field, index) => (field.nullable ? [] : [index]));
+    this.#row = schema.crossing.map(() => undefined);
+    this.#begin();
+  }
+
+  /** How many rows there are. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Takes a row, or answers false when it has to be looked at more closely. */
+  add(row: InputRow): boolean {
+    const values = this.#row.fill(undefined);
+    for (const name of Object.keys(row)) {
+      const place = this.#schema.indexOf(name);
+      const field = this.#schema.crossing[place];
+      if (field === undefined) return false;
+      const value = row[name];
+      if (value !== null && value !== undefined && !fitsPlainly(field, value)) return false;
+      values[place] = value;
+    }
+    for (const place of this.#required) {
+      if (values[place] === null || values[place] === undefined) return false;
+    }
+    for (let place = 0; place < values.length; place++) {
+      (this.#cells[place] as unknown[]).push(values[place]);
+    }
+    this.#rows += 1;
+    return true;
+  }
+
+  /** The rows as a batch, after which there are none. */
+  take(): Pack {
+    const [cells, rows] = [this.#cells, this.#rows];
+    this.#begin();
+    return packTable(this.#schema, { rows, cells });
+  }
+
+  #begin(): void {
+    this.#cells = this.#schema.crossing.map(() => []);
+    this.#rows = 0;
+  }
 }
 
 interface Table {
@@ -151,8 +217,10 @@ function noRow(row: unknown, index: number): Error {
 
 type Numbers = new (length: number) => Exclude<Plain, BigInt64Array | BigUint64Array>;
 
+type Integers = readonly [array: Numbers, least: number, greatest: number];
+
 /** The typed array of a kind and the integers that it holds. */
-const INTEGERS: { [kind: string]: readonly [Numbers, least: number, greatest: number] } = {
+const INTEGERS: { readonly [kind: string]: Integers } = {
   int8: [Int8Array, -(2 ** 7), 2 ** 7 - 1],
   uint8: [Uint8Array, 0, 2 ** 8 - 1],
   int16: [Int16Array, -(2 ** 15), 2 ** 15 - 1],
@@ -182,13 +250,35 @@ function packColumn(field: CrossingField, cells: Cells | undefined, rows: number
   return quick(field, cells, rows) ?? (Array.isArray(cells) ? cells : Array.from(cells as never));
 }
 
+/** Whether a value that is not null has the own type of its column. */
+function fitsPlainly(field: CrossingField, value: unknown): boolean {
+  const integers = INTEGERS[field.kind];
+  if (integers !== undefined) {
+    return Number.isInteger(value) && inRange(value as number, integers);
+  }
+  switch (field.kind) {
+    case "float32":
+    case "float64":
+      return typeof value === "number";
+    case "bool":
+      return typeof value === "boolean";
+    case "text":
+      return typeof value === "string" && value.isWellFormed();
+    case "int64":
+    case "timestamp":
+      return longOf(value, unitOf(field)) !== undefined;
+    default:
+      return false;
+  }
+}
+
 /** The column where all values have its own type; undefined where one has not. */
 function quick(field: CrossingField, cells: Cells, rows: number): PackColumn | undefined {
   const integers = INTEGERS[field.kind];
   if (integers !== undefined) {
-    const [Plain, least, greatest] = integers;
+    const [Plain] = integers;
     return numbers(cells, new Plain(rows), (value) => {
-      return Number.isInteger(value) && value >= least && value <= greatest;
+      return Number.isInteger(value) && inRange(value, integers);
     });
   }
   switch (field.kind) {
@@ -261,29 +351,36 @@ function texts(cells: Cells, rows: number): PackColumn {
   return text.isWellFormed() ? { text, lengths, valid: validity.valid } : undefined;
 }
 
-/** 64-bit integers from numbers, bigints and, where milliseconds fit the unit, dates. */
+function inRange(value: number, [, least, greatest]: Integers): boolean {
+  return value >= least && value <= greatest;
+}
+
+/** Units in a millisecond, for the timestamps that count it or less; 0 for other columns. */
+function unitOf({ kind, perSecond = 0 }: CrossingField): number {
+  return kind === "timestamp" && perSecond >= 1_000 ? perSecond / 1_000 : 0;
+}
+
+/** A 64-bit integer, from a date by the units in its milliseconds; undefined when it is none. */
+function longOf(value: unknown, unit: number): number | bigint | undefined {
+  if (typeof value === "bigint") return BigInt.asIntN(64, value) === value ? value : undefined;
+  const integer = value instanceof Date && unit > 0 ? value.getTime() * unit : value;
+  return Number.isSafeInteger(integer) ? (integer as number) : undefined;
+}
+
 function longs(cells: Cells, rows: number, field: CrossingField): PackColumn {
   const plain = new BigInt64Array(rows);
   const halves = new Int32Array(plain.buffer);
   const validity = new Validity(rows);
-  const unit = field.kind === "timestamp" ? (field.perSecond ?? 0) / 1_000 : 0;
+  const unit = unitOf(field);
   for (let row = 0; row < rows; row++) {
     const value = cells[row] as unknown;
-    if (typeof value === "bigint") {
-      plain[row] = value;
-      if (plain[row] !== value) return undefined;
-      continue;
-    }
-    let integer = value;
-    if (value instanceof Date) {
-      if (unit < 1) return undefined;
-      integer = value.getTime() * unit;
-    }
+    const integer = longOf(value, unit);
     if (typeof integer === "number") {
-      if (!Number.isSafeInteger(integer)) return undefined;
       halves[2 * row] = integer;
       halves[2 * row + 1] = Math.floor(integer / 4_294_967_296);
-    } else if (!validity.isNull(integer, row)) {
+    } else if (integer !== undefined) {
+      plain[row] = integer;
+    } else if (!validity.isNull(value, row)) {
       return undefined;
     }
   }

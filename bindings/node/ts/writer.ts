@@ -1,10 +1,11 @@
 /** Producers that gather rows. */
 
+import { Batch } from "./batch.js";
 import * as codes from "./codes.js";
 import { hasCode } from "./errors.js";
 import type { BatchHandle } from "./native.js";
 import { Serial } from "./order.js";
-import { pack, type Input } from "./rows_in.js";
+import { Gathering, isSingle, pack, type Input, type InputRow } from "./rows_in.js";
 import type { Schema } from "./schema.js";
 import type { EventTime, Producer } from "./source.js";
 
@@ -18,13 +19,16 @@ const BATCH_ROWS = 1_024;
 export class Writer implements AsyncDisposable {
   readonly #producer: Producer;
   readonly #calls = new Serial();
+  readonly #gathering: Gathering;
+  /** What was taken before the rows that are being gathered. */
   #packs: BatchHandle[] = [];
-  #rows = 0;
+  #packedRows = 0;
   #closing: Promise<void> | undefined;
 
   /** @internal */
   constructor(producer: Producer) {
     this.#producer = producer;
+    this.#gathering = new Gathering(producer.schema);
   }
 
   /** The name of the source. */
@@ -48,15 +52,25 @@ export class Writer implements AsyncDisposable {
   }
 
   /**
-   * Takes one row, rows, columns or a batch and answers the rows. Wrong data is an error that names
-   * the column, and nothing of it is taken; what was taken before stays.
+   * Takes one row, rows or columns and answers the rows; a batch is pushed at once. Wrong data is an
+   * error that names the column, and nothing of it is taken; what was taken before stays.
    */
   async insert(data: Input): Promise<number> {
     this.#producer.check();
-    const { handle, rows } = pack(this.schema, data);
-    this.#packs.push(handle);
-    this.#rows += rows;
-    if (this.#rows >= BATCH_ROWS) await this.#push();
+    if (data instanceof Batch) {
+      return this.#calls.run(async () => {
+        await this.#pushGathered();
+        return this.#producer.push([data.handle]);
+      });
+    }
+    let rows = 1;
+    if (!isSingle(data) || !this.#gathering.add(data as InputRow)) {
+      const packed = pack(this.schema, data);
+      this.#pack();
+      this.#packs.push(packed.handle);
+      this.#packedRows += rows = packed.rows;
+    }
+    if (this.#packedRows + this.#gathering.rows >= BATCH_ROWS) await this.#push();
     return rows;
   }
 
@@ -101,21 +115,32 @@ export class Writer implements AsyncDisposable {
     await this.#producer.close();
   }
 
-  /** Pushes what is gathered. When there is no room it waits on, after any other error it is gone. */
+  /** Makes a batch of the rows that are being gathered. */
+  #pack(): void {
+    if (this.#gathering.rows === 0) return;
+    const { handle, rows } = this.#gathering.take();
+    this.#packs.push(handle);
+    this.#packedRows += rows;
+  }
+
   #push(): Promise<number> {
-    return this.#calls.run(async () => {
-      const [packs, rows] = [this.#packs, this.#rows];
-      if (packs.length === 0) return 0;
-      [this.#packs, this.#rows] = [[], 0];
-      try {
-        return await this.#producer.push(packs);
-      } catch (error) {
-        if (hasCode(error, codes.BACKPRESSURE)) {
-          this.#packs = packs.concat(this.#packs);
-          this.#rows += rows;
-        }
-        throw error;
+    return this.#calls.run(() => this.#pushGathered());
+  }
+
+  /** Pushes what is gathered. When there is no room it waits on, after any other error it is gone. */
+  async #pushGathered(): Promise<number> {
+    this.#pack();
+    const [packs, rows] = [this.#packs, this.#packedRows];
+    if (packs.length === 0) return 0;
+    [this.#packs, this.#packedRows] = [[], 0];
+    try {
+      return await this.#producer.push(packs);
+    } catch (error) {
+      if (hasCode(error, codes.BACKPRESSURE)) {
+        this.#packs = packs.concat(this.#packs);
+        this.#packedRows += rows;
       }
-    });
+      throw error;
+    }
   }
 }
