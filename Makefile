@@ -28,7 +28,7 @@ demo: ## a year of flights through continuous SQL in a C program (ARGS='--fast -
 	@docs/demo/run.sh $(ARGS)
 
 .PHONY: test
-test: ## everything: lint, the engine, C, C++, packages, Python, Node, the demo
+test: ## everything: lint, the engine, C, C++, packages, Python, Java, Node, the demo
 	@tests/run.sh
 
 # make random SECONDS=3600 SEED=1000

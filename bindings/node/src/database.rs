@@ -84,10 +84,15 @@ pub fn explain<'s>(env: Env<'s>, [handle, sql, ..]: Arguments<'s>) -> Fallible<J
     promise(env, move || database.explain(&sql), |env, plan| env.text(&plan))
 }
 
-/// `query(database, sql)`: `{ handle, schema }`.
+/// `query(database, sql)`: `{ handle, schema, id }`.
 pub fn query<'s>(env: Env<'s>, [handle, sql, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let (database, sql) = (database(handle)?, sql.to_text()?);
     promise(env, move || database.query(&sql), query_handle)
+}
+
+/// `cancelQuery(database, id)`: whether there was one. It never waits.
+pub fn cancel_query<'s>(env: Env<'s>, [handle, id, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
+    env.boolean(database(handle)?.cancel_query(id.to_index()? as u64)?)
 }
 
 /// `columns(database, source)`: the schema of a source. The producer that tells it is closed again

@@ -42,6 +42,7 @@ static EXPORTS: &[Export] = &[
     export("queryNext", query::next),
     export("queryIpc", query::ipc),
     export("queryCancel", query::cancel),
+    export("cancelQuery", database::cancel_query),
     export("columns", database::columns),
     export("insert", database::insert),
     export("insertEncoded", database::insert_encoded),

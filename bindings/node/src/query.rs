@@ -18,9 +18,9 @@ struct Reading {
 
 pub fn query_handle(env: Env<'_>, query: Query) -> Fallible<Js<'_>> {
     let schema = batch::schema_handle(env, query.schema())?;
-    let canceller = query.canceller();
+    let (id, canceller) = (env.number(query.id() as f64)?, query.canceller());
     let handle = env.native(Reading { query: Arc::new(Mutex::new(query)), canceller })?;
-    env.record([("handle", handle), ("schema", schema)])
+    env.record([("handle", handle), ("schema", schema), ("id", id)])
 }
 
 /// `queryNext(query)`: a batch, or null at the end.

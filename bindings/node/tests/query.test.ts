@@ -167,6 +167,46 @@ test("the catalogue is listed", async () => {
   await assert.rejects(db.schema("nope"), fails(SchemaError, codes.TABLE_NOT_FOUND));
 });
 
+test("metrics, topology, and what is open", async () => {
+  await using db = await open([
+    "s (id INT)",
+    "CREATE STREAM big AS SELECT id FROM s WHERE id > 5",
+    "CREATE STREAM bigger AS SELECT id FROM big WHERE id > 50",
+  ]);
+  await db.insert("s", [{ id: 1 }, { id: 6 }, { id: 60 }]);
+  const metrics = await db.metrics();
+  assert.deepEqual(
+    [metrics.state, metrics.totalRowsIngested, metrics.totalRowsEmitted, metrics.streams, metrics.watermarkMs],
+    ["running", 3, 3, 2, null],
+  );
+  const { nodes, edges } = await db.topology();
+  assert.deepEqual(nodes.map(({ name, nodeType }) => `${nodeType} ${name}`), [
+    "source s",
+    "stream big",
+    "stream bigger",
+  ]);
+  assert.deepEqual(edges, [
+    { fromNode: "s", toNode: "big" },
+    { fromNode: "big", toNode: "bigger" },
+  ]);
+
+  const query = db.query("SELECT value FROM generate_series(1, 1000000000)");
+  const id = await query.id();
+  const changes = await db.subscribe("big", { capacity: 64 }).ready();
+  await db.insert("s", { id: 7 });
+  assert.deepEqual((await db.queries()).map((info) => [info.id, info.kind]), [[id, "query"]]);
+  const [listed] = await db.subscriptions();
+  assert.deepEqual([listed?.stream, listed?.capacityRows, listed?.pendingRows], ["big", 64, 1]);
+  assert.deepEqual([db.cancelQuery(id), db.cancelQuery(listed?.id ?? 0), db.cancelQuery(12345)], [
+    true,
+    true,
+    false,
+  ]);
+  await assert.rejects(query.toArray(), fails(QueryError, codes.QUERY_CANCELLED));
+  while ((await changes.next()) !== null);
+  assert.equal((await db.subscriptions()).length, 0);
+});
+
 test("variables of the configuration are filled in", async () => {
   await using db = await open(
     ["s (id INT, name VARCHAR)", "CREATE STREAM mine AS SELECT id FROM s WHERE name = '${WHO}'"],

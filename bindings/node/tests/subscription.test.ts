@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { test } from "node:test";
 
 import {
-  ConnectionError, SchemaError, StreamError, SubscriptionError, codes, type Change, type ChangeBatch,
+  ConnectionError, LaminarError, SchemaError, StreamError, SubscriptionError, codes, type Change, type ChangeBatch,
 } from "@laminardb/node";
 import { fails, open } from "./support.js";
 
@@ -142,10 +142,23 @@ test("a condition chooses among the rows of a name", async () => {
   await db.insert("readings", [HOT, { ...HOT, sensor: "kiln" }, { ...HOT, temp: 300 }]);
   assert.deepEqual((await kilns.next())?.toArray(), [{ sensor: "kiln", temp: 105 }]);
   assert.equal(kilns.poll(), null);
-  assert.throws(
-    () => db.subscribe("SELECT 1", { where: "true" }),
-    fails(SubscriptionError, codes.SUBSCRIPTION_FAILED),
-  );
+  for (const [name, where] of [["SELECT ts FROM readings", "true"], ["alerts", "nope > 1"]] as const) {
+    await assert.rejects(db.subscribe(name, { where }).ready(), LaminarError);
+  }
+});
+
+test("a subscription goes on from an epoch", async () => {
+  await using db = await open([READINGS, ALERTS]);
+  const first = db.subscribe("alerts");
+  for (const temp of [101, 102, 103]) await db.insert("readings", { ...HOT, temp });
+  const asOfEpoch = (await first.next())?.epoch ?? 0;
+  first.cancel();
+  const second = db.subscribe("alerts", { asOfEpoch });
+  const temps = [];
+  for (let batch; temps.length < 2 && (batch = await second.next()) !== null; ) {
+    temps.push(...batch.column("temp"));
+  }
+  assert.deepEqual(temps, [102, 103]);
 });
 
 test("it is cancelled by a signal", async () => {

@@ -1,5 +1,10 @@
 /** The database. */
 
+import {
+  systemTable, topologyOf,
+  type Metrics, type QueryInfo, type SinkInfo, type SourceInfo, type StreamInfo,
+  type SubscriptionInfo, type TableInfo, type Topology,
+} from "./catalog.js";
 import { ChangeBatch, type ArrowChange } from "./batch.js";
 import { settingsOf, type LaminarConfig } from "./config.js";
 import { closedError } from "./errors.js";
@@ -11,7 +16,7 @@ import { ipcBytes, pack, type Input } from "./rows_in.js";
 import { Schema } from "./schema.js";
 import { Producer, Source, type Owner } from "./source.js";
 import {
-  CallbackSubscription, Subscription, callBack, filtered, optionsJson, type Followed, type Poll, type SubscribeOptions,
+  CallbackSubscription, Subscription, callBack, optionsJson, type Followed, type Poll, type SubscribeOptions,
 } from "./subscription.js";
 import { formOf, type Form, type Row, type ValueOptions } from "./values.js";
 import { Writer } from "./writer.js";
@@ -38,53 +43,6 @@ export interface CsvOptions extends TextOptions {
   readonly quote?: string;
   /** The text that is null (`""`). */
   readonly null?: string;
-}
-
-/** A source, as `SHOW SOURCES` tells it. */
-export interface SourceInfo {
-  readonly name: string;
-  readonly watermarkColumn: string | null;
-  readonly watermarkMs: number | null;
-  readonly totalRows: number;
-  readonly retainedRows: number;
-  readonly droppedRows: number;
-  readonly pendingRows: number;
-  readonly stateBytes: number;
-  readonly sql: string;
-}
-
-/** A stream or a view, as `SHOW STREAMS` tells it. */
-export interface StreamInfo {
-  readonly name: string;
-  readonly emit: string;
-  readonly state: string;
-  readonly error: string | null;
-  readonly watermarkMs: number | null;
-  readonly totalRows: number;
-  readonly lateRows: number;
-  readonly deadLetters: number;
-  readonly subscribers: number;
-  readonly stateBytes: number;
-  readonly sql: string;
-}
-
-/** A table, as `SHOW TABLES` tells it. */
-export interface TableInfo {
-  readonly name: string;
-  readonly primaryKey: string | null;
-  readonly rows: number;
-  readonly watermarkColumn: string | null;
-  readonly watermarkMs: number | null;
-  readonly totalRows: number;
-  readonly pendingRows: number;
-  readonly stateBytes: number;
-  readonly sql: string;
-}
-
-/** A sink, as `SHOW SINKS` tells it. */
-export interface SinkInfo {
-  readonly name: string;
-  readonly input: string;
 }
 
 /**
@@ -268,27 +226,53 @@ export class LaminarDB implements AsyncDisposable, Disposable {
 
   /** The sources. */
   sources(): Promise<SourceInfo[]> {
-    return this.#show("SOURCES");
+    return systemTable(this, "laminar_sources");
   }
 
   /** The tables. */
   tables(): Promise<TableInfo[]> {
-    return this.#show("TABLES");
+    return systemTable(this, "laminar_tables");
   }
 
   /** The streams. */
   streams(): Promise<StreamInfo[]> {
-    return this.#show("STREAMS");
+    return systemTable(this, "laminar_streams");
   }
 
   /** The materialized views. */
   views(): Promise<StreamInfo[]> {
-    return this.#show("MATERIALIZED VIEWS");
+    return systemTable(this, "laminar_views");
   }
 
   /** The sinks. */
   sinks(): Promise<SinkInfo[]> {
-    return this.#show("SINKS");
+    return systemTable(this, "laminar_sinks");
+  }
+
+  /** The ad-hoc queries that are open, and the subscriptions to queries. */
+  queries(): Promise<QueryInfo[]> {
+    return systemTable(this, "laminar_queries");
+  }
+
+  /** The subscriptions that are open. */
+  subscriptions(): Promise<SubscriptionInfo[]> {
+    return systemTable(this, "laminar_subscriptions");
+  }
+
+  /** How the database is doing. */
+  async metrics(): Promise<Metrics> {
+    return (await systemTable<Metrics>(this, "laminar_metrics"))[0] as Metrics;
+  }
+
+  /** What reads what. */
+  topology(): Promise<Topology> {
+    return topologyOf(this);
+  }
+
+  /** Cancels a query or a subscription by its number; answers whether there was one. */
+  cancelQuery(id: number): boolean {
+    if (this.isClosed) throw closedError();
+    return native.cancelQuery(this.#handle, id);
   }
 
   /** The names of the sources. */
@@ -339,13 +323,9 @@ export class LaminarDB implements AsyncDisposable, Disposable {
     options: SubscribeOptions,
     poll: Poll<B>,
   ): Subscription<B> {
-    const { where } = options;
-    // By its name or not, a stream is followed from now on.
-    const snapshot = where === undefined ? options.snapshot : (options.snapshot ?? false);
-    const followed = where === undefined ? nameOrQuery : filtered(nameOrQuery, where);
     const make = (id: number): ReturnType<typeof native.subscribe> => {
       if (this.isClosed) return Promise.reject(closedError());
-      return native.subscribe(this.#handle, followed, optionsJson(options, snapshot), id);
+      return native.subscribe(this.#handle, nameOrQuery, optionsJson(options), id);
     };
     const made = new Subscription(this.#owner, nameOrQuery, make, poll, options.signal);
     const settled: Promise<void> = made.ready().then(
@@ -386,16 +366,5 @@ export class LaminarDB implements AsyncDisposable, Disposable {
   async #producer(name: string): Promise<Producer> {
     await this.#ready();
     return new Producer(this.#owner, name, await native.openSource(this.#handle, name));
-  }
-
-  async #show<T>(what: string): Promise<T[]> {
-    const shown = await this.execute(`SHOW ${what}`, { int64: "number" });
-    return shown.toArray().map((row) => {
-      const camel = ([name, value]: [string, unknown]): [string, unknown] => [
-        name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-        value,
-      ];
-      return Object.fromEntries(Object.entries(row).map(camel)) as T;
-    });
   }
 }

@@ -5,6 +5,16 @@
  */
 
 export { Batch, ChangeBatch, type ArrowChange, type Change } from "./batch.js";
+export type {
+  Metrics,
+  QueryInfo,
+  SinkInfo,
+  SourceInfo,
+  StreamInfo,
+  SubscriptionInfo,
+  TableInfo,
+  Topology,
+} from "./catalog.js";
 export * as codes from "./codes.js";
 export { Column } from "./column.js";
 export type { LaminarConfig } from "./config.js";
@@ -12,10 +22,6 @@ export {
   LaminarDB,
   type CsvOptions,
   type QueryOptions,
-  type SinkInfo,
-  type SourceInfo,
-  type StreamInfo,
-  type TableInfo,
   type TextOptions,
 } from "./database.js";
 export {

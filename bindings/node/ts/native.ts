@@ -89,10 +89,11 @@ interface Native {
   start(database: DatabaseHandle): Promise<void>;
   execute(database: DatabaseHandle, sql: string): Promise<RawExecuted>;
   explain(database: DatabaseHandle, sql: string): Promise<string>;
-  query(database: DatabaseHandle, sql: string): Promise<With<QueryHandle>>;
+  query(database: DatabaseHandle, sql: string): Promise<With<QueryHandle> & { id: number }>;
   queryNext(query: QueryHandle): Promise<BatchHandle | null>;
   queryIpc(query: QueryHandle): Promise<Uint8Array>;
   queryCancel(query: QueryHandle): void;
+  cancelQuery(database: DatabaseHandle, id: number): boolean;
   columns(database: DatabaseHandle, source: string): Promise<SchemaHandle>;
   insert(database: DatabaseHandle, source: string, packs: BatchHandle[]): Promise<number>;
   insertEncoded(

@@ -8,21 +8,29 @@ import { Schema } from "./schema.js";
 import { Serial, onAbort } from "./order.js";
 import type { Form, Row } from "./values.js";
 
+type Opened = With<QueryHandle> & { readonly id: number };
+
+interface Begun {
+  readonly handle: QueryHandle;
+  readonly schema: Schema;
+  readonly id: number;
+}
+
 /**
  * A query, which begins when it is first read. It is read once: as a whole, or batch by batch in a
  * `for await`, which does not hold more than a batch at a time. Leaving that loop cancels it.
  */
 export class Query<T = Row> implements AsyncIterable<Batch<T>>, AsyncDisposable {
-  readonly #open: () => Promise<With<QueryHandle>>;
+  readonly #open: () => Promise<Opened>;
   readonly #form: Form;
   readonly #reads = new Serial();
-  #opened: Promise<{ handle: QueryHandle; schema: Schema }> | undefined;
+  #opened: Promise<Begun> | undefined;
   #handle: QueryHandle | undefined;
   #cancelled = false;
   readonly #forgetSignal: () => void;
 
   /** @internal */
-  constructor(open: () => Promise<With<QueryHandle>>, form: Form, signal?: AbortSignal) {
+  constructor(open: () => Promise<Opened>, form: Form, signal?: AbortSignal) {
     this.#open = open;
     this.#form = form;
     this.#forgetSignal = onAbort(signal, () => this.cancel());
@@ -31,6 +39,11 @@ export class Query<T = Row> implements AsyncIterable<Batch<T>>, AsyncDisposable 
   /** The columns of the result. Begins the query. */
   async schema(): Promise<Schema> {
     return (await this.#begin()).schema;
+  }
+
+  /** Its number in `db.queries()`. Begins the query. */
+  async id(): Promise<number> {
+    return (await this.#begin()).id;
   }
 
   /** All rows as objects. */
@@ -113,13 +126,13 @@ export class Query<T = Row> implements AsyncIterable<Batch<T>>, AsyncDisposable 
     return Promise.resolve();
   }
 
-  #begin(): Promise<{ handle: QueryHandle; schema: Schema }> {
+  #begin(): Promise<Begun> {
     this.#opened ??= (async () => {
       if (this.#cancelled) throw cancelledError();
-      const { handle, schema } = await this.#open();
+      const { handle, schema, id } = await this.#open();
       this.#handle = handle;
       if (this.#cancelled) native.queryCancel(handle);
-      return { handle, schema: new Schema(schema) };
+      return { handle, schema: new Schema(schema), id };
     })();
     return this.#opened;
   }

@@ -2,7 +2,7 @@
 
 import type { ChangeBatch } from "./batch.js";
 import * as codes from "./codes.js";
-import { closedError, hasCode, makeError } from "./errors.js";
+import { closedError, hasCode } from "./errors.js";
 import {
   END, NOTHING, RESET, native, nextId, waiting,
   type SubscriptionHandle, type Wakeable, type With,
@@ -26,8 +26,10 @@ export interface SubscribeOptions extends ValueOptions {
    * `"drop_oldest"`.
    */
   readonly onFull?: "tell" | "block" | "drop_oldest";
-  /** A condition of SQL that the rows of the stream or source of this name have to meet. */
+  /** A condition in SQL, for a name: only rows for which it is true are followed. */
   readonly where?: string;
+  /** Begins with what changed after this epoch, as far back as `retainHistory` reaches. */
+  readonly asOfEpoch?: number;
   /** Cancels the subscription when it is aborted. */
   readonly signal?: AbortSignal;
 }
@@ -384,16 +386,13 @@ export function callBack<T>(
 }
 
 /** @internal The options as the library reads them. */
-export function optionsJson(options: SubscribeOptions, snapshot: boolean | undefined): string {
-  const { capacity, onFull } = options;
-  return JSON.stringify({ snapshot, capacity, on_full: onFull });
-}
-
-/** @internal The query for the rows of a stream that meet a condition. */
-export function filtered(name: string, where: string): string {
-  if (/^\s*(select|with)\s/i.test(name)) {
-    const text = "`where` is for a stream or source by its name; put it into the query";
-    throw makeError(`LDB-5001: ${text}`, 500, "LDB-5001");
-  }
-  return `SELECT * FROM "${name.replaceAll('"', '""')}" WHERE ${where}`;
+export function optionsJson(options: SubscribeOptions): string {
+  const { snapshot, capacity, onFull, where, asOfEpoch } = options;
+  return JSON.stringify({
+    snapshot,
+    capacity,
+    on_full: onFull,
+    predicate: where,
+    as_of_epoch: asOfEpoch,
+  });
 }
