@@ -34,7 +34,7 @@ for (let t = 0; t < 200; t++) {
 await writer.close();
 
 console.table(await db.query("SELECT * FROM device_stats ORDER BY device").toArray());
-const [sensors] = await db.sources();
-console.log(`${sensors?.totalRows} readings, ${alerts} alerts`);
+const { state, totalRowsIngested, epochs } = await db.metrics();
+console.log(`${state}: ${totalRowsIngested} readings in ${epochs} epochs, ${alerts} alerts`);
 watching.cancel();
 await db.close();

@@ -11,7 +11,7 @@ use crate::js::{ARGUMENTS, Env, Js};
 use crate::query::query_handle;
 use crate::source::source_handle;
 use crate::subscription::subscription_handle;
-use crate::work::promise;
+use crate::work::{promise, promise_apart};
 
 type Arguments<'s> = [Js<'s>; ARGUMENTS];
 
@@ -87,7 +87,7 @@ pub fn explain<'s>(env: Env<'s>, [handle, sql, ..]: Arguments<'s>) -> Fallible<J
 /// `query(database, sql)`: `{ handle, schema, id }`.
 pub fn query<'s>(env: Env<'s>, [handle, sql, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let (database, sql) = (database(handle)?, sql.to_text()?);
-    promise(env, move || database.query(&sql), query_handle)
+    promise_apart(env, move || database.query(&sql), query_handle)
 }
 
 /// `cancelQuery(database, id)`: whether there was one. It never waits.

@@ -1,6 +1,6 @@
 //! What one load of the addon keeps, for one thread of JavaScript: the main one or a worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::{Arc, Weak};
@@ -10,6 +10,7 @@ use napi_sys as sys;
 
 use crate::failure::Fallible;
 use crate::js::{Env, Js};
+use crate::threads::Threads;
 use crate::wake::Waker;
 
 /// The state of an environment. It is dropped with the environment, after everything in it ended.
@@ -17,6 +18,9 @@ pub struct Instance {
     /// `{ makeError, wake, makeMap, pairs, text }` of `ts/native.ts`.
     helpers: sys::napi_ref,
     waker: Arc<Waker>,
+    threads: Arc<Threads>,
+    /// Calls and subscriptions that keep the process alive.
+    holds: Cell<usize>,
     databases: RefCell<Vec<Weak<Database>>>,
 }
 
@@ -30,8 +34,13 @@ impl Instance {
         // back by `drop_instance`; the hook is called once, before the environment ends.
         unsafe {
             env.check(sys::napi_create_reference(env.raw(), helpers.raw(), 1, &mut reference))?;
-            let databases = RefCell::default();
-            let instance = Box::new(Instance { helpers: reference, waker, databases });
+            let instance = Box::new(Instance {
+                helpers: reference,
+                waker,
+                threads: Arc::default(),
+                holds: Cell::new(0),
+                databases: RefCell::default(),
+            });
             let instance = Box::into_raw(instance);
             let finalize = Some(drop_instance as _);
             env.check(sys::napi_set_instance_data(
@@ -90,6 +99,21 @@ impl Instance {
         &self.waker
     }
 
+    pub fn threads(&self) -> &Arc<Threads> {
+        &self.threads
+    }
+
+    /// Keeps the process alive until as many calls of [`Instance::release`].
+    pub fn hold(&self, env: Env<'_>) -> Fallible<()> {
+        self.holds.set(self.holds.get() + 1);
+        if self.holds.get() == 1 { self.waker.keep_alive(env, true) } else { Ok(()) }
+    }
+
+    pub fn release(&self, env: Env<'_>) -> Fallible<()> {
+        self.holds.set(self.holds.get().saturating_sub(1));
+        if self.holds.get() == 0 { self.waker.keep_alive(env, false) } else { Ok(()) }
+    }
+
     /// Notes that a database was opened here.
     pub fn note(&self, database: &Arc<Database>) {
         let mut databases = self.databases.borrow_mut();
@@ -111,6 +135,7 @@ unsafe extern "C" fn end(instance: *mut c_void) {
     // SAFETY: the instance is dropped after the hooks of its environment have run.
     let instance = unsafe { &*instance.cast::<Instance>() };
     instance.waker.end();
+    instance.threads.end();
     instance.close_all();
 }
 

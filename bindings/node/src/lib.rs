@@ -1,8 +1,10 @@
 //! The addon of `@laminardb/node`: the safe handles of `laminar-client` for JavaScript.
 //!
 //! It is private to the package's TypeScript (`ts/native.ts` declares it), which has the public
-//! classes, the fast ways of rows and columns, and all that waits. What may take time here is work
-//! on libuv's pool and answers a promise; nothing here waits for anything but the engine's own work.
+//! classes, the fast ways of rows and columns, and all that waits for rows or for room. What may take
+//! time here answers a promise: pushes and the like are work on libuv's pool, where nothing waits for
+//! anything but the engine's own work; queries, which the library runs on threads of its own, are
+//! waited for on threads apart ([`threads::Threads`]).
 //! Each thread of JavaScript that loads the addon has an [`instance::Instance`] of its own.
 
 mod batch;
@@ -17,6 +19,7 @@ mod js;
 mod query;
 mod source;
 mod subscription;
+mod threads;
 mod to_js;
 mod wake;
 mod work;
@@ -60,7 +63,8 @@ static EXPORTS: &[Export] = &[
     export("pollIpc", subscription::poll_ipc),
     export("cancel", subscription::cancel),
     export("lagged", subscription::lagged),
-    export("keepAlive", subscription::keep_alive),
+    export("hold", subscription::hold),
+    export("release", subscription::release),
     export("pack", columns_in::pack),
     export("fields", batch::fields),
     export("rows", batch::rows),

@@ -8,7 +8,7 @@ use crate::batch;
 use crate::bytes::{Elements, typed_array};
 use crate::failure::Fallible;
 use crate::js::{ARGUMENTS, Env, Js};
-use crate::work::promise;
+use crate::work::promise_apart;
 
 struct Reading {
     /// JavaScript asks for one batch at a time.
@@ -27,7 +27,7 @@ pub fn query_handle(env: Env<'_>, query: Query) -> Fallible<Js<'_>> {
 pub fn next<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
     let query = Arc::clone(&handle.to_native::<Reading>()?.query);
     let next = move || query.lock().unwrap_or_else(PoisonError::into_inner).next_batch();
-    promise(env, next, |env, batch| match batch {
+    promise_apart(env, next, |env, batch| match batch {
         Some(batch) => batch::handle(env, batch),
         None => env.null(),
     })
@@ -37,7 +37,7 @@ pub fn next<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<
 pub fn ipc<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
     let query = Arc::clone(&handle.to_native::<Reading>()?.query);
     let ipc = move || query.lock().unwrap_or_else(PoisonError::into_inner).ipc();
-    promise(env, ipc, |env, bytes| typed_array(env, Elements::Uint8, &bytes))
+    promise_apart(env, ipc, |env, bytes| typed_array(env, Elements::Uint8, &bytes))
 }
 
 /// `queryCancel(query)`.

@@ -94,8 +94,14 @@ pub fn lagged<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<J
     env.number(handle.to_native::<Following>()?.canceller.lagged() as f64)
 }
 
-/// `keepAlive(on)`: whether subscriptions that wait keep the process alive.
-pub fn keep_alive<'s>(env: Env<'s>, [on, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
-    env.instance()?.waker().keep_alive(env, on.to_bool()?)?;
+/// `hold()`: keeps the process alive until `release()` was called as often.
+pub fn hold<'s>(env: Env<'s>, _: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    env.instance()?.hold(env)?;
+    env.undefined()
+}
+
+/// `release()`.
+pub fn release<'s>(env: Env<'s>, _: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
+    env.instance()?.release(env)?;
     env.undefined()
 }

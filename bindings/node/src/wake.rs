@@ -1,6 +1,6 @@
-//! How threads of the library tell JavaScript that a subscription has something to poll.
+//! How other threads reach JavaScript: a subscription has something to poll, or a call has ended.
 //!
-//! There is one threadsafe function for an environment. A call of it only puts a number into its
+//! There is one threadsafe function for an environment. A call of it only puts a message into its
 //! queue and wakes the event loop; it takes no lock of JavaScript's.
 
 use std::ffi::c_void;
@@ -11,6 +11,15 @@ use napi_sys as sys;
 
 use crate::failure::Fallible;
 use crate::js::{Env, Js};
+
+/// What runs on the thread of the environment.
+pub type Completion = Box<dyn for<'s> FnOnce(Env<'s>) + Send>;
+
+enum Message {
+    /// A subscription of this number has something to poll.
+    Ready(u32),
+    Completion(Completion),
+}
 
 /// Wakes the event loop of one environment, from any thread.
 pub struct Waker {
@@ -52,17 +61,32 @@ impl Waker {
 
     /// Says that subscription `id` has something to poll.
     pub fn wake(&self, id: u32) {
+        self.send(Message::Ready(id));
+    }
+
+    /// Runs a completion on the thread of the environment, unless that is at its end.
+    pub fn complete(&self, completion: Completion) {
+        self.send(Message::Completion(completion));
+    }
+
+    fn send(&self, message: Message) {
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
-        if !*ended {
-            let data = id as usize as *mut c_void;
-            let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
-            // SAFETY: the function lives until `ended` is set. The queue has no bound, so this can
-            // only fail when the environment is at its end.
-            let _ = unsafe { sys::napi_call_threadsafe_function(self.function, data, mode) };
+        if *ended {
+            return;
+        }
+        let message = Box::into_raw(Box::new(message));
+        let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
+        // SAFETY: the function lives until `ended` is set. The queue has no bound, so this can only
+        // fail when the environment is at its end; the message is ours then.
+        unsafe {
+            let sent = sys::napi_call_threadsafe_function(self.function, message.cast(), mode);
+            if sent != sys::Status::napi_ok {
+                drop(Box::from_raw(message));
+            }
         }
     }
 
-    /// Whether waiting for the library keeps the process alive.
+    /// Whether it keeps the process alive.
     pub fn keep_alive(&self, env: Env<'_>, on: bool) -> Fallible<()> {
         // SAFETY: this is the thread of the environment, and the function lives with it.
         env.check(unsafe {
@@ -84,8 +108,10 @@ unsafe extern "C" fn call_wake(
     raw: sys::napi_env,
     wake: sys::napi_value,
     _context: *mut c_void,
-    id: *mut c_void,
+    message: *mut c_void,
 ) {
+    // SAFETY: the message is a box of `send`, and this is called once for it.
+    let message = unsafe { Box::from_raw(message.cast::<Message>()) };
     // At the end of an environment the queue is emptied without one.
     if raw.is_null() || wake.is_null() {
         return;
@@ -95,6 +121,11 @@ unsafe extern "C" fn call_wake(
         let env = Env::new(raw);
         (env, env.value(wake))
     };
-    // An exception becomes an uncaught one, as in any callback.
-    let _ = env.number(id as usize as f64).and_then(|id| wake.call(&[id]));
+    match *message {
+        // An exception becomes an uncaught one, as in any callback.
+        Message::Ready(id) => {
+            let _ = env.number(id.into()).and_then(|id| wake.call(&[id]));
+        }
+        Message::Completion(completion) => completion(env),
+    }
 }

@@ -15,7 +15,7 @@ test("iot", async () => {
   const out = await printed("iot");
   // Temperatures are 20 + 1.5 * (t % 50): past 80 from t % 50 = 41 on, four times.
   assert.equal(out.match(/ALERT \[insert\]/g)?.length, 9 * 4);
-  assert.match(out, /200 readings, 36 alerts/);
+  assert.match(out, /running: 200 readings in \d+ epochs, 36 alerts/);
   // device_4 has t % 50 of 4, 9, ... 49, so 26 to 93.5 and 59.75 on average.
   assert.match(out, /'device_4' │ 40 +│ 59.75 +│ 93.5 +│ 26 /);
 });

@@ -122,7 +122,8 @@ interface Native {
   pollIpc(subscription: SubscriptionHandle): RawChange<Uint8Array> | number;
   cancel(subscription: SubscriptionHandle): void;
   lagged(subscription: SubscriptionHandle): number;
-  keepAlive(on: boolean): void;
+  hold(): void;
+  release(): void;
   pack(schema: SchemaHandle, rows: number, columns: readonly PackColumn[]): BatchHandle;
   fields(schema: SchemaHandle): RawField[];
   rows(batch: BatchHandle): number;

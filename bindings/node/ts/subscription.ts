@@ -54,9 +54,6 @@ interface Waiter<B> {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** How many subscriptions of this thread keep the process alive. */
-let references = 0;
-
 /**
  * The changes of a stream or a query, batch by batch. It is in place when it is made: what calls
  * made afterwards push is seen, also if nothing was awaited.
@@ -177,18 +174,14 @@ export class Subscription<B extends { readonly epoch: number } = ChangeBatch>
   ref(): this {
     if (this.isActive && !this.#database.referenced.has(this)) {
       this.#database.referenced.add(this);
-      references += 1;
-      if (references === 1) native.keepAlive(true);
+      native.hold();
     }
     return this;
   }
 
   /** Lets the process end although this is active, as it may at first. */
   unref(): this {
-    if (this.#database.referenced.delete(this)) {
-      references -= 1;
-      if (references === 0) native.keepAlive(false);
-    }
+    if (this.#database.referenced.delete(this)) native.release();
     return this;
   }
 
