@@ -186,12 +186,12 @@ mod tests {
                 });
                 assert_eq!(slot, expected);
                 live[slot as usize] = true;
-            } else if let Some(slot) = (!live.is_empty()).then(|| next(live.len())) {
-                if live[slot] {
-                    slots.release(slot as u32);
-                    live[slot] = false;
-                    free.push(slot as u32);
-                }
+            } else if let Some(slot) = (!live.is_empty()).then(|| next(live.len()))
+                && live[slot]
+            {
+                slots.release(slot as u32);
+                live[slot] = false;
+                free.push(slot as u32);
             }
             if step % 1_000 == 0 {
                 let snapshot = Snapshot::take(&mut slots).unwrap();

@@ -389,8 +389,7 @@ mod tests {
 
     #[test]
     fn lists_of_containers_come_back_with_their_keys() {
-        let mut several = Several::default();
-        several.count = 7;
+        let mut several = Several { count: 7, ..Several::default() };
         several.bits.insert(100);
         several.panes.insert(-10, pane(3));
         several.panes.insert(20, pane(5));
