@@ -123,7 +123,7 @@ impl Case {
             // Two sources whose times and keys can be compared.
             inputs[1] = inputs[0].alike(1, random);
         }
-        if inputs.iter().filter(|input| !input.is_table()).count() == 1 && random.chance(25) {
+        if inputs.iter().filter(|input| !input.is_table()).count() == 1 && random.chance(45) {
             // A source that is idle is left out of what reads others too: only alone is that simple.
             inputs[0].idle_timeout_ms = Some(random.range(5, 20));
         }
@@ -244,8 +244,10 @@ impl Maker {
     fn feed(&mut self, random: &mut Random) {
         let input = random.range(0, self.case.inputs.len() as i64) as usize;
         if self.case.inputs[input].is_table() {
-            let change = self.change(input, random);
-            self.case.steps.push(Step::Change { input, change });
+            for _ in 0..random.range(1, 4) {
+                let change = self.change(input, random);
+                self.case.steps.push(Step::Change { input, change });
+            }
             return;
         }
         if self.case.inputs[input].idle_timeout_ms.is_some() && random.chance(20) {
@@ -264,11 +266,11 @@ impl Maker {
                 producers.retain(|other| *other != producer);
                 Step::Close { input, producer }
             }
-            14..17 if producer != 0 => {
+            14..20 if producer != 0 => {
                 producers.retain(|other| *other != producer);
                 Step::End { input, producer }
             }
-            17..35 if producer != 0 => {
+            20..36 if producer != 0 => {
                 let ahead = if random.chance(20) { 15 } else { 0 };
                 let ts_ms = self.now[input] + random.range(-6, 4) + ahead;
                 Step::Watermark { input, producer, ts_ms }

@@ -4,7 +4,7 @@ use laminar_tests::differential::{case::Case, run_seeds, script};
 use laminar_tests::slt;
 
 /// Cases of the run that `make test` makes; `LAMINAR_SEEDS` is another number of them.
-const CASES: u64 = 60;
+const CASES: u64 = 200;
 
 #[test]
 fn random_cases_agree_with_the_oracle() {

@@ -2,8 +2,8 @@
 //!
 //! The bugs are in the engine's own code (`core/types/src/mutants.rs` lists them) and exist only
 //! with the feature `mutants`. One is selected for a thread, so bugs are tried side by side:
-//! `cargo test -p laminar-tests --features mutants --test engine -- mutants::`. `LAMINAR_MUTANT` is
-//! the one to try alone, `LAMINAR_SEEDS` another number of cases.
+//! `cargo test -p laminar-tests --features mutants --test engine -- mutants::`. `LAMINAR_MUTANTS` are
+//! those to try alone (`A,B`), `LAMINAR_SEEDS` another number of cases.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,10 +28,12 @@ fn every_mutant_is_noticed() {
     });
     // Panics are one of the ways in which bugs are noticed.
     std::panic::set_hook(Box::new(|_| {}));
-    let only = std::env::var("LAMINAR_MUTANT").unwrap_or_default();
+    let only = std::env::var("LAMINAR_MUTANTS").unwrap_or_default();
     let mutants: Vec<_> = Mutant::ALL
         .iter()
-        .filter(|(mutant, ..)| only.is_empty() || format!("{mutant:?}") == only)
+        .filter(|(mutant, ..)| {
+            only.is_empty() || only.split(',').any(|name| name == format!("{mutant:?}"))
+        })
         .collect();
     let unnoticed = in_parallel(&mutants, |(mutant, breaks, place, concerns)| {
         let about = format!("{mutant:?}: {breaks}; {place}");

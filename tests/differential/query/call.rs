@@ -38,7 +38,7 @@ impl Call {
         // What fails inside of an aggregate is a row of its own kind: plain columns only.
         let filter = sound_filter(from, 15, random);
         let (function, arguments, is_ordered): (&'static str, &[Column], bool) =
-            match random.range(0, 24) {
+            match random.range(0, 26) {
                 0 | 1 => ("count(*)", &[], false),
                 2 => ("count", &any, false),
                 3 => ("count(DISTINCT)", &any, false),
@@ -52,7 +52,8 @@ impl Call {
                 12 => ("string_agg", &texts, true),
                 13 => (*random.pick(&["bool_and", "bool_or"]), &booleans, false),
                 14 => (*random.pick(&["bit_and", "bit_or", "bit_xor"]), &integers, false),
-                15 => ("sum(DISTINCT)", &exact, false),
+                15 | 16 => ("sum(DISTINCT)", &exact, false),
+                17 | 18 => ("count(DISTINCT)", &from.columns, false),
                 _ => (*random.pick(&["sum", "sum", "avg", "min", "max"]), &numbers, false),
             };
         let (function, argument) = match arguments {

@@ -18,6 +18,9 @@ struct Interval {
     is_between: bool,
 }
 
+/// A column of each side.
+pub(super) type Keys = (Column, Column);
+
 const WORDS: [&str; 6] =
     ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT SEMI JOIN", "LEFT ANTI JOIN"];
 
@@ -31,12 +34,11 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
 }
 
 /// A relation with an event time of the left one's type, and columns to join them by.
-#[expect(clippy::type_complexity)]
 pub(super) fn timed_pair(
     left: &Relation,
     relations: &[Relation],
     random: &mut Random,
-) -> Option<(Relation, Option<(Column, Column)>)> {
+) -> Option<(Relation, Option<Keys>)> {
     let (_, time) = left.timed()?;
     let is_alike = |right: &&Relation| {
         right.timed().is_some_and(|(_, other)| other.data_type == time.data_type)

@@ -238,19 +238,19 @@ pub fn random(relations: &[Relation], random: &mut Random) -> Query {
     loop {
         let from = random.pick(relations).clone();
         let made = match random.range(0, 100) {
-            0..12 => map::random(from, random),
-            12..24 => aggregate::random(from, random),
-            24..28 => aggregate::random_distinct(from, random),
-            28..32 => aggregate::random_grouping_sets(from, random),
-            32..40 => set_operation::random(from, relations, random),
-            40..47 => join::random(from, relations, random),
-            47..58 => window::random(from, random),
-            58..64 => session::random(from, random),
-            64..71 => interval::random(from, relations, random),
-            71..79 => asof::random(from, relations, random),
-            79..86 => over::random(from, random),
-            86..92 => top_n::random(from, random),
-            92..97 => subquery::random(from, relations, random),
+            0..9 => map::random(from, random),
+            9..20 => aggregate::random(from, random),
+            20..24 => aggregate::random_distinct(from, random),
+            24..28 => aggregate::random_grouping_sets(from, random),
+            28..34 => set_operation::random(from, relations, random),
+            34..41 => join::random(from, relations, random),
+            41..52 => window::random(from, random),
+            52..58 => session::random(from, random),
+            58..65 => interval::random(from, relations, random),
+            65..74 => asof::random(from, relations, random),
+            74..80 => over::random(from, random),
+            80..88 => top_n::random(from, random),
+            88..97 => subquery::random(from, relations, random),
             _ => unnest::random(from, random),
         };
         if let Some(query) = made {
