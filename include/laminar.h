@@ -240,6 +240,27 @@ struct ArrowArrayStream {
 #define LAMINAR_ABI_VERSION 1
 
 /**
+ * Something stopped: a stream failed.
+ */
+#define LAMINAR_LOG_ERROR 1
+
+/**
+ * Rows are lost: the first dead letter and the first late row of a stream, the first miss of a
+ * subscription.
+ */
+#define LAMINAR_LOG_WARN 2
+
+/**
+ * The database changed: definitions, the start, the shutdown.
+ */
+#define LAMINAR_LOG_INFO 3
+
+/**
+ * Every query that begins.
+ */
+#define LAMINAR_LOG_DEBUG 4
+
+/**
  * Builds rows value by value and pushes them through the producer that it was opened on. Setting
  * a value allocates nothing in the steady state. All calls but the count of rows are exclusive.
  */
@@ -600,6 +621,17 @@ laminar_status laminar_execute(const laminar_db *db,
                                const char *sql,
                                struct ArrowArrayStream *out,
                                laminar_error **error);
+
+/**
+ * Takes a checkpoint now and waits for it.
+ *
+ * @param db the database
+ * @param[out] id NULL, or where to put its number
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, or an error: `LAMINAR_UNSUPPORTED` for a database in memory, which has
+ *   none, `LAMINAR_CHECKPOINT_FAILED`, `LAMINAR_CONNECTION_CLOSED`
+ */
+laminar_status laminar_checkpoint(const laminar_db *db, uint64_t *id, laminar_error **error);
 
 /**
  * The plan of a statement, or of a stream by its name, for people to read.
@@ -1426,6 +1458,140 @@ laminar_status laminar_on_ready(const laminar_subscription *subscription,
  * @param subscription may be NULL, which does nothing
  */
 void laminar_subscription_free(laminar_subscription *subscription);
+
+/**
+ * Installs the one callback of a database that is told of its work, line by line; it replaces an
+ * earlier one.
+ *
+ * It runs on the threads that call the library, and on those of the database's timer and queries;
+ * several may be in it at once. It never runs while the engine is locked, so it may call the
+ * library. The message is UTF-8 and valid during the call.
+ *
+ * `drop(userdata)` is called exactly once, whatever this function answers: when the callback was
+ * replaced or removed, when the database went, or at once on an error; but never before a call of
+ * the callback that has begun has returned. After a replacement no new call of the old one starts.
+ *
+ * @param db the database
+ * @param level the least important level to hear, `LAMINAR_LOG_ERROR` to `LAMINAR_LOG_DEBUG`
+ * @param callback NULL removes the one installed (and `userdata` is dropped at once)
+ * @param userdata handed to both functions, not looked at
+ * @param drop NULL when `userdata` needs none
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_FAILED`
+ */
+laminar_status laminar_log_callback(const laminar_db *db,
+                                    int32_t level,
+                                    void (*callback)(void *userdata,
+                                                     int32_t level,
+                                                     const char *message),
+                                    void *userdata,
+                                    void (*drop)(void *userdata),
+                                    laminar_error **error);
+
+/**
+ * Registers a scalar function, for continuous and ad-hoc SQL.
+ *
+ * The callback gets `arguments`, a struct array with one child per argument, and puts the results
+ * into `result`: an array of the type of `result`'s schema with as many values as `arguments` is
+ * long. It owns both: it releases `arguments`, and the library releases `result`. It returns 0;
+ * anything else refuses the rows, for a reason that it may write as a text into `message`, of at
+ * most `message_size` bytes with its NUL. The library then calls it again for each row by itself:
+ * those that it refuses are left out and become dead letters.
+ *
+ * It runs on the threads that push and query, several at once, while the engine is locked: a call
+ * of the library that would have to wait for the engine answers `LAMINAR_BUSY` there. It must not
+ * throw or unwind.
+ *
+ * `drop(userdata)` is called exactly once, whatever this function answers: when the database and
+ * everything that uses the function are gone, or at once on an error.
+ *
+ * @param db the database
+ * @param name what SQL calls it by, in lower case; letters, digits and `_`
+ * @param arguments the types of the arguments: the children of a schema of struct type; borrowed
+ * @param result the type of the result; borrowed
+ * @param options_json NULL, or `{"volatility": "immutable"}`: `"immutable"` (equal arguments give
+ *   equal results), `"stable"` (within a statement) or `"volatile"` (not even then: refused over
+ *   rows that can change)
+ * @param callback the function
+ * @param userdata handed to it and to `drop`, not looked at
+ * @param drop NULL when `userdata` needs none
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_EXISTS` when a function has this name,
+ *   `LAMINAR_QUERY_FAILED` for arguments that cannot be used
+ */
+laminar_status laminar_register_scalar_udf(const laminar_db *db,
+                                           const char *name,
+                                           const struct ArrowSchema *arguments,
+                                           const struct ArrowSchema *result,
+                                           const char *options_json,
+                                           int (*callback)(void *userdata,
+                                                           struct ArrowArray *arguments,
+                                                           struct ArrowArray *result,
+                                                           char *message,
+                                                           size_t message_size),
+                                           void *userdata,
+                                           void (*drop)(void *userdata),
+                                           laminar_error **error);
+
+/**
+ * Registers an aggregate function, for continuous and ad-hoc SQL.
+ *
+ * The state of a group is a struct array of one row with the columns of `state`; the library keeps
+ * it. A state whose columns are all NULL stands for no rows.
+ *
+ * | callback | gets | puts into its result |
+ * |---|---|---|
+ * | `update` | a state, or a released array (`release` is NULL) before the first row; the arguments of some rows, a struct array | the state after them |
+ * | `merge` | two states | that of the rows of both |
+ * | `evaluate` | a state, or a released array when there were no rows | an array of one value of the result's type |
+ *
+ * What they get is theirs to release, what they put out is the library's. They return 0; anything
+ * else refuses, for a reason that may be written into `message`. An update that is refused is
+ * tried again row by row, and the rows at fault become dead letters; otherwise the stream stops
+ * with the error. Threads, `message` and `drop` are as for `laminar_register_scalar_udf`.
+ *
+ * @param db the database
+ * @param name what SQL calls it by, in lower case; letters, digits and `_`
+ * @param arguments the types of the arguments: the children of a schema of struct type; borrowed
+ * @param state the columns of the state: the children of a schema of struct type; borrowed
+ * @param result the type of the result; borrowed
+ * @param options_json NULL, or `{"retractable": true}`: the result depends on nothing but which
+ *   rows there are, so that it may stand over rows that change, where it is computed anew for a
+ *   group of which a row ceased. Without it such a query is refused.
+ * @param update the function that adds rows
+ * @param merge the function that joins two states
+ * @param evaluate the function that gives the result
+ * @param userdata handed to them and to `drop`, not looked at
+ * @param drop NULL when `userdata` needs none
+ * @param[out] error optional
+ * @return as for `laminar_register_scalar_udf`
+ */
+laminar_status laminar_register_aggregate_udf(const laminar_db *db,
+                                              const char *name,
+                                              const struct ArrowSchema *arguments,
+                                              const struct ArrowSchema *state,
+                                              const struct ArrowSchema *result,
+                                              const char *options_json,
+                                              int (*update)(void *userdata,
+                                                            struct ArrowArray *state,
+                                                            struct ArrowArray *arguments,
+                                                            struct ArrowArray *result,
+                                                            char *message,
+                                                            size_t message_size),
+                                              int (*merge)(void *userdata,
+                                                           struct ArrowArray *state,
+                                                           struct ArrowArray *other,
+                                                           struct ArrowArray *result,
+                                                           char *message,
+                                                           size_t message_size),
+                                              int (*evaluate)(void *userdata,
+                                                              struct ArrowArray *state,
+                                                              struct ArrowArray *result,
+                                                              char *message,
+                                                              size_t message_size),
+                                              void *userdata,
+                                              void (*drop)(void *userdata),
+                                              laminar_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrowPrimitiveType;
 use arrow::buffer::{Buffer, ScalarBuffer};
-use arrow::datatypes::{ArrowNativeType, Schema, SchemaRef};
+use arrow::datatypes::{ArrowNativeType, DataType, Schema, SchemaRef};
 use arrow::ffi::FFI_ArrowSchema;
 use laminar_types::error::code;
 use laminar_types::{Code, Error, Result, outside};
@@ -381,6 +381,12 @@ impl<'a> CheckedSchema<'a> {
         let schema = Schema::try_from(self.0)
             .map_err(|error| malformed(format!("the schema cannot be read: {error}")))?;
         Ok(Arc::new(schema))
+    }
+
+    /// The type that it is the schema of.
+    pub(crate) fn data_type(&self) -> Result<DataType> {
+        DataType::try_from(self.0)
+            .map_err(|error| malformed(format!("the schema cannot be read: {error}")))
     }
 
     /// Whether it is the schema of rows at all, as opposed to that of a single column.

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 
 use laminar_db::{Config, ExecuteResult, LaminarDB};
 use laminar_types::Result;
-use laminar_types::error::code::{CONNECTION_ARGUMENT, QUERY_ARGUMENT};
+use laminar_types::error::code::{CHECKPOINT, CONNECTION_ARGUMENT, QUERY_ARGUMENT};
 
 use crate::args::{self, Out};
 use crate::arrow_c::ArrowArrayStream;
@@ -153,6 +153,32 @@ pub unsafe extern "C" fn laminar_execute(
             // SAFETY: not NULL, otherwise as above.
             unsafe { stream::write(rows, out) };
         }
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
+/// Takes a checkpoint now and waits for it.
+///
+/// @param db the database
+/// @param[out] id NULL, or where to put its number
+/// @param[out] error optional
+/// @return `LAMINAR_OK`, or an error: `LAMINAR_UNSUPPORTED` for a database in memory, which has
+///   none, `LAMINAR_CHECKPOINT_FAILED`, `LAMINAR_CONNECTION_CLOSED`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_checkpoint(
+    db: *const Db,
+    id: *mut u64,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { args::write_count(id, 0) };
+    let work = || {
+        // SAFETY: as above.
+        let checkpoint = unsafe { handle::shared(db, CHECKPOINT) }?.checkpoint_blocking()?;
+        // SAFETY: as above.
+        unsafe { args::write_count(id, checkpoint) };
         Ok(Outcome::Ok)
     };
     // SAFETY: as above.

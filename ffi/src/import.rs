@@ -121,6 +121,19 @@ pub(crate) fn import_rows(
     Ok((root.length, columns))
 }
 
+/// An array by itself, of a type and with so many values; everything about it is checked.
+pub(crate) fn import_array(
+    owner: &Arc<Owner>,
+    data_type: &DataType,
+    rows: usize,
+) -> Result<ArrayRef> {
+    let root = owner.node()?;
+    if root.length != rows {
+        return Err(malformed(format!("{rows} values were to come, and {} did", root.length)));
+    }
+    import(&root, Window { offset: 0, length: rows }, data_type, true)
+}
+
 /// Rows of an array, counted from its logical start.
 #[derive(Clone, Copy)]
 struct Window {

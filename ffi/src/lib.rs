@@ -7,12 +7,14 @@
 //! |---|---|
 //! | [`status`], [`version`], [`error`] | numbers, names, versions, `laminar_error` |
 //! | [`db`], [`query`], [`source`], [`appender`], [`writer`], [`subscription`] | the handles |
+//! | [`udf`] | functions of the host |
+//! | [`log`] | the callback that is told of the database's work |
 //! | [`encoded`], `ipc` | rows written as JSON, CSV and Arrow IPC |
 //! | `guard`, `handle`, `args` | panics and forks; counting and exclusive use; texts and outs |
 //! | `arrow_c` | Arrow's C structs and every pointer inside imported data |
 //! | `import`, `adapt` | arrays of C to arrow-rs; columns by name and kind |
 //! | `export`, `stream` | batches to arrays of C; streams, both ways |
-//! | `rows`, `waker` | the appender's columns; the callback of `laminar_on_ready` |
+//! | `rows`, `waker`, `userdata` | the appender's columns; the callback of `laminar_on_ready` |
 //!
 //! Every exported function that takes a pointer is `unsafe` for one reason, which its documentation
 //! does not repeat: pointers are NULL, or live and used as the header's chapters on ownership and
@@ -48,6 +50,10 @@ mod writer;
 
 mod subscription;
 
+mod log;
+
+mod udf;
+
 // What they stand on.
 mod adapt;
 mod args;
@@ -61,6 +67,7 @@ mod import_rows;
 mod ipc;
 mod rows;
 mod stream;
+mod userdata;
 mod waker;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use laminar_types::outside;
+use crate::userdata::Userdata;
 
 type Callback = unsafe extern "C" fn(userdata: *mut c_void);
 
@@ -19,23 +19,13 @@ struct Inner {
     armed: AtomicBool,
 }
 
-struct Userdata {
-    pointer: *mut c_void,
-    drop: Option<Callback>,
-}
-
-// SAFETY: the header demands that both functions can be called from any thread.
-unsafe impl Send for Userdata {}
-// SAFETY: as above; the pointer is only handed on.
-unsafe impl Sync for Userdata {}
-
 impl Waker {
     pub(crate) fn new(
         callback: Option<Callback>,
         pointer: *mut c_void,
         drop: Option<Callback>,
     ) -> Self {
-        let userdata = Userdata { pointer, drop };
+        let userdata = Userdata::new(pointer, drop);
         Self(Arc::new(Inner { callback, userdata, armed: AtomicBool::new(true) }))
     }
 
@@ -45,7 +35,7 @@ impl Waker {
         let inner = Arc::clone(&self.0);
         if let (Some(callback), true) = (inner.callback, inner.armed.load(Ordering::Acquire)) {
             // SAFETY: the host gave both for each other, and `drop` has not been called.
-            unsafe { callback(inner.userdata.pointer) };
+            unsafe { callback(inner.userdata.pointer()) };
         }
     }
 
@@ -59,18 +49,11 @@ impl Waker {
     }
 }
 
-impl Drop for Userdata {
-    fn drop(&mut self) {
-        let Some(drop) = self.drop else { return };
-        let userdata = Userdata { pointer: self.pointer, drop: None };
-        // SAFETY: the host gave both for each other; this runs once.
-        outside::run(move || unsafe { drop(userdata.pointer) });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
+
+    use laminar_types::outside;
 
     use super::*;
 

@@ -275,6 +275,51 @@ static void encoded(void) {
     OK(laminar_cancel_query(db, 999999, NULL, ERR));
 }
 
+static int no_scalar(void *userdata, struct ArrowArray *arguments, struct ArrowArray *result,
+                     char *message, size_t message_size) {
+    (void)userdata, (void)arguments, (void)result, (void)message, (void)message_size;
+    return 1;
+}
+
+static int no_update(void *userdata, struct ArrowArray *state, struct ArrowArray *arguments,
+                     struct ArrowArray *result, char *message, size_t message_size) {
+    (void)userdata, (void)state, (void)arguments, (void)result, (void)message, (void)message_size;
+    return 1;
+}
+
+static void callbacks(void) {
+    struct table t = table_new(1);
+    table_int64(&t, "x", INTS(0), NULL);
+    const struct ArrowSchema *all = &t.schema, *one = t.schema.children[0];
+    REFUSED(laminar_register_scalar_udf(NULL, "f", all, one, NULL, no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_scalar_udf(db, NULL, all, one, NULL, no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_scalar_udf(db, "f", NULL, one, NULL, no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_scalar_udf(db, "f", all, NULL, NULL, no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_scalar_udf(db, "f", all, one, NULL, NULL, NULL, NULL, ERR));
+    REFUSED(laminar_register_scalar_udf(db, "f", one, one, NULL, no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(NULL, "f", all, all, one, NULL, no_update, no_update,
+                                           no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(db, NULL, all, all, one, NULL, no_update, no_update,
+                                           no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(db, "f", NULL, all, one, NULL, no_update, no_update,
+                                           no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(db, "f", all, NULL, one, NULL, no_update, no_update,
+                                           no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(db, "f", all, all, NULL, NULL, no_update, no_update,
+                                           no_scalar, NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(db, "f", all, all, one, NULL, NULL, no_update, no_scalar,
+                                           NULL, NULL, ERR));
+    REFUSED(laminar_register_aggregate_udf(db, "f", all, all, one, NULL, no_update, no_update, NULL,
+                                           NULL, NULL, ERR));
+    t.array.release(&t.array);
+    table_free(&t);
+    REFUSED(laminar_log_callback(NULL, LAMINAR_LOG_INFO, NULL, NULL, NULL, ERR));
+    OK(laminar_log_callback(db, 0, NULL, NULL, NULL, ERR));
+    uint64_t id = 7;
+    REFUSED(laminar_checkpoint(NULL, &id, ERR));
+    CHECK(laminar_checkpoint(db, NULL, NULL) >= 100);
+}
+
 static void writers(void) {
     laminar_writer *writer = DIRT(laminar_writer);
     REFUSED(laminar_writer_open(NULL, "events", &writer, ERR));
@@ -316,6 +361,7 @@ int main(void) {
     RUN(appenders);
     RUN(encoded);
     RUN(writers);
+    RUN(callbacks);
     RUN(subscriptions);
     laminar_appender_free(appender);
     laminar_query_free(query);

@@ -21,11 +21,11 @@ CC=${CC:-gcc}
 CXX=${CXX:-g++}
 warnings=(-Wall -Wextra -Wpedantic -Werror)
 programs=(header golden_path results nulls wrong_calls arrow_input ownership appender encoded
-    system_tables writer threads fork growth wrapper)
+    system_tables writer callbacks threads fork growth wrapper)
 # Under valgrind a program takes some thirty times as long: the ones that look at memory.
 # growth is left out: it measures the heap by numbers that valgrind's allocator does not have.
 watched=(golden_path nulls arrow_input ownership appender encoded system_tables
-    writer threads fork wrapper)
+    writer callbacks threads fork wrapper)
 seconds_allowed=300
 
 passed=0

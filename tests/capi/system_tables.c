@@ -47,8 +47,7 @@ static void *read_to_the_end(void *argument) {
 /* A query that would run for a long time, cancelled by its number while another thread reads it. */
 static void a_query_is_cancelled_by_its_number(void) {
     laminar_db *db = open_started(NULL);
-    const char *sql = "SELECT count(*) FROM generate_series(1, 3000000) a, generate_series(1, 1000000) b "
-                      "WHERE a.value % 7 = b.value % 11";
+    const char *sql = "SELECT value FROM generate_series(1, 1000000000000)";
     laminar_query *query = NULL;
     MUST(laminar_query_open(db, sql, &query, ERR));
     const uint64_t id = laminar_query_id(query);

@@ -16,6 +16,8 @@
 //! | `restored` | an operator goes on from a snapshot of another as that one did |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
+//! | `host_functions` | scalar and aggregate functions of the host |
+//! | `log` | what the host is told line by line |
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
@@ -35,8 +37,10 @@ mod differential;
 mod error_table;
 mod flights;
 mod fuzz;
+mod host_functions;
 mod joins;
 mod lifecycle;
+mod log;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod nexmark;

@@ -6,8 +6,12 @@ use laminar_sys as sys;
 
 use crate::arrow::{Array, ArraySchema, Stream};
 use crate::error::{check, text};
+use crate::functions;
 use crate::handle::{Handle, c_text};
-use crate::{Encoding, Error, Query, Result, Rows, Source, Subscription, Writer};
+use crate::{
+    AggregateFunction, Encoding, Error, LogListener, Query, Result, Rows, ScalarFunction, Source,
+    Subscription, Writer,
+};
 
 /// An open database. All calls may run concurrently; after [`Database::close`] each answers the
 /// error CONNECTION_CLOSED.
@@ -109,6 +113,113 @@ impl Database {
             check(|error| sys::laminar_cancel_query(db.shared(), id, &mut found, error))?;
         }
         Ok(found)
+    }
+
+    /// Registers a scalar function. `arguments` has a child for each argument, `result` is the type
+    /// of the result; `options_json` may hold `volatility`. It runs on the threads that push and
+    /// query, where calls that would need the engine answer CONNECTION_IN_USE.
+    pub fn register_scalar(
+        &self,
+        name: &str,
+        arguments: &ArraySchema,
+        result: &ArraySchema,
+        options_json: Option<&str>,
+        function: ScalarFunction,
+    ) -> Result<()> {
+        let db = self.handle()?;
+        let name = c_text(name, "the name of the function", 400, 4001)?;
+        let options =
+            options_json.map(|json| c_text(json, "the options", 400, 4001)).transpose()?;
+        let options = options.as_ref().map_or(std::ptr::null(), |options| options.as_ptr());
+        let userdata = functions::into_raw(function);
+        // SAFETY: the texts and schemas live through the call; the library owns `userdata` from here
+        // on, on failure too, and gives it to `drop` after the last call.
+        unsafe {
+            check(|error| {
+                sys::laminar_register_scalar_udf(
+                    db.shared(),
+                    name.as_ptr(),
+                    arguments.raw(),
+                    result.raw(),
+                    options,
+                    Some(functions::call_scalar),
+                    userdata,
+                    Some(functions::drop_raw::<ScalarFunction>),
+                    error,
+                )
+            })
+        }
+    }
+
+    /// Registers an aggregate function, as [`Database::register_scalar`] does; `state` has a child
+    /// for each column of its state, `options_json` may hold `retractable`.
+    pub fn register_aggregate(
+        &self,
+        name: &str,
+        arguments: &ArraySchema,
+        state: &ArraySchema,
+        result: &ArraySchema,
+        options_json: Option<&str>,
+        function: Box<dyn AggregateFunction>,
+    ) -> Result<()> {
+        let db = self.handle()?;
+        let name = c_text(name, "the name of the function", 400, 4001)?;
+        let options =
+            options_json.map(|json| c_text(json, "the options", 400, 4001)).transpose()?;
+        let options = options.as_ref().map_or(std::ptr::null(), |options| options.as_ptr());
+        let userdata = functions::into_raw(function);
+        // SAFETY: as in `register_scalar`.
+        unsafe {
+            check(|error| {
+                sys::laminar_register_aggregate_udf(
+                    db.shared(),
+                    name.as_ptr(),
+                    arguments.raw(),
+                    state.raw(),
+                    result.raw(),
+                    options,
+                    Some(functions::call_update),
+                    Some(functions::call_merge),
+                    Some(functions::call_evaluate),
+                    userdata,
+                    Some(functions::drop_raw::<functions::Boxed>),
+                    error,
+                )
+            })
+        }
+    }
+
+    /// Tells a listener of the database's work, line by line, from a level on (1: errors, 4:
+    /// everything); `None` tells nobody any more.
+    pub fn set_log(&self, level: i32, listener: Option<LogListener>) -> Result<()> {
+        let db = self.handle()?;
+        let Some(listener) = listener else {
+            let nothing = std::ptr::null_mut();
+            // SAFETY: without a callback there is nothing to own.
+            return unsafe {
+                check(|error| {
+                    sys::laminar_log_callback(db.shared(), level, None, nothing, None, error)
+                })
+            };
+        };
+        let userdata = functions::into_raw(listener);
+        // SAFETY: as in `register_scalar`.
+        unsafe {
+            check(|error| {
+                let (call, drop) =
+                    (Some(functions::call_log as _), functions::drop_raw::<LogListener>);
+                sys::laminar_log_callback(db.shared(), level, call, userdata, Some(drop), error)
+            })
+        }
+    }
+
+    /// Takes a checkpoint and answers its number.
+    pub fn checkpoint(&self) -> Result<u64> {
+        let db = self.handle()?;
+        let mut id = 0;
+        // SAFETY: the handle is alive; `id` is an out parameter.
+        unsafe { check(|error| sys::laminar_checkpoint(db.shared(), &mut id, error))? };
+        Ok(id)
     }
 
     /// The plan of a statement, as text.

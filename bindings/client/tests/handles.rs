@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use laminar_client::sys;
 use laminar_client::{
-    Database, Encoding, Executed, Gatherer, Polled, RowBuffer, Rows, Stream, Value,
+    AggregateFunction, Array, ArraySchema, Database, Encoding, Executed, Gatherer, Polled,
+    RowBuffer, Rows, Stream, Value,
 };
 use laminar_client::{pack, wire};
 
@@ -352,4 +353,95 @@ fn metrics_are_sql_and_queries_are_cancelled_by_number() {
     let id = open.id();
     drop(open);
     assert!(!db.cancel_query(id).unwrap());
+}
+
+/// A struct of one BIGINT column, and that column by itself.
+fn bigint_schemas(db: &Database) -> (ArraySchema, ArraySchema) {
+    let schema = || {
+        let rows = db.query("SELECT 1 AS x").unwrap().collect().unwrap();
+        rows.export().schema().unwrap()
+    };
+    let (all, one) = (schema(), schema());
+    // SAFETY: a struct with one child, which is moved out of it.
+    let one = unsafe { ArraySchema::take(*one.raw().children) };
+    (all, one)
+}
+
+/// The one column of a struct array.
+fn column(array: Array) -> Array {
+    // SAFETY: a struct with one child, which is moved out of it.
+    unsafe { Array::take(*array.raw().children) }
+}
+
+/// The last value: takes rows one at a time.
+struct Last;
+
+impl AggregateFunction for Last {
+    fn update(&self, _state: Option<Array>, arguments: Array) -> Result<Array, String> {
+        match arguments.raw().length {
+            1 => Ok(arguments),
+            rows => Err(format!("{rows} rows at once")),
+        }
+    }
+
+    fn merge(&self, _state: Array, other: Array) -> Result<Array, String> {
+        Ok(other)
+    }
+
+    fn evaluate(&self, state: Option<Array>) -> Result<Array, String> {
+        state.map(column).ok_or_else(|| "nothing".to_string())
+    }
+}
+
+#[test]
+fn functions_of_the_host_run_in_sql() {
+    let db = Arc::new(open(&["s (k VARCHAR, id BIGINT)"]));
+    let (all, one) = bigint_schemas(&db);
+    let counted = Arc::new(AtomicUsize::new(0));
+    let (inside, calls) = (Arc::downgrade(&db), Arc::clone(&counted));
+    let same = move |arguments: Array| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(db) = inside.upgrade() {
+            let busy = db.execute("SELECT 1").unwrap_err();
+            assert_eq!(busy.status(), sys::LAMINAR_CONNECTION_IN_USE);
+        }
+        match arguments.raw().length {
+            0 => panic!("no rows"),
+            length if length > 2 => Err("three are a crowd".to_string()),
+            _ => Ok(column(arguments)),
+        }
+    };
+    db.register_scalar("same", &all, &one, None, Box::new(same)).unwrap();
+    let options = Some("{\"retractable\": false}");
+    db.register_aggregate("latest", &all, &all, &one, options, Box::new(Last)).unwrap();
+    db.execute("CREATE STREAM echo AS SELECT same(id) AS id FROM s").unwrap();
+    db.execute("CREATE STREAM l AS SELECT k, latest(id) AS id FROM s GROUP BY k").unwrap();
+    let json = br#"[{"k": "a", "id": 1}, {"k": "a", "id": 2}, {"k": "b", "id": 3}]"#;
+    db.insert_encoded("s", Encoding::Json(None), json).unwrap();
+    let ids = [[Value::Int(1)], [Value::Int(2)], [Value::Int(3)]];
+    assert_eq!(query(&db, "SELECT id FROM echo ORDER BY id"), ids);
+    let latest = [[Value::Str("a".into()), Value::Int(2)], [Value::Str("b".into()), Value::Int(3)]];
+    assert_eq!(query(&db, "SELECT k, id FROM l ORDER BY k"), latest);
+    assert!(counted.load(Ordering::Relaxed) >= 4, "all at once, then one by one");
+    let error = db.register_scalar("same", &all, &one, None, Box::new(Ok)).unwrap_err();
+    assert_eq!(error.status(), sys::LAMINAR_TABLE_EXISTS);
+    db.register_scalar("broken", &all, &one, None, Box::new(|_| panic!("no"))).unwrap();
+    let error = db.query("SELECT broken(id) FROM s").unwrap().collect().unwrap_err();
+    assert!(error.message().contains("broken: the function panicked"), "{error}");
+    assert_eq!(db.checkpoint().unwrap_err().status(), sys::LAMINAR_UNSUPPORTED);
+}
+
+#[test]
+fn the_log_is_heard() {
+    let db = open(&[]);
+    let heard: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let lines = Arc::clone(&heard);
+    let listener = move |level, line: &str| lines.lock().unwrap().push(format!("{level} {line}"));
+    db.set_log(3, Some(Box::new(listener))).unwrap();
+    db.execute("CREATE SOURCE s (id BIGINT)").unwrap();
+    assert_eq!(*heard.lock().unwrap(), ["3 CREATE SOURCE s"]);
+    db.set_log(3, None).unwrap();
+    db.execute("DROP SOURCE s").unwrap();
+    assert_eq!((heard.lock().unwrap().len(), Arc::strong_count(&heard)), (1, 1));
+    assert!(db.set_log(7, Some(Box::new(|_, _| {}))).is_err());
 }

@@ -48,9 +48,11 @@ pub struct Constant {
 }
 
 impl Constant {
-    /// The name without its prefix when it is a status: all constants are but those of versions.
+    /// The name without its prefix when it is a status: all constants are but those of versions and levels of the log.
     pub fn status_name(&self) -> Option<&str> {
-        self.name.strip_prefix("LAMINAR_").filter(|name| !name.contains("VERSION"))
+        self.name
+            .strip_prefix("LAMINAR_")
+            .filter(|name| !name.contains("VERSION") && !name.starts_with("LOG_"))
     }
 }
 
@@ -77,8 +79,8 @@ pub enum Type {
     Named(String),
     /// A pointer, to something constant or not.
     Pointer { constant: bool, to: Box<Type> },
-    /// A pointer to a function that returns nothing; it may be null.
-    Callback(Vec<Type>),
+    /// A pointer to a function, its parameters and its result; it may be null.
+    Callback(Vec<Type>, Box<Type>),
 }
 
 /// Reads a header. The error is a sentence that names the declaration.
@@ -383,11 +385,9 @@ impl Parser {
                 let name = self.word()?;
                 self.expect(')')?;
                 self.expect('(')?;
-                if ty != Type::Named("void".into()) {
-                    return Err(format!("callback {name} returns something"));
-                }
                 let types = self.parameters()?.into_iter().map(|parameter| parameter.ty).collect();
-                parameters.push(Parameter { name: Some(name), ty: Type::Callback(types) });
+                parameters
+                    .push(Parameter { name: Some(name), ty: Type::Callback(types, Box::new(ty)) });
             } else {
                 let name = match self.peek() {
                     Some(Token::Word(_)) => Some(self.word()?),
@@ -472,13 +472,13 @@ mod tests {
         let [poll, version] = header.functions.as_slice() else { panic!("{header:?}") };
         assert_eq!(poll.docs, ["Polls.", "", "Really."]);
         assert_eq!(poll.parameters.len(), 4);
-        assert!(matches!(poll.parameters[2].ty, Type::Callback(_)));
+        assert!(matches!(poll.parameters[2].ty, Type::Callback(..)));
         assert!(version.parameters.is_empty());
     }
 
     #[test]
     fn says_what_it_cannot_carry_over() {
-        for text in ["int f(int (*g)(void));", "typedef struct a b;", "int f(int"] {
+        for text in ["int f(int (*)(void));", "typedef struct a b;", "int f(int"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -63,13 +63,24 @@ pub fn write(header: &Header) -> Result<String, String> {
         } else {
             let _ = writeln!(out, "    pub fn {}(", function.name);
             for parameter in parameters {
-                let _ = writeln!(out, "        {parameter},");
+                let _ = writeln!(out, "        {},", broken(&parameter));
             }
             let _ = writeln!(out, "    ){result};");
         }
     }
     let _ = writeln!(out, "}}");
     Ok(out)
+}
+
+/// A parameter over several lines where rustfmt would break it: a callback of many.
+fn broken(parameter: &str) -> String {
+    let callback = (parameter.len() + 9 > 100).then(|| parameter.split_once("Option<")).flatten();
+    let Some((name, callback)) = callback else { return parameter.to_string() };
+    let Some((head, rest)) = callback.split_once('(') else { return parameter.to_string() };
+    let Some((types, result)) = rest.rsplit_once(')') else { return parameter.to_string() };
+    let types: String = types.split(", ").map(|ty| format!("                {ty},\n")).collect();
+    let result = result.strip_suffix('>').unwrap_or(result);
+    format!("{name}Option<\n            {head}(\n{types}            ){result},\n        >")
 }
 
 /// The header's comment as documentation; its prose is C's, so code blocks must not become tests.
@@ -109,9 +120,13 @@ fn type_name(ty: &Type) -> Result<String, String> {
             let to = type_name(to)?;
             if *constant { format!("*const {to}") } else { format!("*mut {to}") }
         }
-        Type::Callback(parameters) => {
+        Type::Callback(parameters, result) => {
             let parameters = parameters.iter().map(type_name).collect::<Result<Vec<_>, _>>()?;
-            format!("Option<unsafe extern \"C\" fn({})>", parameters.join(", "))
+            let result = match result.as_ref() {
+                Type::Named(name) if name == "void" => String::new(),
+                result => format!(" -> {}", type_name(result)?),
+            };
+            format!("Option<unsafe extern \"C\" fn({}){result}>", parameters.join(", "))
         }
     })
 }

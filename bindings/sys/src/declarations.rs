@@ -22,6 +22,19 @@ pub const LAMINAR_VERSION_PATCH: u32 = 0;
 /// header that a program was compiled with must not be used by it.
 pub const LAMINAR_ABI_VERSION: u32 = 1;
 
+/// Something stopped: a stream failed.
+pub const LAMINAR_LOG_ERROR: u32 = 1;
+
+/// Rows are lost: the first dead letter and the first late row of a stream, the first miss of a
+/// subscription.
+pub const LAMINAR_LOG_WARN: u32 = 2;
+
+/// The database changed: definitions, the start, the shutdown.
+pub const LAMINAR_LOG_INFO: u32 = 3;
+
+/// Every query that begins.
+pub const LAMINAR_LOG_DEBUG: u32 = 4;
+
 /// Done.
 pub const LAMINAR_OK: laminar_status = 0;
 
@@ -344,6 +357,19 @@ unsafe extern "C" {
         db: *const laminar_db,
         sql: *const c_char,
         out: *mut ArrowArrayStream,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Takes a checkpoint now and waits for it.
+    ///
+    /// @param db the database
+    /// @param (out) id NULL, or where to put its number
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error: `LAMINAR_UNSUPPORTED` for a database in memory, which has
+    ///   none, `LAMINAR_CHECKPOINT_FAILED`, `LAMINAR_CONNECTION_CLOSED`
+    pub fn laminar_checkpoint(
+        db: *const laminar_db,
+        id: *mut u64,
         error: *mut *mut laminar_error,
     ) -> laminar_status;
 
@@ -1146,4 +1172,152 @@ unsafe extern "C" {
     ///
     /// @param subscription may be NULL, which does nothing
     pub fn laminar_subscription_free(subscription: *mut laminar_subscription);
+
+    /// Installs the one callback of a database that is told of its work, line by line; it replaces an
+    /// earlier one.
+    ///
+    /// It runs on the threads that call the library, and on those of the database's timer and queries;
+    /// several may be in it at once. It never runs while the engine is locked, so it may call the
+    /// library. The message is UTF-8 and valid during the call.
+    ///
+    /// `drop(userdata)` is called exactly once, whatever this function answers: when the callback was
+    /// replaced or removed, when the database went, or at once on an error; but never before a call of
+    /// the callback that has begun has returned. After a replacement no new call of the old one starts.
+    ///
+    /// @param db the database
+    /// @param level the least important level to hear, `LAMINAR_LOG_ERROR` to `LAMINAR_LOG_DEBUG`
+    /// @param callback NULL removes the one installed (and `userdata` is dropped at once)
+    /// @param userdata handed to both functions, not looked at
+    /// @param drop NULL when `userdata` needs none
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_FAILED`
+    pub fn laminar_log_callback(
+        db: *const laminar_db,
+        level: i32,
+        callback: Option<unsafe extern "C" fn(*mut c_void, i32, *const c_char)>,
+        userdata: *mut c_void,
+        drop: Option<unsafe extern "C" fn(*mut c_void)>,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Registers a scalar function, for continuous and ad-hoc SQL.
+    ///
+    /// The callback gets `arguments`, a struct array with one child per argument, and puts the results
+    /// into `result`: an array of the type of `result`'s schema with as many values as `arguments` is
+    /// long. It owns both: it releases `arguments`, and the library releases `result`. It returns 0;
+    /// anything else refuses the rows, for a reason that it may write as a text into `message`, of at
+    /// most `message_size` bytes with its NUL. The library then calls it again for each row by itself:
+    /// those that it refuses are left out and become dead letters.
+    ///
+    /// It runs on the threads that push and query, several at once, while the engine is locked: a call
+    /// of the library that would have to wait for the engine answers `LAMINAR_BUSY` there. It must not
+    /// throw or unwind.
+    ///
+    /// `drop(userdata)` is called exactly once, whatever this function answers: when the database and
+    /// everything that uses the function are gone, or at once on an error.
+    ///
+    /// @param db the database
+    /// @param name what SQL calls it by, in lower case; letters, digits and `_`
+    /// @param arguments the types of the arguments: the children of a schema of struct type; borrowed
+    /// @param result the type of the result; borrowed
+    /// @param options_json NULL, or `{"volatility": "immutable"}`: `"immutable"` (equal arguments give
+    ///   equal results), `"stable"` (within a statement) or `"volatile"` (not even then: refused over
+    ///   rows that can change)
+    /// @param callback the function
+    /// @param userdata handed to it and to `drop`, not looked at
+    /// @param drop NULL when `userdata` needs none
+    /// @param (out) error optional
+    /// @return `LAMINAR_OK`, or an error: `LAMINAR_TABLE_EXISTS` when a function has this name,
+    ///   `LAMINAR_QUERY_FAILED` for arguments that cannot be used
+    pub fn laminar_register_scalar_udf(
+        db: *const laminar_db,
+        name: *const c_char,
+        arguments: *const ArrowSchema,
+        result: *const ArrowSchema,
+        options_json: *const c_char,
+        callback: Option<
+            unsafe extern "C" fn(
+                *mut c_void,
+                *mut ArrowArray,
+                *mut ArrowArray,
+                *mut c_char,
+                usize,
+            ) -> i32,
+        >,
+        userdata: *mut c_void,
+        drop: Option<unsafe extern "C" fn(*mut c_void)>,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
+
+    /// Registers an aggregate function, for continuous and ad-hoc SQL.
+    ///
+    /// The state of a group is a struct array of one row with the columns of `state`; the library keeps
+    /// it. A state whose columns are all NULL stands for no rows.
+    ///
+    /// | callback | gets | puts into its result |
+    /// |---|---|---|
+    /// | `update` | a state, or a released array (`release` is NULL) before the first row; the arguments of some rows, a struct array | the state after them |
+    /// | `merge` | two states | that of the rows of both |
+    /// | `evaluate` | a state, or a released array when there were no rows | an array of one value of the result's type |
+    ///
+    /// What they get is theirs to release, what they put out is the library's. They return 0; anything
+    /// else refuses, for a reason that may be written into `message`. An update that is refused is
+    /// tried again row by row, and the rows at fault become dead letters; otherwise the stream stops
+    /// with the error. Threads, `message` and `drop` are as for `laminar_register_scalar_udf`.
+    ///
+    /// @param db the database
+    /// @param name what SQL calls it by, in lower case; letters, digits and `_`
+    /// @param arguments the types of the arguments: the children of a schema of struct type; borrowed
+    /// @param state the columns of the state: the children of a schema of struct type; borrowed
+    /// @param result the type of the result; borrowed
+    /// @param options_json NULL, or `{"retractable": true}`: the result depends on nothing but which
+    ///   rows there are, so that it may stand over rows that change, where it is computed anew for a
+    ///   group of which a row ceased. Without it such a query is refused.
+    /// @param update the function that adds rows
+    /// @param merge the function that joins two states
+    /// @param evaluate the function that gives the result
+    /// @param userdata handed to them and to `drop`, not looked at
+    /// @param drop NULL when `userdata` needs none
+    /// @param (out) error optional
+    /// @return as for `laminar_register_scalar_udf`
+    pub fn laminar_register_aggregate_udf(
+        db: *const laminar_db,
+        name: *const c_char,
+        arguments: *const ArrowSchema,
+        state: *const ArrowSchema,
+        result: *const ArrowSchema,
+        options_json: *const c_char,
+        update: Option<
+            unsafe extern "C" fn(
+                *mut c_void,
+                *mut ArrowArray,
+                *mut ArrowArray,
+                *mut ArrowArray,
+                *mut c_char,
+                usize,
+            ) -> i32,
+        >,
+        merge: Option<
+            unsafe extern "C" fn(
+                *mut c_void,
+                *mut ArrowArray,
+                *mut ArrowArray,
+                *mut ArrowArray,
+                *mut c_char,
+                usize,
+            ) -> i32,
+        >,
+        evaluate: Option<
+            unsafe extern "C" fn(
+                *mut c_void,
+                *mut ArrowArray,
+                *mut ArrowArray,
+                *mut c_char,
+                usize,
+            ) -> i32,
+        >,
+        userdata: *mut c_void,
+        drop: Option<unsafe extern "C" fn(*mut c_void)>,
+        error: *mut *mut laminar_error,
+    ) -> laminar_status;
 }

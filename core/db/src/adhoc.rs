@@ -24,7 +24,7 @@ use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::window_query::prepare_windows;
 use laminar_sql::window_tables::expand_windows;
-use laminar_types::{Epoch, Error, Result, code};
+use laminar_types::{Epoch, Error, Result, code, outside};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
@@ -32,6 +32,7 @@ use crate::board::Board;
 use crate::database::Shared;
 use crate::engine::{Core, SourceId};
 use crate::introspection::{DEAD_LETTERS, dead_letters};
+use crate::log::LogLevel;
 use crate::query::{Query, QueryCanceller, block_on, cancelled};
 use crate::system_tables::SystemTable;
 
@@ -70,10 +71,17 @@ impl Drop for Background {
 
 /// Runs a query over one consistent epoch of all the relations that it names.
 pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
+    if outside::is_inside() {
+        // The thread that it would run on may be the one that waits for it.
+        let message = "a function that the engine calls cannot run a query";
+        return Err(Error::new(code::IN_USE, message));
+    }
     let canceller = QueryCanceller::default();
     let prepared = prepared(&query.query)?;
     let names = names_of(&shared.planner, &prepared)?;
     // Looking at what goes on is no part of it.
+    let log = &shared.board.log;
+    log.say(LogLevel::Debug, || format!("query: {}", query.text));
     let listed = (!reads_system_alone(&names))
         .then(|| shared.board.list_query(&query.text, canceller.clone()));
     let (context, plan) = plan_prepared(shared, &prepared, &names)?;
@@ -252,7 +260,7 @@ impl Snapshot {
                 .map_err(|error| Error::internal(sentence(&error)))?;
             tables.insert(name.clone(), table);
         }
-        let state = state(planner.session(), tables)?;
+        let state = state(&planner.session(), tables)?;
         let context = SessionContext::new_with_state(state).enable_url_table();
         let plan = block_on(context.state().statement_to_plan(statement(query)))
             .and_then(expand_windows)

@@ -15,8 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use arrow::datatypes::DataType;
+use laminar_sql::host_functions::{AggregateFunction, ScalarFunction};
+
 use crate::admission::Admission;
 use crate::engine::SourceId;
+use crate::log::Log;
 use crate::query::QueryCanceller;
 use crate::ring::Ring;
 use crate::source::Rules;
@@ -105,6 +109,8 @@ pub(crate) struct StreamEntry {
     pub(crate) batches: Meter,
     /// Rows left out because an expression failed on them.
     pub(crate) dead_letters: Meter,
+    /// Whether the log has been told of late rows.
+    pub(crate) told_late: AtomicBool,
     /// Why it stopped.
     pub(crate) failure: OnceLock<String>,
     /// Gauges.
@@ -120,6 +126,47 @@ pub(crate) struct SubscriptionEntry {
     pub(crate) begun: Instant,
     pub(crate) stream: Arc<StreamEntry>,
     pub(crate) ring: Weak<Ring>,
+}
+
+/// A function of the host.
+#[derive(Debug, Clone)]
+pub(crate) struct FunctionEntry {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) arguments: String,
+    pub(crate) result: String,
+    /// For a scalar function.
+    pub(crate) volatility: Option<String>,
+    /// For an aggregate function.
+    pub(crate) retractable: Option<bool>,
+}
+
+impl FunctionEntry {
+    pub(crate) fn of_scalar(function: &ScalarFunction) -> Self {
+        Self {
+            name: function.name.to_lowercase(),
+            kind: "scalar",
+            arguments: types(&function.arguments),
+            result: function.result.to_string(),
+            volatility: Some(format!("{:?}", function.volatility).to_lowercase()),
+            retractable: None,
+        }
+    }
+
+    pub(crate) fn of_aggregate(function: &AggregateFunction) -> Self {
+        Self {
+            name: function.name.to_lowercase(),
+            kind: "aggregate",
+            arguments: types(&function.arguments),
+            result: function.result.to_string(),
+            volatility: None,
+            retractable: Some(function.retractable),
+        }
+    }
+}
+
+fn types(types: &[DataType]) -> String {
+    types.iter().map(DataType::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A query that was opened and not closed.
@@ -149,6 +196,7 @@ impl Drop for ListedQuery {
 
 /// What can be asked without the token.
 pub(crate) struct Board {
+    pub(crate) log: Log,
     admission: Arc<Admission>,
     max_queued_bytes: u64,
     opened: Instant,
@@ -164,11 +212,13 @@ pub(crate) struct Board {
     sinks: Mutex<BTreeMap<String, (String, String)>>,
     subscriptions: Mutex<BTreeMap<u64, SubscriptionEntry>>,
     queries: Mutex<BTreeMap<u64, Arc<QueryEntry>>>,
+    functions: Mutex<BTreeMap<String, FunctionEntry>>,
 }
 
 impl Board {
     pub(crate) fn new(admission: Arc<Admission>, max_queued_bytes: usize) -> Self {
         Self {
+            log: Log::default(),
             admission,
             max_queued_bytes: max_queued_bytes as u64,
             opened: Instant::now(),
@@ -182,6 +232,7 @@ impl Board {
             sinks: Mutex::default(),
             subscriptions: Mutex::default(),
             queries: Mutex::default(),
+            functions: Mutex::default(),
         }
     }
 
@@ -233,6 +284,14 @@ impl Board {
     pub(crate) fn remove(&self, name: &str) {
         lock(&self.sources).remove(name);
         lock(&self.sinks).remove(name);
+    }
+
+    pub(crate) fn add_function(&self, entry: FunctionEntry) {
+        lock(&self.functions).insert(entry.name.clone(), entry);
+    }
+
+    pub(crate) fn functions(&self) -> Vec<FunctionEntry> {
+        lock(&self.functions).values().cloned().collect()
     }
 
     /// Lists a subscription until it ends.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use laminar_sql::host_functions::{AggregateFunction, ScalarFunction};
 use laminar_sql::parser::{
     self,
     statement::{ExplainTarget, Name, Statement, StreamQuery},
@@ -16,10 +17,11 @@ use laminar_types::{Config, Epoch, Error, Result, code};
 
 use crate::adhoc::Background;
 use crate::admission::Admission;
-use crate::board::Board;
+use crate::board::{Board, FunctionEntry};
 use crate::catalog::{Relations, find};
 use crate::clock::{Alarm, Clock};
 use crate::engine::{Core, Object, SourceId};
+use crate::log::{LogLevel, LogListener};
 use crate::query::Query;
 use crate::source::{Rules, UntypedSource};
 use crate::token::Token;
@@ -185,22 +187,72 @@ impl LaminarDB {
         &self.shared.config
     }
 
+    /// Registers a scalar function, for continuous and ad-hoc queries.
+    ///
+    /// It runs on the threads that push and query, where calls of the database that need its token
+    /// answer `IN_USE`. Where it fails on a row, or panics, that row is left out and becomes a dead
+    /// letter.
+    pub fn register_udf(&self, function: ScalarFunction) -> Result<()> {
+        self.shared.refuse_closed()?;
+        let entry = FunctionEntry::of_scalar(&function);
+        self.shared.planner.register_scalar(function)?;
+        self.shared.board.add_function(entry);
+        Ok(())
+    }
+
+    /// Registers an aggregate function, for continuous and ad-hoc queries. One that fails stops the
+    /// streams that call it.
+    pub fn register_udaf(&self, function: AggregateFunction) -> Result<()> {
+        self.shared.refuse_closed()?;
+        let entry = FunctionEntry::of_aggregate(&function);
+        self.shared.planner.register_aggregate(function)?;
+        self.shared.board.add_function(entry);
+        Ok(())
+    }
+
+    /// Calls a listener with every line of a level and above it, in the place of the one there was;
+    /// `None` listens no more. It runs on the threads that call the database, never while the
+    /// engine is locked, and may call the database itself.
+    pub fn set_log(&self, level: LogLevel, listener: Option<LogListener>) {
+        self.shared.board.log.install(level, listener);
+    }
+
     /// Starts the streams: what was pushed before is run now, in its order. Idempotent.
     pub fn start(&self) -> Result<()> {
-        self.shared.run(Core::start)
+        let started = self.shared.run(Core::start);
+        self.shared.board.log.say(LogLevel::Info, || "the streams run".to_string());
+        started
+    }
+
+    /// Takes a checkpoint and answers its number.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` for a database in memory, which all are at present.
+    pub fn checkpoint_blocking(&self) -> Result<u64> {
+        self.shared.refuse_closed()?;
+        Err(Error::unsupported("a database in memory has no checkpoints: nothing of it is kept"))
     }
 
     /// Ends every subscription and refuses every later call. Idempotent.
     pub fn shutdown(&self) -> Result<()> {
         if !self.shared.closed.swap(true, Ordering::AcqRel) {
             self.shared.token.run(Core::close)?;
+            self.shared.board.log.say(LogLevel::Info, || "the database was shut down".to_string());
         }
         Ok(())
     }
 
     /// Runs one statement of any kind.
     pub fn execute_blocking(&self, sql: &str) -> Result<ExecuteResult> {
-        self.run_statement(self.parse(sql)?, sql)
+        let result = self.run_statement(self.parse(sql)?, sql)?;
+        if let ExecuteResult::Ddl { statement, object, warnings } = &result {
+            let log = &self.shared.board.log;
+            log.say(LogLevel::Info, || format!("{statement} {object}"));
+            for warning in warnings {
+                log.say(LogLevel::Warn, || format!("{statement} {object}: {warning}"));
+            }
+        }
+        Ok(result)
     }
 
     /// Runs a query; refuses statements that answer no rows.

@@ -20,6 +20,7 @@
 //! | `keyed_times` | the largest event time of each key of a source |
 //! | `source_timing` | the options of a source about time |
 //! | `history`, `epoch_marks`, `page` | the recent rows that append-only relations keep |
+//! | `log` | what the host is told line by line |
 //! | `token`, `wait` | the executor's token and how callers wait |
 //!
 //! No operator logic stands here.
@@ -40,6 +41,7 @@ mod history;
 mod insert;
 mod introspection;
 mod keyed_times;
+mod log;
 mod page;
 mod producers;
 mod query;
@@ -58,9 +60,13 @@ mod wait;
 mod writer;
 
 pub use database::{ExecuteResult, LaminarDB};
+pub use laminar_sql::host_functions::{
+    AggregateCalls, AggregateFunction, ScalarCall, ScalarFunction, Volatility,
+};
 pub use laminar_types::{
     Code, Config, Epoch, Error, ErrorKind, Position, Result, WaitStrategy, Weights,
 };
+pub use log::{LogLevel, LogListener};
 pub use query::{Query, QueryCanceller};
 pub use source::UntypedSource;
 pub use subscription::{

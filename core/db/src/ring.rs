@@ -145,6 +145,8 @@ struct State {
     /// Rows missed of which the subscriber has not been told.
     missed: u64,
     missed_total: u64,
+    /// Whether the log has been told that rows were missed.
+    told_of_miss: bool,
     /// The subscriber must be told to forget what it has.
     reset: bool,
     /// The snapshot has not been handed over.
@@ -394,6 +396,14 @@ impl Ring {
     /// Rows that wait to be polled, without those of a snapshot.
     pub(crate) fn queued_rows(&self) -> usize {
         self.lock().rows
+    }
+
+    /// Whether rows were missed and this was not asked since.
+    pub(crate) fn is_first_miss(&self) -> bool {
+        let mut state = self.lock();
+        let is_first = state.missed_total > 0 && !state.told_of_miss;
+        state.told_of_miss |= is_first;
+        is_first
     }
 
     /// Rows that were forgotten because the ring was full, in all.

@@ -86,6 +86,14 @@ impl Stream {
         *self.nodes.last().expect("a stream has at least one node")
     }
 
+    /// For messages: its name or, where it has none, its query.
+    pub(crate) fn label(&self) -> String {
+        match self.name.is_empty() {
+            true => format!("the query `{}`", self.sql),
+            false => format!("`{}`", self.name),
+        }
+    }
+
     /// Whether it lives only as long as its subscription.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.name.is_empty()

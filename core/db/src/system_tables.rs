@@ -22,11 +22,12 @@ pub(crate) enum SystemTable {
     Sinks,
     Subscriptions,
     Queries,
+    Functions,
     Metrics,
     Topology,
 }
 
-const ALL: [(&str, SystemTable); 9] = [
+const ALL: [(&str, SystemTable); 10] = [
     ("laminar_sources", SystemTable::Sources),
     ("laminar_tables", SystemTable::Tables),
     ("laminar_streams", SystemTable::Streams),
@@ -34,6 +35,7 @@ const ALL: [(&str, SystemTable); 9] = [
     ("laminar_sinks", SystemTable::Sinks),
     ("laminar_subscriptions", SystemTable::Subscriptions),
     ("laminar_queries", SystemTable::Queries),
+    ("laminar_functions", SystemTable::Functions),
     ("laminar_metrics", SystemTable::Metrics),
     ("laminar_topology", SystemTable::Topology),
 ];
@@ -56,6 +58,7 @@ impl SystemTable {
             Self::Sinks => sinks(board),
             Self::Subscriptions => subscriptions(board),
             Self::Queries => queries(board),
+            Self::Functions => functions(board),
             Self::Metrics => metrics(board),
             Self::Topology => topology(board),
         }
@@ -297,6 +300,21 @@ fn queries(board: &Board) -> Result<RecordBatch> {
         ("is_active", flags(all.iter().map(|row| row.is_active))),
         ("rows", counts(all.iter().map(|row| row.rows))),
         ("elapsed_ms", counts(all.iter().map(|row| row.elapsed_ms))),
+    ])
+    .batch()
+}
+
+/// The functions that the host registered.
+fn functions(board: &Board) -> Result<RecordBatch> {
+    let functions = board.functions();
+    let all = || functions.iter();
+    Columns(vec![
+        ("name", text(all().map(|of| &of.name))),
+        ("kind", text(all().map(|of| of.kind))),
+        ("arguments", text(all().map(|of| &of.arguments))),
+        ("result", text(all().map(|of| &of.result))),
+        ("volatility", optional_text(all().map(|of| of.volatility.as_ref()))),
+        ("retractable", Arc::new(BooleanArray::from_iter(all().map(|of| of.retractable)))),
     ])
     .batch()
 }

@@ -14,6 +14,7 @@ use laminar_dataflow::aggregate::{AggregateFunction, BatchFunction, Moment};
 use laminar_dataflow::operators::AggregateCall;
 use laminar_types::{Error, Result, code};
 
+use crate::host_functions::{is_append_only, is_host};
 use crate::planner::sentence;
 
 /// Aggregates whose state is a summary that no row can be taken out of.
@@ -136,6 +137,12 @@ fn batch_function(
              approximation; use count(DISTINCT ...)"
         )));
     }
+    if !append_only && is_append_only(udf) {
+        return Err(Error::unsupported(format!(
+            "{name}(...) cannot stand over updating input: it was registered without \
+             `retractable`, so no row can be taken out of it"
+        )));
+    }
     let physical = |expr: &Expr| {
         let context = PhysicalPlanningContext::default();
         create_physical_expr(expr, columns, &ExecutionProps::new(), &context)
@@ -148,7 +155,7 @@ fn batch_function(
             .build()
     });
     let function = built.map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
-    Ok(BatchFunction(Arc::new(function)))
+    Ok(BatchFunction { expr: Arc::new(function), can_fail: is_host(udf) })
 }
 
 /// An argument that must be a constant.

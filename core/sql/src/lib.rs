@@ -5,6 +5,7 @@
 //! | [`parser`] | the dialect: text to [`parser::statement::Statement`], errors with their place |
 //! | [`catalog`] | what the planner asks of a catalogue |
 //! | [`checked`] | integer arithmetic of ad-hoc queries that fails on overflow |
+//! | [`host_functions`] | scalar and aggregate functions of the host |
 //! | [`planner`] | binding, and the session for ad-hoc queries |
 //! | [`window_query`] | the rewrite of windows that comes before binding |
 //! | [`plan`] | [`plan::StreamPlan`], the operators to be, and `EXPLAIN` |
@@ -24,6 +25,7 @@ mod event_order;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod functions;
+pub mod host_functions;
 mod lateral_unnest;
 mod lower;
 mod milliseconds;

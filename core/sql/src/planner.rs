@@ -7,14 +7,14 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Column, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
@@ -40,6 +40,7 @@ use crate::cross_joins::CrossJoins;
 use crate::distinct_on;
 use crate::event_order::order_by_event_time;
 use crate::functions::{first_and_last, window_functions};
+use crate::host_functions::{AggregateFunction, ScalarFunction};
 use crate::lateral_unnest;
 use crate::lower;
 use crate::milliseconds::Milliseconds;
@@ -53,7 +54,8 @@ use crate::window_tables::expand_windows;
 
 /// Plans queries against a catalogue. Holds the functions and settings, no state of queries.
 pub struct Planner {
-    state: SessionState,
+    /// Replaced as a whole when the host registers a function.
+    state: RwLock<Arc<SessionState>>,
 }
 
 impl Default for Planner {
@@ -84,18 +86,67 @@ impl Planner {
         let functions = builder.scalar_functions().get_or_insert_default();
         functions.extend(window_functions().into_iter().chain(marker_functions()));
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Milliseconds));
-        Self { state: builder.build() }
+        Self { state: RwLock::new(Arc::new(builder.build())) }
     }
 
     /// The session that ad-hoc queries run in: the same functions and settings.
-    pub fn session(&self) -> &SessionState {
-        &self.state
+    pub fn session(&self) -> Arc<SessionState> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a scalar function of the host.
+    ///
+    /// # Errors
+    /// `EXISTS` when a function has its name, `QUERY_ARGUMENT` when it has none.
+    pub fn register_scalar(&self, mut function: ScalarFunction) -> Result<()> {
+        function.name = function.name.to_lowercase();
+        self.register(&function.name.clone(), |state| {
+            state.register_udf(Arc::new(function.into_udf())).map(|_| ())
+        })
+    }
+
+    /// Adds an aggregate function of the host.
+    ///
+    /// # Errors
+    /// As [`register_scalar`](Self::register_scalar).
+    pub fn register_aggregate(&self, mut function: AggregateFunction) -> Result<()> {
+        function.name = function.name.to_lowercase();
+        self.register(&function.name.clone(), |state| {
+            state.register_udaf(Arc::new(function.into_udaf())).map(|_| ())
+        })
+    }
+
+    fn register(
+        &self,
+        name: &str,
+        add: impl FnOnce(&mut SessionState) -> datafusion::error::Result<()>,
+    ) -> Result<()> {
+        let is_word = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !is_word || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(Error::new(
+                code::QUERY_ARGUMENT,
+                format!("`{name}` is no name for a function: use letters, digits and _"),
+            ));
+        }
+        let mut current = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let is_taken = current.scalar_functions().contains_key(name)
+            || current.aggregate_functions().contains_key(name)
+            || current.window_functions().contains_key(name);
+        if is_taken {
+            let message = format!("a function is called {name}(...) already: take another name");
+            return Err(Error::new(code::EXISTS, message));
+        }
+        let mut next = SessionState::clone(&current);
+        add(&mut next).map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+        *current = Arc::new(next);
+        Ok(())
     }
 
     /// The Arrow schema of declared columns.
     pub fn schema(&self, columns: &[ColumnDef]) -> Result<SchemaRef> {
         let no_relations = NoRelations;
-        let provider = Provider::new(&self.state, &no_relations);
+        let state = self.session();
+        let provider = Provider::new(&state, &no_relations);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());
         let mut fields = Vec::with_capacity(columns.len());
         for column in columns {
@@ -148,15 +199,15 @@ impl Planner {
         prepare_windows(&mut query, Grouped::ByOperator)?;
         lateral_unnest::spell(&mut query);
         prepare_joins(&mut query)?;
-        let provider = Provider::new(&self.state, catalog);
+        let state = self.session();
+        let provider = Provider::new(&state, catalog);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());
         let plan = binder
             .sql_statement_to_plan(ast::Statement::Query(Box::new(query.clone())))
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         let plan = resolve_versions(plan, catalog)?;
-        let options = self.state.config_options();
-        let plan = self
-            .state
+        let options = state.config_options();
+        let plan = state
             .analyzer()
             .execute_and_check(plan, options, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
@@ -191,7 +242,7 @@ impl Planner {
     }
 
     fn parser_options(&self) -> ParserOptions {
-        ParserOptions::from(&self.state.config_options().sql_parser)
+        ParserOptions::from(&self.session().config_options().sql_parser)
     }
 
     /// The error that no relation has a name, at its first place in the query.

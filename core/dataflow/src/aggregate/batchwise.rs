@@ -28,6 +28,8 @@ pub(super) struct Batchwise {
     format: Arc<RowConverter>,
     states: ByteColumn,
     held: Bits,
+    /// The states before the last update, where the function can fail.
+    before: Vec<(u32, Option<Vec<u8>>)>,
 }
 
 impl Batchwise {
@@ -40,7 +42,7 @@ impl Batchwise {
 
     fn with(call: Arc<CallSpec>, function: BatchFunction, format: Arc<RowConverter>) -> Self {
         let (states, held) = (ByteColumn::default(), Bits::default());
-        Self { call, function, format, states, held }
+        Self { call, function, format, states, held, before: Vec::new() }
     }
 
     /// An accumulator with the state of a slot.
@@ -74,6 +76,18 @@ impl Batchwise {
     }
 }
 
+impl Batchwise {
+    /// Puts the states before the last update back.
+    fn restore(&mut self) {
+        for (slot, state) in std::mem::take(&mut self.before) {
+            match state {
+                Some(state) => self.states.set(slot as usize, &state),
+                None => self.reset(slot),
+            }
+        }
+    }
+}
+
 /// What an accumulator gives to be merged, as columns of one row.
 fn columns_of(accumulator: &mut dyn BatchAccumulator) -> Result<Vec<ArrayRef>, DataFusionError> {
     accumulator.state()?.iter().map(ScalarValue::to_array).collect()
@@ -81,7 +95,7 @@ fn columns_of(accumulator: &mut dyn BatchAccumulator) -> Result<Vec<ArrayRef>, D
 
 impl Accumulator for Batchwise {
     fn result_type(&self) -> DataType {
-        self.function.0.field().data_type().clone()
+        self.function.expr.field().data_type().clone()
     }
 
     fn resize(&mut self, slots: usize) {
@@ -93,13 +107,31 @@ impl Accumulator for Batchwise {
         input.each(input.selection_of(&self.call).as_ref(), |row, slot, _| {
             rows.entry(slot).or_default().push(row as u32);
         });
+        self.before.clear();
         for (slot, rows) in rows {
             let rows = UInt32Array::from(rows);
             let columns = input.args.iter().map(|column| take(column, &rows, None));
             let columns = columns.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
-            self.change(slot, |accumulator| accumulator.update_batch(&columns))?;
+            if self.function.can_fail {
+                let held = self.held.contains(slot);
+                let state = held.then(|| self.states.value(slot as usize).to_vec());
+                self.before.push((slot, state));
+            }
+            let changed = self.change(slot, |accumulator| accumulator.update_batch(&columns));
+            if let Err(error) = changed {
+                self.restore();
+                return Err(error);
+            }
         }
         Ok(())
+    }
+
+    fn can_fail(&self) -> bool {
+        self.function.can_fail
+    }
+
+    fn undo(&mut self, _input: &Input<'_>) {
+        self.restore();
     }
 
     fn merge(&mut self, slots: &[u32], other: &dyn Accumulator, other_slots: &[u32]) -> Result<()> {
@@ -137,7 +169,8 @@ impl Accumulator for Batchwise {
     fn snapshot(&mut self) -> Box<dyn Accumulator> {
         let (states, held) = (self.states.snapshot(), self.held.snapshot());
         let (call, format) = (Arc::clone(&self.call), Arc::clone(&self.format));
-        Box::new(Self { call, function: self.function.clone(), format, states, held })
+        let before = Vec::new();
+        Box::new(Self { call, function: self.function.clone(), format, states, held, before })
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {

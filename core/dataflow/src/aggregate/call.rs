@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Accumulator as BatchAccumulator;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use laminar_types::error::code;
@@ -79,7 +80,7 @@ impl AggregateFunction {
             Self::Percentile(_) => "percentile_cont",
             Self::ArrayAgg => "array_agg",
             Self::StringAgg(_) => "string_agg",
-            Self::Batch(function) => function.0.fun().name(),
+            Self::Batch(function) => function.expr.fun().name(),
         }
     }
 
@@ -98,18 +99,27 @@ impl AggregateFunction {
 
 /// An aggregate function of DataFusion over the columns of a call, in their order.
 #[derive(Debug, Clone)]
-pub struct BatchFunction(pub Arc<AggregateFunctionExpr>);
+pub struct BatchFunction {
+    /// The function and its arguments.
+    pub expr: Arc<AggregateFunctionExpr>,
+    /// Whether it can refuse rows: then its states before an update are kept until the next one.
+    pub can_fail: bool,
+}
 
 impl BatchFunction {
     /// An accumulator without rows.
     pub(super) fn accumulator(&self) -> Result<Box<dyn BatchAccumulator>> {
-        self.0.create_accumulator().map_err(|error| batch_error(&error))
+        self.expr.create_accumulator().map_err(|error| batch_error(&error))
     }
 }
 
 /// An error of one of DataFusion's accumulators.
-pub(super) fn batch_error(error: &datafusion::error::DataFusionError) -> Error {
-    Error::new(code::EXECUTION, error.find_root().strip_backtrace())
+pub(super) fn batch_error(error: &DataFusionError) -> Error {
+    let message = match error.find_root() {
+        DataFusionError::Execution(message) => message.clone(),
+        other => other.strip_backtrace(),
+    };
+    Error::new(code::EXECUTION, message)
 }
 
 /// An aggregate call over columns of these types.

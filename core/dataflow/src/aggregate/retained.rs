@@ -141,7 +141,7 @@ impl Accumulator for Retained {
                 DataType::List(Arc::new(Field::new_list_field(argument.clone(), true)))
             }
             AggregateFunction::StringAgg(_) => DataType::LargeUtf8,
-            AggregateFunction::Batch(function) => function.0.field().data_type().clone(),
+            AggregateFunction::Batch(function) => function.expr.field().data_type().clone(),
             _ => argument.clone(),
         }
     }

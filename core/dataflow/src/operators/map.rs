@@ -258,6 +258,7 @@ fn apply_by_row(
 pub(super) fn sentence(error: &DataFusionError) -> String {
     match error {
         DataFusionError::ArrowError(error, _) => error.to_string(),
+        DataFusionError::Execution(message) => message.clone(),
         error => error.strip_backtrace(),
     }
 }

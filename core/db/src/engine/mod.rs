@@ -41,6 +41,7 @@ use crate::board::{Board, StreamEntry, SubscriptionEntry};
 use crate::clock::{Alarm, Clock};
 use crate::history::History;
 use crate::keyed_times::KeyedTimes;
+use crate::log::LogLevel;
 use crate::producers::{Piece, ProducerId, Producers};
 use crate::ring::RingWriter;
 use crate::stream::{Every, Stream, too_old, with_weight};
@@ -643,9 +644,44 @@ impl Core {
         if some_ended {
             self.sweep();
         }
+        if self.board.log.hears(LogLevel::Warn) {
+            self.warn_of_losses();
+        }
         self.board.epochs.set(self.epoch);
         if self.board.take_wanted() {
             self.read_gauges();
+        }
+    }
+
+    /// Tells the first late row of each stream and the first miss of each subscription. Only where
+    /// somebody listens: it is a look at every stream.
+    fn warn_of_losses(&self) {
+        let log = &self.board.log;
+        for stream in self.streams.iter().flatten() {
+            let late_rows = || -> u64 {
+                stream.nodes.iter().map(|node| self.graph.metrics(*node).late_rows).sum()
+            };
+            if !stream.entry.told_late.load(Ordering::Relaxed) && late_rows() > 0 {
+                stream.entry.told_late.store(true, Ordering::Relaxed);
+                let line = || {
+                    format!(
+                        "{}: a row came too late and is left out (the first time only)",
+                        stream.label()
+                    )
+                };
+                log.say(LogLevel::Warn, line);
+            }
+            for ring in stream.subscribers.iter().filter(|ring| ring.is_first_miss()) {
+                let line = || {
+                    format!(
+                        "a subscription to {} does not keep up: it missed {} rows (the first time \
+                         only)",
+                        stream.label(),
+                        ring.missed_rows()
+                    )
+                };
+                log.say(LogLevel::Warn, line);
+            }
         }
     }
 
@@ -694,6 +730,16 @@ impl Core {
             else {
                 continue;
             };
+            if stream.entry.dead_letters.get() == 0 {
+                self.board.log.say(LogLevel::Warn, || {
+                    format!(
+                        "{}: an expression failed on a row, which is left out (see \
+                         laminar_dead_letters; the first time only): {}",
+                        stream.label(),
+                        letter.error
+                    )
+                });
+            }
             stream.entry.dead_letters.add(1);
             if self.dead_letters.len() == MOST_DEAD_LETTERS {
                 self.dead_letters.pop_front();
@@ -708,6 +754,8 @@ impl Core {
             };
             if stream.result() == node {
                 let _ = stream.entry.failure.set(error.to_string());
+                let log = &self.board.log;
+                log.say(LogLevel::Error, || format!("{} failed: {error}", stream.label()));
                 stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
             }
         }
