@@ -21,6 +21,8 @@
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
+//! | `ad_hoc` | what ad-hoc queries answer where DataFusion alone would differ |
+//! | `overflow` | checked arithmetic, and what is said of a statement that fails |
 //! | `admission` | subscriptions that hold pushes back |
 //! | `differential` | random cases against an independent oracle |
 //! | `mutants` | every deliberate bug is noticed; with the feature of this name |
@@ -30,6 +32,7 @@
 //!
 //! Expected values come from an oracle, a model or arithmetic by hand, never from the engine.
 
+mod ad_hoc;
 mod admission;
 mod aggregates;
 mod delays;
@@ -46,6 +49,7 @@ mod mutants;
 mod nexmark;
 mod over;
 mod restored;
+mod overflow;
 mod rows;
 mod scripts;
 mod sql_errors;

@@ -18,9 +18,12 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
+use laminar_sql::catalog::Catalog;
 use laminar_sql::checked::CheckedArithmetic;
 use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
+use laminar_sql::counted_sets::number_copies;
+use laminar_sql::event_order::order_by_event_time;
 use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::window_query::prepare_windows;
 use laminar_sql::window_tables::expand_windows;
@@ -162,14 +165,22 @@ pub(crate) fn collect(
 ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let (context, plan) = snapshot.plan(&shared.planner, query)?;
     let schema = Arc::clone(plan.schema().inner());
+    Ok((schema, run(shared, context, plan)?))
+}
+
+/// All rows of a plan.
+pub(crate) fn run(
+    shared: &Shared,
+    context: SessionContext,
+    plan: LogicalPlan,
+) -> Result<Vec<RecordBatch>> {
     let planned = shared
         .background
         .runtime()?
         .spawn(async move { context.execute_logical_plan(plan).await?.collect().await });
-    let batches = block_on(planned)
+    block_on(planned)
         .map_err(|error| Error::internal(format!("the query's task ended: {error}")))?
-        .map_err(|error| execution_error(&error))?;
-    Ok((schema, batches))
+        .map_err(|error| execution_error(&error))
 }
 
 /// A query as DataFusion can plan it: with our windows resolved.
@@ -198,7 +209,7 @@ fn statement(query: &ast::Query) -> Statement {
 
 /// What relations held at one epoch.
 pub(crate) struct Snapshot {
-    relations: Vec<(String, SchemaRef, Box<dyn Content>)>,
+    relations: Vec<(String, Traits, Box<dyn Content>)>,
     tables: Tables,
     /// The names of all objects.
     names: Names,
@@ -210,15 +221,16 @@ impl Snapshot {
     pub(crate) fn of(core: &mut Core, names: &[String]) -> Result<Self> {
         let mut relations = Vec::new();
         for name in names {
-            if let Some((_, Traits { schema, .. })) = core.relation(name) {
-                relations.push((name.clone(), schema, core.content(name)?));
+            if let Some((_, traits)) = core.relation(name) {
+                relations.push((name.clone(), traits, core.content(name)?));
             } else if name == DEAD_LETTERS {
                 let (schema, content) = dead_letters(core)?;
-                relations.push((name.clone(), schema, content));
+                relations.push((name.clone(), Traits::append_only(schema), content));
             } else if let Some(table) = SystemTable::named(name) {
                 core.read_gauges();
                 let rows = table.read(&core.board)?;
-                relations.push((name.clone(), rows.schema(), Box::new(Ready(rows))));
+                let traits = Traits::append_only(rows.schema());
+                relations.push((name.clone(), traits, Box::new(Ready(rows))));
             }
         }
         let tables = Tables::behind(core, names)?;
@@ -227,7 +239,7 @@ impl Snapshot {
 
     /// Reads system tables alone.
     fn of_system(board: &Board, names: &[String]) -> Result<Self> {
-        let (relations, tables) = (Vec::new(), Tables(Vec::new()));
+        let (relations, tables) = (Vec::new(), Tables::default());
         let mut snapshot = Self { relations, tables, names: Names(Vec::new()) };
         for name in names {
             if let Some(table) = SystemTable::named(name) {
@@ -239,7 +251,7 @@ impl Snapshot {
 
     /// Counts a relation, which the query does not name, among those read.
     pub(crate) fn watch(&mut self, core: &Core, name: &str) -> Result<()> {
-        self.tables.0.extend(Tables::behind(core, &[name.to_string()])?.0);
+        self.tables.changed.extend(Tables::behind(core, &[name.to_string()])?.changed);
         Ok(())
     }
 
@@ -250,13 +262,18 @@ impl Snapshot {
 
     /// Adds a relation that has no name in the catalogue.
     pub(crate) fn add(&mut self, name: &str, batch: RecordBatch) {
-        self.relations.push((name.to_string(), batch.schema(), Box::new(Ready(batch))));
+        let traits = Traits::append_only(batch.schema());
+        self.relations.push((name.to_string(), traits, Box::new(Ready(batch))));
     }
 
-    fn plan(&self, planner: &Planner, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
+    pub(crate) fn plan(
+        &self,
+        planner: &Planner,
+        query: &ast::Query,
+    ) -> Result<(SessionContext, LogicalPlan)> {
         let mut tables = HashMap::new();
-        for (name, schema, content) in &self.relations {
-            let table = MemTable::try_new(Arc::clone(schema), vec![content.batches()?])
+        for (name, traits, content) in &self.relations {
+            let table = MemTable::try_new(Arc::clone(&traits.schema), vec![content.batches()?])
                 .map_err(|error| Error::internal(sentence(&error)))?;
             tables.insert(name.clone(), table);
         }
@@ -264,6 +281,8 @@ impl Snapshot {
         let context = SessionContext::new_with_state(state).enable_url_table();
         let plan = block_on(context.state().statement_to_plan(statement(query)))
             .and_then(expand_windows)
+            .and_then(|plan| order_by_event_time(plan, self))
+            .and_then(number_copies)
             .map_err(|error| self.planned(planner, query, &error))?;
         Ok((context, plan))
     }
@@ -281,28 +300,43 @@ impl Snapshot {
     }
 }
 
-/// The tables behind some relations, each with the epoch of its last change.
-#[derive(Clone)]
-pub(crate) struct Tables(Vec<(SourceId, Epoch)>);
+impl Catalog for Snapshot {
+    fn relation(&self, name: &str) -> Option<Traits> {
+        let mut relations = self.relations.iter();
+        relations.find(|(known, ..)| known == name).map(|(_, traits, _)| traits.clone())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names.names()
+    }
+}
+
+/// The tables behind some relations, each with the epoch of its last change, and the version of
+/// the catalogue, which moves when a definition is replaced.
+#[derive(Clone, Default)]
+pub(crate) struct Tables {
+    changed: Vec<(SourceId, Epoch)>,
+    catalog_version: u64,
+}
 
 impl Tables {
     fn behind(core: &Core, names: &[String]) -> Result<Self> {
-        let mut tables = Vec::new();
+        let mut changed = Vec::new();
         for id in core.inputs_behind(names.to_vec()) {
             let input = core.source(id)?;
             if input.history.is_none() {
-                tables.push((id, input.changed));
+                changed.push((id, input.changed));
             }
         }
-        Ok(Self(tables))
+        Ok(Self { changed, catalog_version: core.catalog_version })
     }
 
-    /// Whether none of them has changed since.
+    /// Whether neither they nor any definition has changed since.
     pub(crate) fn are_current(&self, core: &Core) -> bool {
         let same = |(id, epoch): &(SourceId, Epoch)| {
             core.source(*id).is_ok_and(|table| table.changed == *epoch)
         };
-        self.0.iter().all(same)
+        core.catalog_version == self.catalog_version && self.changed.iter().all(same)
     }
 }
 
@@ -351,7 +385,7 @@ fn execution_error(error: &DataFusionError) -> Error {
 /// The names of a catalogue, for suggestions.
 struct Names(Vec<String>);
 
-impl laminar_sql::catalog::Catalog for Names {
+impl Catalog for Names {
     fn relation(&self, _name: &str) -> Option<Traits> {
         None
     }

@@ -1,8 +1,8 @@
 //! Checked integer arithmetic in ad-hoc queries.
 //!
-//! DataFusion adds, subtracts, multiplies and negates integers modulo their width. [`CheckedArithmetic`]
-//! puts functions in the place of these operators, which fail on overflow as the operators of
-//! continuous queries do. Decimals are checked by Arrow.
+//! DataFusion adds, subtracts, multiplies and negates integers and durations modulo their width.
+//! [`CheckedArithmetic`] puts functions in the place of these operators, which fail on overflow as
+//! the operators of continuous queries do. Decimals are checked by Arrow.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
-/// Replaces `+`, `-`, `*` and the sign of integers by functions that fail on overflow. Stands behind
+/// Replaces `+`, `-`, `*` and the sign of integers and durations by functions that fail on overflow. Stands behind
 /// the coercion of types.
 #[derive(Debug)]
 pub struct CheckedArithmetic {
@@ -70,7 +70,7 @@ impl CheckedArithmetic {
     fn checked(&self, expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         if let Expr::Negative(negated) = &expr
             && let Ok(data_type) = negated.get_type(schema)
-            && data_type.is_signed_integer()
+            && has_checked_sign(&data_type)
             && let Ok(zero) = ScalarValue::new_zero(&data_type)
         {
             let arguments = vec![Expr::Literal(zero, None), negated.as_ref().clone()];
@@ -86,14 +86,25 @@ impl CheckedArithmetic {
             _ => return Transformed::no(expr),
         };
         // What has no type here, such as a column of an outer query, stays as it is.
-        let is_integer =
-            |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
-        if !is_integer(left) || !is_integer(right) {
+        let is_checked = match (left.get_type(schema), right.get_type(schema)) {
+            (Ok(left), Ok(right)) if left.is_integer() => right.is_integer(),
+            (Ok(left @ DataType::Duration(_)), Ok(right)) => {
+                left == right && *op != Operator::Multiply
+            }
+            _ => false,
+        };
+        if !is_checked {
             return Transformed::no(expr);
         }
         let arguments = vec![left.as_ref().clone(), right.as_ref().clone()];
         Transformed::yes(call(function, arguments))
     }
+}
+
+/// Whether the negative of the least value of a type is no value of it.
+pub(crate) fn has_checked_sign(data_type: &DataType) -> bool {
+    data_type.is_signed_integer()
+        || matches!(data_type, DataType::Duration(_) | DataType::Interval(_))
 }
 
 fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {

@@ -14,6 +14,7 @@ use laminar_dataflow::Changes;
 use laminar_dataflow::expr::Expr as Compiled;
 use laminar_types::{Error, Result, code};
 
+use crate::checked::has_checked_sign;
 use crate::planner::sentence;
 
 /// Functions whose value is the moment of the call.
@@ -100,7 +101,7 @@ fn checked(
     let physical = physical.transform_up(|expr| {
         if let Some(negative) = expr.downcast_ref::<NegativeExpr>() {
             let data_type = negative.arg().data_type(columns)?;
-            if !data_type.is_signed_integer() {
+            if !has_checked_sign(&data_type) {
                 return Ok(Transformed::no(expr));
             }
             let zero = Arc::new(Literal::new(ScalarValue::new_zero(&data_type)?));

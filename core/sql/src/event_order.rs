@@ -2,7 +2,7 @@
 //!
 //! Done before columns are pruned, as the event time may serve nothing else.
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
@@ -14,8 +14,8 @@ use crate::functions::window_call;
 
 /// Gives each `first_value` and `last_value` without `ORDER BY` the order of its input's first
 /// event-time column. Rows without a time come last.
-pub(crate) fn order_by_event_time(plan: LogicalPlan, catalog: &dyn Catalog) -> Result<LogicalPlan> {
-    let ordered = plan.transform_up(|node| {
+pub fn order_by_event_time(plan: LogicalPlan, catalog: &dyn Catalog) -> Result<LogicalPlan> {
+    let ordered = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
         let Some(time) = event_time(&aggregate.input, catalog) else {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));

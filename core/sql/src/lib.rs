@@ -6,6 +6,8 @@
 //! | [`catalog`] | what the planner asks of a catalogue |
 //! | [`checked`] | integer arithmetic of ad-hoc queries that fails on overflow |
 //! | [`host_functions`] | scalar and aggregate functions of the host |
+//! | [`counted_sets`] | `INTERSECT ALL` and `EXCEPT ALL` of ad-hoc queries |
+//! | [`event_order`] | `FIRST` and `LAST` by event time |
 //! | [`planner`] | binding, and the session for ad-hoc queries |
 //! | [`window_query`] | the rewrite of windows that comes before binding |
 //! | [`plan`] | [`plan::StreamPlan`], the operators to be, and `EXPLAIN` |
@@ -17,22 +19,28 @@
 mod aggregates;
 pub mod catalog;
 pub mod checked;
+mod checked_sum;
 mod compile;
+pub mod counted_sets;
 mod cross_joins;
 mod distinct_on;
 mod equalities;
-mod event_order;
+pub mod event_order;
 #[cfg(feature = "fault-injection")]
 mod faults;
+mod float_extremes;
 mod functions;
 pub mod host_functions;
 mod lateral_unnest;
 mod lower;
 mod milliseconds;
 pub mod parser;
+mod place;
 pub mod plan;
 pub mod planner;
 mod push_down;
 mod time_joins;
+mod type_names;
+mod wide_sums;
 pub mod window_query;
 pub mod window_tables;

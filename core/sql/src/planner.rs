@@ -36,9 +36,11 @@ use datafusion::sql::sqlparser::ast;
 use laminar_types::{Error, Position, Result, code};
 
 use crate::catalog::Catalog;
+use crate::checked_sum::checked_sum;
 use crate::cross_joins::CrossJoins;
 use crate::distinct_on;
 use crate::event_order::order_by_event_time;
+use crate::float_extremes::float_extremes;
 use crate::functions::{first_and_last, window_functions};
 use crate::host_functions::{AggregateFunction, ScalarFunction};
 use crate::lateral_unnest;
@@ -46,9 +48,12 @@ use crate::lower;
 use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::parser::windows::Grouped;
+use crate::place::place_of;
 use crate::plan::StreamPlan;
 use crate::push_down::PushDown;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_versions};
+use crate::type_names::TypeNames;
+use crate::wide_sums;
 use crate::window_query::prepare_windows;
 use crate::window_tables::expand_windows;
 
@@ -76,13 +81,19 @@ impl Planner {
             .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
             .set_bool("datafusion.sql_parser.collect_spans", true);
         config.options_mut().catalog.create_default_catalog_and_schema = true;
-        let mut builder = SessionStateBuilder::new().with_config(config).with_default_features();
+        let mut builder = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_type_planner(Arc::new(TypeNames));
         #[cfg(feature = "fault-injection")]
         builder
             .scalar_functions()
             .get_or_insert_default()
             .push(Arc::new(crate::faults::panic_function()));
-        builder.aggregate_functions().get_or_insert_default().extend(first_and_last());
+        let aggregates = builder.aggregate_functions().get_or_insert_default();
+        aggregates.extend(first_and_last());
+        aggregates.push(checked_sum());
+        aggregates.extend(float_extremes());
         let functions = builder.scalar_functions().get_or_insert_default();
         functions.extend(window_functions().into_iter().chain(marker_functions()));
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Milliseconds));
@@ -181,7 +192,25 @@ impl Planner {
     }
 
     /// Plans a continuous query; `columns` are new names for its columns, if there are any.
+    ///
+    /// # Errors
+    /// What is wrong with the query or cannot be kept up to date, at its place where that is known.
     pub fn plan_stream(
+        &self,
+        catalog: &dyn Catalog,
+        query: &StreamQuery,
+        columns: &[Name],
+    ) -> Result<StreamPlan> {
+        self.plan(catalog, query, columns).map_err(|error| {
+            let place = match error.position() {
+                None => place_of(&query.query, error.message()),
+                Some(_) => None,
+            };
+            place.map_or(error.clone(), |place| error.at(place))
+        })
+    }
+
+    fn plan(
         &self,
         catalog: &dyn Catalog,
         query: &StreamQuery,
@@ -215,6 +244,7 @@ impl Planner {
             .and_then(|plan| order_by_event_time(plan, catalog))
             .and_then(distinct_on::as_rank)
             .and_then(lateral_unnest::as_steps)
+            .and_then(wide_sums::widen)
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         lower::check_subqueries(&plan)?;
         // Subqueries become joins; a scalar one without a row of the query around it as well.
@@ -399,7 +429,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
+        Some(Arc::new(TypeNames))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

@@ -16,7 +16,7 @@ use super::{
 
 /// Words that cannot be the name of an object or a column unless they are quoted: a statement
 /// that leaves its name out must not take the next clause for it.
-const RESERVED: [&str; 13] = [
+pub(super) const RESERVED: [&str; 13] = [
     "AS", "BY", "FROM", "GROUP", "HAVING", "INTO", "LIMIT", "ORDER", "SELECT", "UNION", "WHERE",
     "WITH", "ON",
 ];

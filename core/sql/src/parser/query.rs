@@ -1,7 +1,12 @@
 //! A query and the clauses behind it, and everything that sqlparser reads for us.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::{
-    ast::{Query, Statement as SqlStatement},
+    ast::{
+        Expr, GroupByExpr, Ident, ObjectNamePart, Query, Select, Statement as SqlStatement, Visit,
+        VisitMut, VisitorMut, visit_relations,
+    },
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Token, TokenWithSpan},
@@ -10,9 +15,9 @@ use laminar_types::{Error, Position, Result, error::code};
 
 use super::{
     clauses::{self, Clauses},
-    cursor::Cursor,
+    cursor::{Cursor, RESERVED},
     joins,
-    lexer::{bracket, is_word},
+    lexer::{bracket, is_word, position},
     options::Options,
     run::run_parser,
     statement::StreamQuery,
@@ -230,6 +235,8 @@ fn merge(
 /// Reads tokens that are exactly one query.
 fn query(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
     let mut query = whole(tokens, |parser| parser.parse_query())?;
+    refuse_reserved_relations(query.as_ref())?;
+    spell_empty_grouping(query.as_mut());
     joins::normalise(query.as_mut())?;
     Ok(query)
 }
@@ -237,8 +244,55 @@ fn query(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
 /// Reads tokens that are exactly one statement of sqlparser.
 pub(super) fn sql_statement(tokens: Vec<TokenWithSpan>) -> Result<SqlStatement> {
     let mut statement = whole(tokens, |parser| parser.parse_statement())?;
+    refuse_reserved_relations(&statement)?;
+    spell_empty_grouping(&mut statement);
     joins::normalise(&mut statement)?;
     Ok(statement)
+}
+
+/// Refuses a relation whose name is a word of SQL without quotes: sqlparser takes `FROM WHERE x` for
+/// a table `where`.
+fn refuse_reserved_relations(node: &impl Visit) -> Result<()> {
+    let refused = visit_relations(node, |relation| match relation.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] if is_reserved(name) => {
+            let message = format!(
+                "expected the name of a relation, found {}; a name that is a word of SQL is \
+                 quoted: \"{}\"",
+                name.value,
+                name.value.to_lowercase()
+            );
+            let error = Error::new(code::SYNTAX, message);
+            ControlFlow::Break(error.at(position(name.span.start)))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    refused.break_value().map_or(Ok(()), Err)
+}
+
+/// Writes `GROUP BY ()`, which sqlparser reads as a tuple without values, as the grouping set it is.
+fn spell_empty_grouping(node: &mut impl VisitMut) {
+    struct Spell;
+
+    impl VisitorMut for Spell {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+                let empty = |key: &&mut Expr| matches!(key, Expr::Tuple(of) if of.is_empty());
+                for key in keys.iter_mut().filter(empty) {
+                    *key = Expr::GroupingSets(vec![Vec::new()]);
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    let _ = node.visit(&mut Spell);
+}
+
+fn is_reserved(name: &Ident) -> bool {
+    let is_word = RESERVED.iter().any(|word| name.value.eq_ignore_ascii_case(word));
+    is_word && name.quote_style.is_none() && name.span.start.line > 0
 }
 
 fn whole<T>(
