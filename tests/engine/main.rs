@@ -20,6 +20,7 @@
 //! | `log` | what the host is told line by line |
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
+//! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `ad_hoc` | what ad-hoc queries answer where DataFusion alone would differ |
 //! | `overflow` | checked arithmetic, and what is said of a statement that fails |
@@ -42,6 +43,7 @@ mod flights;
 mod fuzz;
 mod host_functions;
 mod joins;
+mod key_lookup;
 mod lifecycle;
 mod log;
 #[cfg(feature = "mutants")]

@@ -6,7 +6,8 @@
 //! a table changes faster than the statement runs: then it is evaluated under the token.
 //!
 //! `UPDATE` and `DELETE` become a query over the target with its rows numbered, which gives the
-//! numbers of the rows concerned and their new values.
+//! numbers of the rows concerned and their new values. Where the condition tells their primary keys
+//! ([`KeyLookup`]), the query is over the rows of those keys alone.
 
 use std::sync::Arc;
 
@@ -14,16 +15,21 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
+use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use laminar_dataflow::Content;
+use laminar_dataflow::expr::row_text;
 use laminar_sql::parser::{self, statement::Statement};
 use laminar_types::{Epoch, Error, Position, Result, code};
 
-use crate::adhoc::{self, Snapshot};
+use crate::adhoc::{self, Ready, Snapshot};
 use crate::catalog::{find, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
 use crate::engine::{Core, Object, SourceId};
+use crate::failing_row::FailingRow;
 use crate::insert::{Insert, fit_column, normal};
+use crate::key_lookup::KeyLookup;
 use crate::source::Rules;
 
 /// How often a statement is evaluated without the token before it takes it.
@@ -52,15 +58,21 @@ struct Effect {
 
 impl LaminarDB {
     pub(crate) fn insert_rows(&self, insert: ast::Insert) -> Result<ExecuteResult> {
-        let insert = Insert::read(insert)?;
+        let mut insert = Insert::read(insert)?;
         let (id, rules) = self.source_id(&insert.target)?;
+        insert.type_texts(&rules);
         let query = adhoc::prepared(&insert.rows)?;
         let names = adhoc::names_of(&self.shared.planner, &query)?;
         self.shared.admission.admit(id, self.shared.config.push_timeout)?;
         let rows = self.read_then_write(
             |core| Snapshot::of(core, &names).map(|snapshot| (snapshot, ())),
             |snapshot, ()| {
-                let (_, batches) = adhoc::collect(&self.shared, &query, snapshot)?;
+                let collected = adhoc::collect(&self.shared, &query, snapshot);
+                let (_, batches) = collected.map_err(|error| {
+                    let found = || FailingRow::find(&self.shared, &query, snapshot);
+                    let place = |failing| insert.place(&rules, &failing);
+                    placed(error, || found().map(place))
+                })?;
                 batches.iter().map(|batch| insert.fit(&rules, batch)).collect::<Result<Vec<_>>>()
             },
             |core, batches| {
@@ -102,17 +114,31 @@ impl LaminarDB {
         let assigned = change.assigned_columns(&rules)?;
         let mut names = adhoc::names_of(&self.shared.planner, &change.query)?;
         names.retain(|name| name != TARGET);
+        let keys = change.keys(&rules);
         self.shared.admission.admit(id, self.shared.config.push_timeout)?;
         let rows = self.read_then_write(
             |core| {
                 let mut snapshot = Snapshot::of(core, &names)?;
                 snapshot.watch(core, &name)?;
-                Ok((snapshot, core.content(&name)?))
+                let found = match &keys {
+                    Some(KeyLookup(keys)) => core.rows_of_keys(id, keys)?,
+                    None => None,
+                };
+                let content = match found {
+                    Some(rows) => Box::new(Ready(rows)),
+                    None => core.content(&name)?,
+                };
+                Ok((snapshot, content))
             },
             |snapshot, content| {
                 let whole = whole(&rules.schema, content.as_ref())?;
                 snapshot.add(TARGET, numbered(&whole)?);
-                let (schema, batches) = adhoc::collect(&self.shared, &change.query, snapshot)?;
+                let collected = adhoc::collect(&self.shared, &change.query, snapshot);
+                let (schema, batches) = collected.map_err(|error| {
+                    let found = || FailingRow::find(&self.shared, &change.query, snapshot);
+                    let place = |failing| change.place(&rules, &whole, &assigned, &failing);
+                    placed(error, || found().and_then(place))
+                })?;
                 let found = concat_batches(&schema, &batches).map_err(internal)?;
                 change.effect(&rules, &whole, &found, &assigned)
             },
@@ -237,6 +263,40 @@ impl Change {
         Ok(Self { statement: "DELETE", target, query, assigned: Vec::new() })
     }
 
+    /// The primary keys of the rows that can meet the condition, if it tells them.
+    fn keys(&self, rules: &Rules) -> Option<KeyLookup> {
+        let ast::SetExpr::Select(select) = self.query.body.as_ref() else { return None };
+        match &select.from.first()?.relation {
+            ast::TableFactor::Table { alias: Some(alias), .. } if alias.columns.is_empty() => {
+                KeyLookup::of(select.selection.as_ref()?, &alias.name, rules)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the query failed: the column, if it is no condition, and the row.
+    fn place(
+        &self,
+        rules: &Rules,
+        whole: &RecordBatch,
+        assigned: &[usize],
+        failing: &FailingRow,
+    ) -> Option<String> {
+        let number = match failing.column {
+            None => failing.value(NUMBER)?,
+            Some(_) => failing.values.first()?.1.as_ref()?,
+        };
+        let ScalarValue::UInt32(Some(number)) = number else { return None };
+        let row = row_name(rules, whole, *number as usize);
+        match failing.column {
+            None => Some(format!("the condition for {row}")),
+            Some(column) => {
+                let column = rules.schema.field(*assigned.get(column.checked_sub(1)?)?).name();
+                Some(format!("column `{column}` of {row}"))
+            }
+        }
+    }
+
     /// The columns assigned to, by index.
     fn assigned_columns(&self, rules: &Rules) -> Result<Vec<usize>> {
         let mut columns = Vec::new();
@@ -292,7 +352,9 @@ impl Change {
         let fields = rules.schema.fields().iter().enumerate();
         let columns = fields.map(|(index, field)| {
             match assigned.iter().position(|column| *column == index) {
-                Some(value) => fit_column(rules, field, found.column(value + 1)),
+                Some(value) => fit_column(rules, field, found.column(value + 1), |row| {
+                    row_name(rules, &removed, row)
+                }),
                 None => Ok(Arc::clone(removed.column(index))),
             }
         });
@@ -306,6 +368,15 @@ impl Change {
 }
 
 impl Core {
+    /// The rows of a table that have these primary keys; `None` where it has no primary key.
+    fn rows_of_keys(&mut self, id: SourceId, keys: &[ArrayRef]) -> Result<Option<RecordBatch>> {
+        let node = self.source(id)?.node;
+        match self.graph.table_mut(node) {
+            Some(table) => table.rows_of(keys),
+            None => Ok(None),
+        }
+    }
+
     /// Puts rows of a table in the place of others, and runs the epoch that this makes.
     pub(crate) fn change_table(
         &mut self,
@@ -422,6 +493,28 @@ fn numbered(rows: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = rows.columns().to_vec();
     columns.push(Arc::new(UInt32Array::from_iter_values(0..rows.num_rows() as u32)));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(internal)
+}
+
+/// A row of a table, for people: by its key, if there is one.
+fn row_name(rules: &Rules, rows: &RecordBatch, row: usize) -> String {
+    if rules.key.is_empty() {
+        return format!("the row {}", row_text(rows, row));
+    }
+    let key = rules.key.iter().map(|column| {
+        let value = array_value_to_string(rows.column(*column), row).unwrap_or_default();
+        format!("{} = {value}", rules.schema.field(*column).name())
+    });
+    format!("the row with {}", key.collect::<Vec<_>>().join(", "))
+}
+
+/// An error of a statement with the place of the row that failed, which is looked for where an
+/// expression did.
+fn placed(error: Error, find: impl FnOnce() -> Option<String>) -> Error {
+    if error.code() != code::EXECUTION {
+        return error;
+    }
+    let place = find().map(|place| format!("{place}: ")).unwrap_or_default();
+    Error::new(code::EXECUTION, format!("{place}{}; nothing was changed", error.message()))
 }
 
 fn nullable(schema: &SchemaRef) -> SchemaRef {

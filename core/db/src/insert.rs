@@ -1,13 +1,15 @@
 //! `INSERT INTO source|table [(columns)] VALUES ... | SELECT ...`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast;
 use laminar_types::{Error, Result, code};
 
+use crate::failing_row::FailingRow;
 use crate::source::Rules;
 
 /// An insert, read from the parser's tree.
@@ -35,7 +37,8 @@ impl Insert {
             [ast::ObjectNamePart::Identifier(name)] => normal(name),
             _ => return Err(unsupported("a name with several parts")),
         };
-        let rows = insert.source.ok_or_else(|| unsupported("DEFAULT VALUES"))?;
+        let mut rows = insert.source.ok_or_else(|| unsupported("DEFAULT VALUES"))?;
+        name_repeated(&mut rows.body);
         let columns = insert
             .columns
             .iter()
@@ -45,6 +48,61 @@ impl Insert {
             })
             .collect::<Result<_>>()?;
         Ok(Self { target, columns, rows })
+    }
+
+    /// Gives texts among the `VALUES` for a column of times the column's type where other rows have
+    /// something else there: `VALUES ('2024-01-31'), (DATE '2024-02-29')`. Texts alone are cast when
+    /// they go in.
+    pub(crate) fn type_texts(&mut self, rules: &Rules) {
+        let ast::SetExpr::Values(values) = self.rows.body.as_mut() else { return };
+        let width = values.rows.first().map_or(0, |row| row.len());
+        for at in 0..width {
+            let name = match self.columns.get(at) {
+                Some(name) => rules.schema.field_with_name(name).ok(),
+                None => rules.schema.fields().get(at).map(AsRef::as_ref),
+            };
+            let Some(data_type) = name.and_then(|field| type_of_times(field.data_type())) else {
+                continue;
+            };
+            let cells = values.rows.iter().filter_map(|row| row.get(at));
+            if cells.clone().all(|cell| is_text(cell) || is_null(cell)) {
+                continue;
+            }
+            for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+                if is_text(cell) {
+                    let expr = Box::new(cell.clone());
+                    *cell = ast::Expr::Cast {
+                        kind: ast::CastKind::Cast,
+                        expr,
+                        data_type: data_type.clone(),
+                        array: false,
+                        format: None,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Where the query failed: the column that is filled, and the row, by its key if there is one.
+    pub(crate) fn place(&self, rules: &Rules, failing: &FailingRow) -> String {
+        let filled = |column: usize| match self.columns.get(column) {
+            Some(name) => Some(name.as_str()),
+            None => rules.schema.fields().get(column).map(|field| field.name().as_str()),
+        };
+        let key = rules.key.iter().map(|key| {
+            let name = rules.schema.field(*key).name();
+            let at = (0..failing.values.len()).find(|at| filled(*at) == Some(name))?;
+            Some(format!("{name} = {}", failing.values[at].1.as_ref()?))
+        });
+        let key = key.collect::<Option<Vec<_>>>().filter(|key| !key.is_empty());
+        let row = match (key, failing.column) {
+            (Some(key), Some(_)) => format!("the row with {}", key.join(", ")),
+            _ => format!("row {}", failing.number),
+        };
+        match failing.column.and_then(filled) {
+            Some(column) => format!("column `{column}` of {row}"),
+            None => format!("the condition for {row}"),
+        }
     }
 
     /// Rows of the query as rows of the source or table.
@@ -86,7 +144,7 @@ pub(crate) fn fit_rows(
             false => named.iter().position(|column| column == field.name()),
         };
         match from {
-            Some(from) => fit_column(rules, field, batch.column(from)),
+            Some(from) => fit_column(rules, field, batch.column(from), |row| format!("row {row}")),
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         }
     });
@@ -97,11 +155,16 @@ pub(crate) fn fit_rows(
         .map_err(|error| Error::internal(format!("rows to insert do not line up: {error}")))
 }
 
-/// Values cast to the type of a column.
+/// Values cast to the type of a column; `row_name` says which row one of them stands in.
 ///
 /// # Errors
 /// `VALUE` that names the column and the first row whose value does not fit.
-pub(crate) fn fit_column(rules: &Rules, field: &Field, values: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn fit_column(
+    rules: &Rules,
+    field: &Field,
+    values: &ArrayRef,
+    row_name: impl Fn(usize) -> String,
+) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let fit = |values: &ArrayRef| cast_with_options(values, field.data_type(), &options);
     fit(values).map_err(|error| {
@@ -109,14 +172,58 @@ pub(crate) fn fit_column(rules: &Rules, field: &Field, values: &ArrayRef) -> Res
         Error::new(
             code::VALUE,
             format!(
-                "row {}, column `{}` of `{}`, which is a {}: {error}; nothing was changed",
-                row.unwrap_or(0),
+                "{}, column `{}` of `{}`, which is a {}: {error}; nothing was changed",
+                row_name(row.unwrap_or(0)),
                 field.name(),
                 rules.name,
                 field.data_type()
             ),
         )
     })
+}
+
+/// Gives an expression that stands in a select list before a name of its own, as DataFusion wants
+/// it: `INSERT INTO t SELECT x, x FROM u`. Where the values go is told by their order alone.
+fn name_repeated(body: &mut ast::SetExpr) {
+    match body {
+        ast::SetExpr::Select(select) => {
+            let mut seen = HashSet::new();
+            for (index, item) in select.projection.iter_mut().enumerate() {
+                let ast::SelectItem::UnnamedExpr(expr) = item else { continue };
+                if !seen.insert(expr.to_string()) {
+                    let alias = ast::Ident::new(format!("_laminar_value_{index}"));
+                    *item = ast::SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+        }
+        ast::SetExpr::SetOperation { left, right, .. } => {
+            name_repeated(left);
+            name_repeated(right);
+        }
+        ast::SetExpr::Query(query) => name_repeated(&mut query.body),
+        _ => {}
+    }
+}
+
+/// A type of times as SQL calls it.
+fn type_of_times(data_type: &DataType) -> Option<ast::DataType> {
+    Some(match data_type {
+        DataType::Date32 => ast::DataType::Date,
+        DataType::Time64(_) => ast::DataType::Time(None, ast::TimezoneInfo::None),
+        DataType::Timestamp(_, None) => ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
+        DataType::Timestamp(_, Some(_)) => {
+            ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone)
+        }
+        _ => return None,
+    })
+}
+
+fn is_text(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Value(value) if matches!(value.value, ast::Value::SingleQuotedString(_)))
+}
+
+fn is_null(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null)
 }
 
 /// A name as the catalogue has it.

@@ -124,6 +124,22 @@ impl TableRows {
         }
     }
 
+    /// The rows that have these primary keys, each once: `keys` are columns of the key's types,
+    /// without nulls. `None` for a table without a primary key.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the columns are not those of the key.
+    pub fn rows_of(&mut self, keys: &[ArrayRef]) -> Result<Option<RecordBatch>> {
+        let Kept::Keyed { rows, .. } = &self.kept else { return Ok(None) };
+        let count = keys.first().map_or(0, |column| column.len());
+        self.index.lookup(keys, count, &mut self.slots)?;
+        self.slots.retain(|slot| *slot != NO_SLOT);
+        self.slots.sort_unstable();
+        self.slots.dedup();
+        let found = self.slots.iter().map(|slot| rows.value(*slot as usize));
+        decode(&self.schema, &self.format, found).map(Some).map_err(arrow_error)
+    }
+
     /// The rows as they are now, to be read while the table goes on.
     pub fn snapshot(&mut self) -> TableSnapshot {
         TableSnapshot {
