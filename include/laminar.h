@@ -117,9 +117,11 @@
  *
  * - Every function that can fail returns a laminar_status and takes a `laminar_error **` last, which
  *   may be NULL. LAMINAR_OK is 0. Statuses from 1 to 99 are outcomes, not errors: they write no
- *   laminar_error, and may be met in normal running. Those from 100 on are errors in bands: 1xx
- *   connection, 2xx schema, 3xx ingestion, 4xx query, 5xx subscription, 6xx stream, 7xx checkpoint,
- *   8xx connector, 9xx internal. Numbers are never given a new meaning.
+ *   laminar_error, and may be met in normal running. One of them does: LAMINAR_AGAIN of a push that
+ *   finds no room before laminar_start is called, whose laminar_error (LDB-3302) says so; free it as
+ *   any other. Those from 100 on are errors in bands: 1xx connection, 2xx schema, 3xx ingestion, 4xx
+ *   query, 5xx subscription, 6xx stream, 7xx checkpoint, 8xx connector, 9xx internal. Numbers are
+ *   never given a new meaning.
  * - A laminar_error holds a stable code ("LDB-2001"), a message that says what was wrong and what to
  *   do, and the place in the SQL text. There is no last error per thread.
  * - An argument that is NULL where it may not be, or text that is not UTF-8, is an error in the band

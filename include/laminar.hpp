@@ -106,16 +106,20 @@ public:
 
     /**
      * Throws unless the call answered LAMINAR_OK. Outcomes that mean "not now" leave no error
-     * object; as exceptions they have the codes that every language gives them.
+     * object, except where the database must be started first; as exceptions they have the codes
+     * that every language gives them.
      */
     void check(laminar_status status) const {
         switch (status) {
         case LAMINAR_OK:
             return;
         case LAMINAR_AGAIN:
+            if (error_ != nullptr) {
+                throw Error(LAMINAR_BACKPRESSURE, laminar_error_code(error_),
+                            laminar_error_message(error_));
+            }
             throw Error(LAMINAR_BACKPRESSURE, "LDB-3301",
-                        "LDB-3301: there was no room in time: start the database, poll what is "
-                        "full, or try again later");
+                        "LDB-3301: there was no room in time: poll what is full, or try again later");
         case LAMINAR_BUSY:
             throw Error(LAMINAR_CONNECTION_IN_USE, "LDB-1201",
                         "LDB-1201: the handle is in use by another thread: give each its own");

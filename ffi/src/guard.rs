@@ -2,7 +2,8 @@
 //! [`call`] or [`value`].
 //!
 //! Invariants: no panic leaves an exported function; `error` is nulled on entry and written only
-//! when the status is an error (100 or more).
+//! when the status is an error (100 or more), or is `LAMINAR_AGAIN` and will stay that until the
+//! database is started.
 //!
 //! A process that was forked has no threads of the library, and locks may be held for ever. The
 //! child's [`generation`] differs from the one every handle remembers, so that calls there answer
@@ -36,12 +37,13 @@ pub(crate) unsafe fn call(
         Ok(outcome) => return outcome.status(),
         Err(failure) => failure,
     };
-    if let Some(outcome) = Outcome::of_error(failure.kind()) {
-        return outcome.status();
+    let outcome = Outcome::of_error(failure.kind());
+    // Waiting helps against the other outcomes, so that nothing need be said of them.
+    if outcome.is_none() || failure.code() == code::NOT_STARTED {
+        // SAFETY: as above.
+        unsafe { error::write(error, &failure) };
     }
-    // SAFETY: as above.
-    unsafe { error::write(error, &failure) };
-    failure.kind().status()
+    outcome.map_or(failure.kind().status(), Outcome::status)
 }
 
 /// Runs work and makes a panic in it an error.
@@ -130,6 +132,13 @@ mod tests {
         assert_eq!(run(|| Ok(Outcome::Ok)), (LAMINAR_OK, None));
         assert_eq!(run(|| Err(Error::new(code::FULL, "full"))), (LAMINAR_AGAIN, None));
         assert_eq!(run(|| Err(Error::new(code::IN_USE, "busy"))), (LAMINAR_BUSY, None));
+    }
+
+    #[test]
+    fn a_push_that_needs_the_start_says_so() {
+        let (status, text) = run(|| Err(Error::new(code::NOT_STARTED, "call start()")));
+        assert_eq!(status, LAMINAR_AGAIN);
+        assert_eq!(text.as_deref(), Some("LDB-3302: call start()"));
     }
 
     #[test]

@@ -251,7 +251,11 @@ static void before_start_pushes_queue_up_to_a_limit(void) {
     }
     STATUS(LAMINAR_AGAIN, status);
     CHECK(taken >= 1 && taken <= 16);
-    CHECK(test_error == NULL); /* outcomes are not errors */
+    /* Waiting is in vain: the outcome says why. */
+    CHECK(test_error != NULL);
+    CHECK_TEXT(laminar_error_code(test_error), "LDB-3302");
+    CHECK_INT(laminar_error_status(test_error), LAMINAR_BACKPRESSURE);
+    CHECK(strstr(last_message(), "call start()") != NULL);
     CHECK(t.array.release != NULL); /* AGAIN moves nothing */
     CHECK_INT(laminar_source_pending(source), taken * 128);
     STATUS(LAMINAR_AGAIN, laminar_try_push(source, &t.array, &t.schema, ERR));

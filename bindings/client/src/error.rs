@@ -118,7 +118,7 @@ impl Error {
                 sys::LAMINAR_BACKPRESSURE,
                 3301,
                 "there was no room within the time allowed and nothing was taken; read the \
-                 subscriptions that are full, or call start(), and try again",
+                 subscriptions that are full, and try again",
             ),
             sys::LAMINAR_BUSY => Self::new(
                 sys::LAMINAR_CONNECTION_IN_USE,

@@ -166,6 +166,8 @@ codes! {
     BATCH_SCHEMA = 3201, BatchSchemaMismatch;
     /// There is no room for the batch.
     FULL = 3301, Backpressure;
+    /// There is no room for the batch before the database is started.
+    NOT_STARTED = 3302, Backpressure;
     /// An argument of a query call cannot be used.
     QUERY_ARGUMENT = 4001, QueryFailed;
     /// Planning failed: a name, a type or a rule of SQL.

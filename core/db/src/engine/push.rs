@@ -137,13 +137,13 @@ impl Core {
         Ok(())
     }
 
-    /// Whether changes of an input must queue for streams that are held back. Fails with `FULL`
-    /// when too much waits already: one epoch may overshoot, so that a batch of any size is taken.
+    /// Whether changes of an input must queue for streams that are held back. Fails with
+    /// `NOT_STARTED` when too much waits already: one epoch may overshoot, so that a batch of any size is taken.
     pub(crate) fn is_held(&self, id: SourceId) -> Result<bool> {
         let held = !self.started && self.graph.has_held_consumers(self.source(id)?.node);
         if held && self.queued_bytes >= self.max_queued_bytes {
             return Err(Error::new(
-                code::FULL,
+                code::NOT_STARTED,
                 format!(
                     "{} bytes wait for start(), and {} may: call start(), or raise \
                      max_queued_bytes",
