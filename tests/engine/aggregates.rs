@@ -2,6 +2,7 @@
 //!
 //! Expected contents are DataFusion's batch answers over all rows that were pushed.
 
+mod empty_groups;
 mod enumerated;
 mod functions;
 mod grouping_sets;

@@ -21,7 +21,9 @@
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
+//! | `replace` | `CREATE OR REPLACE`, against definitions made anew |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
+//! | `dead_letters` | rows on which an expression fails, in every operator, against DataFusion |
 //! | `ad_hoc` | what ad-hoc queries answer where DataFusion alone would differ |
 //! | `overflow` | checked arithmetic, and what is said of a statement that fails |
 //! | `admission` | subscriptions that hold pushes back |
@@ -36,6 +38,7 @@
 mod ad_hoc;
 mod admission;
 mod aggregates;
+mod dead_letters;
 mod delays;
 mod differential;
 mod error_table;
@@ -50,8 +53,9 @@ mod log;
 mod mutants;
 mod nexmark;
 mod over;
-mod restored;
 mod overflow;
+mod replace;
+mod restored;
 mod rows;
 mod scripts;
 mod sql_errors;

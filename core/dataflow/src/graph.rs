@@ -6,6 +6,7 @@
 //! nothing to do are not visited. An epoch is one step, or several where a batch holds rows that
 //! are behind the frontier of the rows before them (ARCHITECTURE.md, "Lateness").
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -241,6 +242,60 @@ impl Graph {
         for input in node.inputs {
             self.node_mut(input.node).consumers.retain(|(consumer, _)| *consumer != id);
         }
+    }
+
+    /// Gives the readers of a node another one of the same promises to read, and what the change is
+    /// for them, if there is any, as part of the next [`run`](Self::run).
+    ///
+    /// The other node was added after the readers, so they, and what reads them, get new ids behind
+    /// it: each old id with the new one is answered.
+    pub fn redirect(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        change: Option<&Delta>,
+    ) -> Vec<(NodeId, NodeId)> {
+        let mut readers = std::mem::take(&mut self.node_mut(from).consumers);
+        let mut ahead: BTreeSet<NodeId> = readers.iter().map(|(reader, _)| *reader).collect();
+        let mut moved = BTreeMap::new();
+        while let Some(id) = ahead.pop_first() {
+            assert!(id != to, "a node would read itself");
+            let node = self.node(id);
+            ahead.extend(node.consumers.iter().map(|(reader, _)| *reader));
+            ahead.extend(node.late_output);
+            let now = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
+            let node = self.nodes[id.index()].take();
+            self.nodes.push(node);
+            if self.ready.remove(id) {
+                self.ready.insert(now);
+            }
+            moved.insert(id, now);
+        }
+        let now = |id: &mut NodeId| *id = moved.get(id).copied().unwrap_or(*id);
+        for node in self.nodes.iter_mut().flatten() {
+            node.inputs.iter_mut().for_each(|input| now(&mut input.node));
+            node.consumers.iter_mut().for_each(|(reader, _)| now(reader));
+            node.late_output.iter_mut().for_each(now);
+        }
+        readers.iter_mut().for_each(|(reader, _)| now(reader));
+        for (reader, port) in &readers {
+            self.node_mut(*reader).inputs[*port].node = to;
+        }
+        self.node_mut(to).consumers.extend(&readers);
+        let frontiers = self.node(to).frontiers.clone();
+        for (reader, port) in readers {
+            if let Some(change) = change.filter(|change| !change.is_empty()) {
+                self.deliver(reader, port, Change::Batch(change.clone()));
+            }
+            if !frontiers.is_empty() {
+                self.deliver_frontiers(reader, port, &frontiers);
+            }
+            let mut inputs = self.node(reader).inputs.iter().map(|input| self.node(input.node));
+            let is_idle = inputs.all(|input| input.traits.times.is_empty() || input.idle);
+            self.settle_idle(reader);
+            self.set_idle(reader, is_idle);
+        }
+        moved.into_iter().collect()
     }
 
     /// Whether other nodes read this one.
@@ -771,10 +826,13 @@ impl ReadySet {
         self.first = self.first.min(word);
     }
 
-    fn remove(&mut self, id: NodeId) {
-        if let Some(word) = self.words.get_mut(id.index() / 64) {
-            *word &= !(1 << (id.index() % 64));
-        }
+    /// Takes a node out, and tells whether it was there.
+    fn remove(&mut self, id: NodeId) -> bool {
+        let Some(word) = self.words.get_mut(id.index() / 64) else { return false };
+        let bit = 1 << (id.index() % 64);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        was_there
     }
 
     fn pop_first(&mut self) -> Option<NodeId> {

@@ -47,6 +47,7 @@ mod log;
 mod page;
 mod producers;
 mod query;
+mod replace;
 mod ring;
 mod source;
 mod source_timing;

@@ -17,7 +17,7 @@ use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark, mutant};
 use crate::keyed_times::KeyedTimes;
 
 /// `WATERMARK FOR column AS column - delay`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Declared {
     pub(crate) column: usize,
     pub(crate) unit: TimeUnit,

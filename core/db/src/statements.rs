@@ -10,7 +10,7 @@ use laminar_types::{Error, Result, TimeUnit, code};
 use crate::adhoc;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{Backfill, InputKind, NewSource, NewStream, Object};
+use crate::engine::{Backfill, Core, InputKind, NewSource, NewStream, Object};
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
@@ -60,7 +60,6 @@ impl LaminarDB {
     }
 
     fn create_source(&self, mut source: CreateSource, sql: &str) -> Result<ExecuteResult> {
-        refuse_replace(source.or_replace, &source.name)?;
         if let Some(connector) = &source.connector {
             return Err(connector_not_built(&connector.name));
         }
@@ -92,6 +91,13 @@ impl LaminarDB {
             capacity: self.shared.config.buffer_size as u64,
         };
         self.shared.run(|core| {
+            if source.or_replace
+                && let Some(object) = core.replaced(&source.name, "SOURCE")?
+                && let Some(id) = object.input()
+            {
+                let replaced = core.replace_source(id, new);
+                return replaced.map_err(|error| error.at(source.name.position));
+            }
             if !is_free(core, &source.name, source.if_not_exists)? {
                 return Ok(());
             }
@@ -108,7 +114,6 @@ impl LaminarDB {
         is_view: bool,
         sql: &str,
     ) -> Result<ExecuteResult> {
-        refuse_replace(stream.or_replace, &stream.name)?;
         // Changes of an updating result are kept where that is asked for.
         let options = &mut stream.query.options;
         let keeps_changes = options.iter().any(|entry| entry.key == "retain_history");
@@ -122,42 +127,59 @@ impl LaminarDB {
         };
         refuse_options(&stream.query.options, HISTORY_ONLY)?;
         let name = stream.name.value.clone();
-        let exists =
-            self.shared.run(|core| is_free(core, &stream.name, stream.if_not_exists))??;
+        let kind = if is_view { "MATERIALIZED VIEW" } else { "STREAM" };
+        let replaced = |core: &Core| match stream.or_replace {
+            true => core.replaced(&stream.name, kind),
+            false => Ok(None),
+        };
+        let is_wanted = self.shared.run(|core| {
+            Ok::<_, Error>(
+                replaced(core)?.is_some() || is_free(core, &stream.name, stream.if_not_exists)?,
+            )
+        })??;
         let mut warnings = Vec::new();
-        if exists {
+        if is_wanted {
             warnings = self.with_plan(&stream.query, &stream.columns, |core, plan| {
                 let warnings = plan.warnings.clone();
-                if is_free(core, &stream.name, stream.if_not_exists)? {
-                    if let Some(late) = &plan.late {
+                let replaced = replaced(core)?;
+                if replaced.is_none() && !is_free(core, &stream.name, stream.if_not_exists)? {
+                    return Ok(warnings);
+                }
+                if let Some(late) = &plan.late {
+                    let own = core.late_sinks(&name);
+                    if !own.iter().any(|(sink, _)| *sink == late.sink.value) {
                         is_free(core, &late.sink, false)?;
-                        if late.sink.value == name {
-                            let message = "LATE DATA TO and the stream have one name";
-                            return Err(Error::new(code::EXISTS, message).at(late.sink.position));
-                        }
                     }
-                    refuse_repeated_columns(&plan, &stream.name)?;
-                    let new = NewStream {
-                        name: name.clone(),
-                        sql: stream.query.text.clone(),
-                        statement: whole_statement(sql),
-                        is_view,
-                        on_error: stream.query.on_error.unwrap_or(OnError::DeadLetter),
-                        retain_rows,
-                        retain_changes,
-                        backfill,
-                    };
-                    core.add_stream(new, plan)?;
+                    if late.sink.value == name {
+                        let message = "LATE DATA TO and the stream have one name";
+                        return Err(Error::new(code::EXISTS, message).at(late.sink.position));
+                    }
+                }
+                refuse_repeated_columns(&plan, &stream.name)?;
+                let new = NewStream {
+                    name: name.clone(),
+                    sql: stream.query.text.clone(),
+                    statement: whole_statement(sql),
+                    is_view,
+                    on_error: stream.query.on_error.unwrap_or(OnError::DeadLetter),
+                    retain_rows,
+                    retain_changes,
+                    backfill,
+                };
+                match replaced {
+                    Some(Object::Stream(id) | Object::View(id)) => core
+                        .replace_stream(id, new, plan)
+                        .map_err(|error| error.at(stream.name.position))?,
+                    _ => core.add_stream(new, plan).map(|_| ())?,
                 }
                 Ok(warnings)
             })?;
         }
-        let statement = if is_view { "CREATE MATERIALIZED VIEW" } else { "CREATE STREAM" };
-        Ok(ExecuteResult::Ddl { statement: statement.to_string(), object: name, warnings })
+        let statement = format!("CREATE {kind}");
+        Ok(ExecuteResult::Ddl { statement, object: name, warnings })
     }
 
     fn create_sink(&self, sink: CreateSink, sql: &str) -> Result<ExecuteResult> {
-        refuse_replace(sink.or_replace, &sink.name)?;
         if let Some(connector) = &sink.connector {
             return Err(connector_not_built(&connector.name));
         }
@@ -171,6 +193,10 @@ impl LaminarDB {
         let name = sink.name.value.clone();
         self.shared.run(|core| {
             let from = find(core, &from.value).map_err(|error| error.at(from.position))?;
+            if sink.or_replace && core.replaced(&sink.name, "SINK")?.is_some() {
+                let replaced = core.replace_sink(&name, from, whole_statement(sql));
+                return replaced.map_err(|error| error.at(sink.name.position));
+            }
             if is_free(core, &sink.name, sink.if_not_exists)? {
                 core.epoch += 1;
                 let sql = whole_statement(sql);
@@ -404,14 +430,6 @@ pub(crate) fn declared_watermark(
         .at(name.position)
     })?;
     Ok(Some(Declared { column, unit, delay_ns: watermark.delay_ns }))
-}
-
-pub(crate) fn refuse_replace(or_replace: bool, name: &Name) -> Result<()> {
-    match or_replace {
-        true => Err(Error::unsupported("OR REPLACE is not built yet: drop the object first")
-            .at(name.position)),
-        false => Ok(()),
-    }
 }
 
 fn refuse_emit(query: &StreamQuery) -> Result<()> {

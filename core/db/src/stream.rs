@@ -74,6 +74,15 @@ impl Every {
     }
 }
 
+/// The form in which subscribers get the changes of a stream with this `EMIT`.
+pub(crate) fn form(emit: EmitForm, changes: Changes) -> Form {
+    match (emit, changes) {
+        (EmitForm::Changes, _) => Form::Changes,
+        (EmitForm::Update, Changes::Upsert | Changes::Retract) => Form::NewRows,
+        _ => Form::Plain,
+    }
+}
+
 impl Stream {
     /// As SQL spells when and how its results leave.
     pub(crate) fn emit_sql(&self) -> String {
@@ -101,11 +110,7 @@ impl Stream {
 
     /// The form in which subscribers get its changes.
     pub(crate) fn form(&self) -> Form {
-        match (self.emit, self.traits.changes) {
-            (EmitForm::Changes, _) => Form::Changes,
-            (EmitForm::Update, Changes::Upsert | Changes::Retract) => Form::NewRows,
-            _ => Form::Plain,
-        }
+        form(self.emit, self.traits.changes)
     }
 
     /// The columns that subscribers get.
@@ -172,6 +177,26 @@ impl Stream {
             Some(delta) => self.tell(epoch, delta),
             None => Ok(()),
         }
+    }
+
+    /// Takes the place of another definition: keeps the changes that it kept, and tells its
+    /// subscribers the difference between the two.
+    pub(crate) fn succeed(
+        &mut self,
+        old: &mut Self,
+        epoch: Epoch,
+        difference: Option<&Delta>,
+    ) -> Result<()> {
+        if self.changes.is_some()
+            && let Some(mut changes) = old.changes.take()
+        {
+            if let Some(difference) = difference {
+                changes.append(&weighted(changes.schema(), difference)?)?;
+                changes.mark(epoch);
+            }
+            self.changes = Some(changes);
+        }
+        difference.map_or(Ok(()), |difference| self.tell(epoch, difference.clone()))
     }
 
     /// Hands a change to the subscribers.

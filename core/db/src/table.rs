@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast;
 use laminar_sql::parser::statement::{CreateLookupTable, CreateTable, Name};
@@ -10,11 +11,10 @@ use laminar_types::{Error, Result, code};
 use crate::adhoc::{self, Snapshot};
 use crate::catalog::is_free;
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{InputKind, NewSource, Timing};
+use crate::engine::{Core, InputKind, NewSource, SourceId, Timing};
 use crate::insert::fit_rows;
 use crate::statements::{
-    connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, refuse_replace,
-    whole_statement,
+    connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, whole_statement,
 };
 
 impl LaminarDB {
@@ -43,7 +43,6 @@ impl LaminarDB {
     }
 
     fn create_kept(&self, table: CreateTable, is_lookup: bool, sql: &str) -> Result<ExecuteResult> {
-        refuse_replace(table.or_replace, &table.name)?;
         if let Some(connector) = &table.connector {
             return Err(connector_not_built(&connector.name));
         }
@@ -51,13 +50,41 @@ impl LaminarDB {
         refuse_options(&table.options, "a table has none")?;
         let statement = if is_lookup { "CREATE LOOKUP TABLE" } else { "CREATE TABLE" };
         let done = ddl(statement, table.name.value.clone());
-        let is_new = self.shared.run(|core| is_free(core, &table.name, table.if_not_exists))??;
-        if !is_new {
+        let kind = statement.trim_start_matches("CREATE ");
+        let replaced = |core: &Core| -> Result<Option<SourceId>> {
+            match table.or_replace {
+                true => Ok(core.replaced(&table.name, kind)?.and_then(|object| object.input())),
+                false => Ok(None),
+            }
+        };
+        let (is_wanted, old) = self.shared.run(|core| {
+            let old = replaced(core)?;
+            let free = old.is_some() || is_free(core, &table.name, table.if_not_exists)?;
+            Ok::<_, Error>((free, old))
+        })??;
+        if !is_wanted {
             return Ok(done);
+        }
+        if let Some(id) = old {
+            self.shared.admission.admit(id, self.shared.config.push_timeout)?;
         }
         let declared_schema = match table.columns.is_empty() {
             true => None,
             false => Some(self.shared.planner.schema(&table.columns)?),
+        };
+        let install = |core: &mut Core, new: NewSource, rows: &[RecordBatch]| -> Result<()> {
+            if let Some(id) = replaced(core)? {
+                let replaced = core.replace_table(id, new, rows);
+                return replaced.map_err(|error| error.at(table.name.position));
+            }
+            if is_free(core, &table.name, table.if_not_exists)? {
+                let id = core.add_source(new)?;
+                if !rows.is_empty() {
+                    let producer = core.own_producer(id)?;
+                    core.push(id, producer, rows)?;
+                }
+            }
+            Ok(())
         };
         let new = |schema: SchemaRef| -> Result<NewSource> {
             let key = table.primary_key.iter().map(|column| {
@@ -79,15 +106,10 @@ impl LaminarDB {
             })
         };
         match (&table.query, declared_schema) {
-            (Some(query), schema) => self.create_filled(&table, query, schema, new)?,
+            (Some(query), schema) => self.create_filled(&table, query, schema, new, install)?,
             (None, Some(schema)) => {
                 let new = new(schema)?;
-                self.shared.run(|core| {
-                    match is_free(core, &table.name, table.if_not_exists)? {
-                        true => core.add_source(new).map(|_| ()),
-                        false => Ok(()),
-                    }
-                })??;
+                self.shared.run(|core| install(core, new, &[]))??;
             }
             (None, None) => {
                 return Err(Error::new(code::INVALID_SCHEMA, "a table needs at least one column")
@@ -104,6 +126,7 @@ impl LaminarDB {
         query: &ast::Query,
         declared: Option<SchemaRef>,
         new: impl Fn(SchemaRef) -> Result<NewSource> + Sync,
+        install: impl Fn(&mut Core, NewSource, &[RecordBatch]) -> Result<()> + Sync,
     ) -> Result<()> {
         let query = adhoc::prepared(query)?;
         let names = adhoc::names_of(&self.shared.planner, &query)?;
@@ -122,14 +145,7 @@ impl LaminarDB {
                 });
                 Ok((schema, batches.collect::<Result<Vec<_>>>()?))
             },
-            |core, (schema, batches)| {
-                if is_free(core, &table.name, table.if_not_exists)? {
-                    let id = core.add_source(new(Arc::clone(schema))?)?;
-                    let producer = core.own_producer(id)?;
-                    core.push(id, producer, batches)?;
-                }
-                Ok(())
-            },
+            |core, (schema, batches)| install(core, new(Arc::clone(schema))?, batches),
         )
     }
 }

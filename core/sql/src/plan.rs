@@ -1,5 +1,9 @@
 //! [`StreamPlan`]: what the planner makes of a query.
 
+use std::sync::Arc;
+
+use laminar_dataflow::expr::Expr;
+use laminar_dataflow::operators::{Map, Stage, TimeMap};
 use laminar_dataflow::{Changes, Operator, Traits};
 
 use crate::parser::statement::Name;
@@ -92,6 +96,28 @@ impl StreamPlan {
         if !self.emit_given && self.traits().changes != Changes::AppendOnly {
             self.emit = EmitForm::Changes;
         }
+    }
+
+    /// Makes the result promise what another one promises, and no more, but for the kind of its
+    /// changes: the same columns, keys and event times. It must be able to keep that; its columns
+    /// differ in whether they can be NULL at most, and only where its own cannot.
+    pub fn promise(&mut self, promised: &Traits) {
+        let own = self.traits();
+        let traits = Traits { changes: own.changes, ..promised.clone() };
+        if own.schema == traits.schema
+            && own.unique_key == traits.unique_key
+            && own.declared_watermark == traits.declared_watermark
+        {
+            return;
+        }
+        let (own, schema) = (Arc::clone(&own.schema), Arc::clone(&traits.schema));
+        let fields = own.fields().iter().enumerate();
+        let exprs = fields.map(|(index, field)| Expr::column(field.name(), index)).collect();
+        let times = (0..traits.times.len()).map(TimeMap::identity).collect();
+        let operator = Map::new(own, vec![Stage::Project { exprs, schema }], times);
+        let inputs = vec![InputRef::Node(self.nodes.len() - 1)];
+        let label = "Map: what readers know".to_string();
+        self.nodes.push(PlanNode { operator: Box::new(operator), traits, inputs, label });
     }
 
     /// What is known of the result.

@@ -28,13 +28,14 @@ use laminar_dataflow::state::{Container, TableRows};
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_sql::parser::statement::OnError;
-use laminar_sql::plan::{EmitForm, InputRef, StreamPlan};
+use laminar_sql::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
 use laminar_types::{
     Change, Config, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant,
 };
 
 pub(crate) use objects::{
-    Backfill, InputKind, NewSource, NewStream, Object, Source, SourceId, StreamId, Timing,
+    Backfill, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
+    Timing,
 };
 
 use crate::board::{Board, StreamEntry, SubscriptionEntry};
@@ -232,13 +233,39 @@ impl Core {
         Ok(id)
     }
 
-    /// Installs the operators of a stream and runs them over what they begin with. Answers what
-    /// the result holds after that.
+    /// Installs a stream under its name. Answers what the result holds after that.
     pub(crate) fn add_stream(
         &mut self,
         new: NewStream,
-        mut plan: StreamPlan,
+        plan: StreamPlan,
     ) -> Result<(StreamId, Vec<Delta>)> {
+        let Installed { id, begin, late } = self.install_stream(new, plan)?;
+        self.name_stream(id, late);
+        Ok((id, begin))
+    }
+
+    /// Gives an installed stream, and the sink of its late rows, their names.
+    pub(crate) fn name_stream(&mut self, id: StreamId, late: Option<(String, StreamId)>) {
+        let stream = self.stream(id);
+        if stream.is_anonymous() {
+            return;
+        }
+        let name = stream.name.clone();
+        let object = if stream.is_view { Object::View(id) } else { Object::Stream(id) };
+        self.add_object(name.clone(), object);
+        if let Some((sink, rows)) = late {
+            self.board.add_sink(sink.clone(), name.clone(), String::new());
+            self.add_object(sink, Object::LateRows { rows, of: name });
+        }
+    }
+
+    /// Installs the operators of a stream and runs them over what they begin with. Where that is
+    /// not possible, nothing is installed.
+    pub(crate) fn install_stream(
+        &mut self,
+        new: NewStream,
+        mut plan: StreamPlan,
+    ) -> Result<Installed> {
         let NewStream { name, sql, statement, is_view, on_error, retain_rows, .. } = new;
         let (retain_changes, backfill) = (new.retain_changes, new.backfill);
         self.epoch += 1;
@@ -257,38 +284,16 @@ impl Core {
         }
         let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.nodes.len());
         for node in plan.nodes {
-            let mut inputs = Vec::with_capacity(node.inputs.len());
-            let mut begins = Vec::new();
-            for (port, input) in node.inputs.iter().enumerate() {
-                match input {
-                    InputRef::Node(index) => inputs.push(nodes[*index]),
-                    InputRef::Relation(name) => {
-                        let (input, traits) =
-                            self.relation(name).ok_or_else(|| self.not_found(name))?;
-                        inputs.push(input);
-                        let rows = match (backfill, traits.changes) {
-                            (Backfill::Since(epoch), Changes::AppendOnly) => {
-                                Some(self.rows_since(name, epoch, &traits)?)
-                            }
-                            (Backfill::Updating, Changes::AppendOnly) => None,
-                            _ => Some(self.rows_of(name, &traits)?),
-                        };
-                        begins.push((port, rows));
-                    }
-                }
+            if let Err(error) = self.add_node(node, &mut nodes, held_since, backfill) {
+                nodes.into_iter().rev().for_each(|node| self.graph.remove(node));
+                return Err(error);
             }
-            let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
-            for (port, rows) in begins {
-                if rows.is_none() {
-                    self.graph.skip_earlier(node, port);
-                }
-                self.graph.backfill(node, port, rows);
-            }
+        }
+        for node in &nodes {
             if on_error == OnError::Fail {
-                self.graph.fail_on_dead_letter(node);
+                self.graph.fail_on_dead_letter(*node);
             }
-            self.owners.insert(node, id);
-            nodes.push(node);
+            self.owners.insert(*node, id);
         }
         let append_only = traits.changes == Changes::AppendOnly;
         let history =
@@ -320,13 +325,10 @@ impl Core {
         };
         self.graph.tap(stream.result(), id.0);
         self.push_stream(stream);
-        if !name.is_empty() {
-            let object = if is_view { Object::View(id) } else { Object::Stream(id) };
-            self.add_object(name.clone(), object);
-        }
-        if let Some((late, sink)) = late {
-            self.add_late_rows(late, sink.value, &name, retain_rows);
-        }
+        let late = late.and_then(|(nodes, sink)| {
+            let rows = self.add_late_rows(nodes, sink.value.clone(), &name, retain_rows)?;
+            Some((sink.value, rows))
+        });
         let mut output = std::mem::take(&mut self.scratch.output);
         output.clear();
         self.graph.run(self.epoch, &mut output);
@@ -335,7 +337,47 @@ impl Core {
         self.publish(&mut output);
         self.scratch.output = output;
         self.tell_sources();
-        Ok((id, begin))
+        Ok(Installed { id, begin, late })
+    }
+
+    /// Adds an operator behind `nodes`, those of its plan before it, and gives it what its inputs
+    /// hold.
+    fn add_node(
+        &mut self,
+        node: PlanNode,
+        nodes: &mut Vec<NodeId>,
+        held_since: Option<u64>,
+        backfill: Backfill,
+    ) -> Result<()> {
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        let mut begins = Vec::new();
+        for (port, input) in node.inputs.iter().enumerate() {
+            match input {
+                InputRef::Node(index) => inputs.push(nodes[*index]),
+                InputRef::Relation(name) => {
+                    let (input, traits) =
+                        self.relation(name).ok_or_else(|| self.not_found(name))?;
+                    inputs.push(input);
+                    let rows = match (backfill, traits.changes) {
+                        (Backfill::Since(epoch), Changes::AppendOnly) => {
+                            Some(self.rows_since(name, epoch, &traits)?)
+                        }
+                        (Backfill::Updating, Changes::AppendOnly) => None,
+                        _ => Some(self.rows_of(name, &traits)?),
+                    };
+                    begins.push((port, rows));
+                }
+            }
+        }
+        let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
+        nodes.push(node);
+        for (port, rows) in begins {
+            if rows.is_none() {
+                self.graph.skip_earlier(node, port);
+            }
+            self.graph.backfill(node, port, rows);
+        }
+        Ok(())
     }
 
     /// Adds the nodes that hand on the rows which are late for some operators; the last one has
@@ -351,16 +393,21 @@ impl Core {
         nodes
     }
 
-    /// Makes the late rows of a stream a sink.
-    fn add_late_rows(&mut self, nodes: Vec<NodeId>, sink: String, of: &str, retain_rows: usize) {
+    /// Makes the late rows of a stream a stream.
+    fn add_late_rows(
+        &mut self,
+        nodes: Vec<NodeId>,
+        sink: String,
+        of: &str,
+        retain_rows: usize,
+    ) -> Option<StreamId> {
         let id = StreamId(self.streams.len() as u32);
-        let Some(last) = nodes.last().copied() else { return };
+        let last = nodes.last().copied()?;
         let traits = self.graph.traits(last).clone();
         self.owners.extend(nodes.iter().map(|node| (*node, id)));
         self.graph.tap(last, id.0);
-        self.board.add_sink(sink.clone(), of.to_string(), String::new());
         self.push_stream(Stream {
-            name: sink.clone(),
+            name: sink,
             late_of: Some(of.to_string()),
             entry: Arc::default(),
             sql: String::new(),
@@ -376,7 +423,7 @@ impl Core {
             changes: None,
             subscribers: Vec::new(),
         });
-        self.add_object(sink, Object::LateRows { rows: id, of: of.to_string() });
+        Some(id)
     }
 
     /// Gives a stream the next number, and lists it.

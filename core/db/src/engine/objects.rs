@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use laminar_dataflow::{EventTime, NodeId};
 use laminar_sql::parser::statement::OnError;
-use laminar_types::{Epoch, Error, Result, TimeUnit};
+use laminar_types::{Delta, Epoch, Error, Result, TimeUnit};
 
 use crate::board::{self, Meter, SourceEntry, TimeMeter};
 use crate::clock::Clock;
@@ -82,7 +82,7 @@ pub(crate) struct Source {
     /// The last stamp of its `proctime()` column, in milliseconds.
     pub(super) stamp_ms: i64,
     /// Since when it is watched for idleness, in milliseconds.
-    pub(super) since_ms: i64,
+    pub(crate) since_ms: i64,
     pub(super) is_idle: bool,
     /// What its handles know of it.
     pub(crate) rules: Arc<Rules>,
@@ -150,7 +150,7 @@ impl NewSource {
     }
 
     /// What anyone may ask of it.
-    pub(super) fn entry(&self, id: SourceId, rules: &Arc<Rules>) -> SourceEntry {
+    pub(crate) fn entry(&self, id: SourceId, rules: &Arc<Rules>) -> SourceEntry {
         let name = |column: usize| self.schema.field(column).name().clone();
         let kind = match self.kind {
             InputKind::Source => board::InputKind::Source,
@@ -205,6 +205,15 @@ pub(crate) struct NewStream {
     /// Changes that an updating result keeps for subscriptions from an epoch.
     pub(crate) retain_changes: Option<usize>,
     pub(crate) backfill: Backfill,
+}
+
+/// A stream whose operators run, and which has no name yet.
+pub(crate) struct Installed {
+    pub(crate) id: StreamId,
+    /// What its result holds.
+    pub(crate) begin: Vec<Delta>,
+    /// The sink of its late rows, and the stream that gives them.
+    pub(crate) late: Option<(String, StreamId)>,
 }
 
 /// What kind of input.
