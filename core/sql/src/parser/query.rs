@@ -250,18 +250,34 @@ pub(super) fn sql_statement(tokens: Vec<TokenWithSpan>) -> Result<SqlStatement> 
     Ok(statement)
 }
 
-/// Refuses a relation whose name is a word of SQL without quotes: sqlparser takes `FROM WHERE x` for
-/// a table `where`.
+/// Refuses a word of SQL without quotes behind `FROM` or `JOIN`, where only a name or an expression
+/// can stand: sqlparser takes `FROM WHERE x` for a table `where`.
+fn refuse_reserved_words(tokens: &[TokenWithSpan]) -> Result<()> {
+    let opens = |token: &Token| is_word(token, "FROM") || is_word(token, "JOIN");
+    for pair in tokens.windows(2) {
+        let Token::Word(word) = &pair[1].token else { continue };
+        let is_reserved = RESERVED.iter().any(|other| word.value.eq_ignore_ascii_case(other));
+        if opens(&pair[0].token) && word.quote_style.is_none() && is_reserved {
+            return Err(reserved(&word.value).at(position(pair[1].span.start)));
+        }
+    }
+    Ok(())
+}
+
+fn reserved(word: &str) -> Error {
+    let message = format!(
+        "expected the name of a relation, found {word}; a name that is a word of SQL is quoted: \
+         \"{}\"",
+        word.to_lowercase()
+    );
+    Error::new(code::SYNTAX, message)
+}
+
+/// The same for relations that stand elsewhere.
 fn refuse_reserved_relations(node: &impl Visit) -> Result<()> {
     let refused = visit_relations(node, |relation| match relation.0.as_slice() {
         [ObjectNamePart::Identifier(name)] if is_reserved(name) => {
-            let message = format!(
-                "expected the name of a relation, found {}; a name that is a word of SQL is \
-                 quoted: \"{}\"",
-                name.value,
-                name.value.to_lowercase()
-            );
-            let error = Error::new(code::SYNTAX, message);
+            let error = reserved(&name.value);
             ControlFlow::Break(error.at(position(name.span.start)))
         }
         _ => ControlFlow::Continue(()),
@@ -299,6 +315,7 @@ fn whole<T>(
     mut tokens: Vec<TokenWithSpan>,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T> {
+    refuse_reserved_words(&tokens)?;
     spell_partitions(&mut tokens);
     joins::prepare(&mut tokens)?;
     run_parser(tokens, |parser| {
