@@ -39,10 +39,10 @@ impl AsofMatch {
     /// The match of a left row among the right rows that are there.
     pub(super) fn find(self, right: &TimeIndex, key: u32, time: i64) -> Option<u32> {
         match self {
-            Self::Backward { inclusive } if inclusive == mutant!(AsofEqualityWrong) => {
-                right.last_before(key, time)
-            }
-            Self::Backward { .. } => right.last_at_or_before(key, time),
+            Self::Backward { inclusive } => match inclusive ^ mutant!(AsofEqualityWrong) {
+                true => right.last_at_or_before(key, time),
+                false => right.last_before(key, time),
+            },
             Self::Forward { inclusive: true } => right.first_at_or_after(key, time),
             Self::Forward { inclusive: false } => right.first_after(key, time),
             Self::Nearest => {

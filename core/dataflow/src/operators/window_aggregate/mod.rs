@@ -85,7 +85,7 @@ pub struct WindowAggregate {
 }
 
 enum State {
-    Final(Panes),
+    Final(Box<Panes>),
     Updates(OpenWindows),
 }
 
@@ -118,7 +118,7 @@ impl WindowAggregate {
         // What cannot be grouped is refused at once.
         windows.table()?;
         let state = match options.emit {
-            WindowEmit::Final => State::Final(Panes::new()),
+            WindowEmit::Final => State::Final(Box::new(Panes::new())),
             WindowEmit::Updates => State::Updates(OpenWindows::new()),
         };
         Ok(Self {
