@@ -25,6 +25,8 @@ hash-threshold, control, connection, subtest) these statements stand for calls o
                                      each batch is one epoch; all rows are one without n
   WATERMARK source [BY producer] TO milliseconds
   OPEN PRODUCER name OF source       a producer of its own, until CLOSE PRODUCER name
+  END PRODUCER name                  it sends nothing any more
+  ADVANCE CLOCK BY milliseconds      the clock stands otherwise
   SUBSCRIBE name [WITH SNAPSHOT] TO stream | SELECT ...
   POLL name [ONCE]                   (query) the changes that wait, or the first batch of them
   UNSUBSCRIBE name

@@ -50,7 +50,9 @@ impl Call {
                 10 => (*random.pick(&["first", "last"]), &any, true),
                 11 => ("nth_value", &any, true),
                 12 => ("string_agg", &texts, true),
-                13 => (*random.pick(&["bool_and", "bool_or"]), &booleans, false),
+                13 | 19 | 20 if !booleans.is_empty() => {
+                    (*random.pick(&["bool_and", "bool_or"]), &booleans, false)
+                }
                 14 => (*random.pick(&["bit_and", "bit_or", "bit_xor"]), &integers, false),
                 15 | 16 => ("sum(DISTINCT)", &exact, false),
                 17 | 18 => ("count(DISTINCT)", &from.columns, false),

@@ -236,7 +236,12 @@ pub fn columns(query: &dyn Shape) -> Vec<Column> {
 /// A query over some of these relations.
 pub fn random(relations: &[Relation], random: &mut Random) -> Query {
     loop {
-        let from = random.pick(relations).clone();
+        let several: Vec<&Relation> =
+            relations.iter().filter(|relation| relation.sources.len() > 1).collect();
+        let from = match several.is_empty() || random.chance(75) {
+            true => random.pick(relations).clone(),
+            false => (*random.pick(&several)).clone(),
+        };
         let made = match random.range(0, 100) {
             0..9 => map::random(from, random),
             9..20 => aggregate::random(from, random),

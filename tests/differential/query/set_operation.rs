@@ -22,7 +22,15 @@ struct Side {
 }
 
 pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random) -> Option<Query> {
-    let right = random.pick(relations).clone();
+    // Two inputs in time, now and then.
+    let apart: Vec<&Relation> = relations
+        .iter()
+        .filter(|other| other.timed().is_some() && other.sources != left.sources)
+        .collect();
+    let right = match left.timed().is_some() && !apart.is_empty() && random.chance(50) {
+        true => (*random.pick(&apart)).clone(),
+        false => random.pick(relations).clone(),
+    };
     let mut pairs = Vec::new();
     let times = left.timed().zip(right.timed());
     // Where both come from one source, the order of arrival depends on how rows were cut.

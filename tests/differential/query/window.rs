@@ -37,7 +37,7 @@ enum Kind {
 
 pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
     from.timed()?;
-    let kind = *random.pick(&[Kind::Tumble, Kind::Tumble, Kind::Hop, Kind::Hop, Kind::Cumulate]);
+    let kind = *random.pick(&[Kind::Tumble, Kind::Hop, Kind::Hop, Kind::Cumulate]);
     let slide = random.range(2, 8);
     let size = match kind {
         Kind::Tumble => slide,
@@ -55,7 +55,7 @@ pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
         filter: random.chance(25).then(|| Predicate::random(&from.columns, random)),
         emit: Emit::random(random),
         lateness: if random.chance(25) { random.range(1, 12) } else { 0 },
-        is_table: offset == 0 && random.chance(25),
+        is_table: offset == 0 && random.chance(35),
         from,
     }))
 }
