@@ -72,7 +72,7 @@ impl TopN {
     fn items(&self) -> Vec<Column> {
         match self.form {
             // Not all of them, so that rows that differ may give equal ones.
-            Form::Limit => self.from.columns.iter().skip(1).cloned().collect(),
+            Form::Limit if self.from.columns.len() > 1 => self.from.columns[1..].to_vec(),
             _ => self.from.columns.clone(),
         }
     }
