@@ -65,6 +65,9 @@ pub(crate) fn all() -> Vec<Workload> {
         hop("hop_60s_10s", 10),
         join_updates(),
         join_appends(),
+        asof_join(),
+        interval_join(),
+        session(),
         top_appends(),
         top_updates(),
     ]
@@ -196,6 +199,63 @@ fn join_appends() -> Workload {
         sizes: JOINS,
         stream: query.to_string(),
         reference: query.to_string(),
+        output: Output::Changes,
+    }
+}
+
+/// Ten events for each that answers: each gets the last answer of its key. No two events have one
+/// time, so that DataFusion's answer, one pass by window function, is the only one.
+fn asof_join() -> Workload {
+    Workload {
+        name: "asof_join".to_string(),
+        input: Input { keys: 100_000, rate: 1_000 },
+        sizes: JOINS,
+        stream: "SELECT l.key, l.value, l.ts, r.ts AS answered FROM \
+                 (SELECT key, value, ts FROM events WHERE value >= 91) AS l ASOF JOIN \
+                 (SELECT key, ts FROM events WHERE value < 91) AS r \
+                 MATCH_CONDITION (l.ts >= r.ts) ON l.key = r.key EMIT ON WINDOW CLOSE"
+            .to_string(),
+        reference: "SELECT key, value, ts, answered FROM (SELECT key, value, ts, \
+                    last_value(CASE WHEN value < 91 THEN ts END) IGNORE NULLS OVER \
+                    (PARTITION BY key ORDER BY ts ROWS UNBOUNDED PRECEDING) AS answered \
+                    FROM events) AS a WHERE value >= 91 AND answered IS NOT NULL"
+            .to_string(),
+        output: Output::Changes,
+    }
+}
+
+/// The halves of the events of a million keys, paired within ten seconds: about one pair each.
+fn interval_join() -> Workload {
+    let query = "SELECT l.key, l.ts, r.value, r.ts AS other FROM \
+                 (SELECT key, ts FROM events WHERE value < 500) AS l JOIN \
+                 (SELECT key, value, ts FROM events WHERE value >= 500) AS r \
+                 ON l.key = r.key AND r.ts BETWEEN l.ts - 10000 AND l.ts + 10000";
+    Workload {
+        name: "interval_join".to_string(),
+        input: Input { keys: 1_000_000, rate: RATE },
+        sizes: JOINS,
+        stream: query.to_string(),
+        reference: query.to_string(),
+        output: Output::Changes,
+    }
+}
+
+/// Sessions of a million users; DataFusion numbers the islands between gaps.
+fn session() -> Workload {
+    Workload {
+        name: "session_10s".to_string(),
+        input: Input { keys: 1_000_000, rate: RATE },
+        sizes: JOINS,
+        stream: "SELECT key, session(ts, INTERVAL '10' SECOND) AS start, count(*) AS n, \
+                 sum(value) AS total FROM events \
+                 GROUP BY key, session(ts, INTERVAL '10' SECOND) EMIT ON WINDOW CLOSE"
+            .to_string(),
+        reference: "SELECT key, min(ts) AS start, count(*) AS n, sum(value) AS total FROM \
+                    (SELECT key, value, ts, sum(begins) OVER (PARTITION BY key ORDER BY ts \
+                    ROWS UNBOUNDED PRECEDING) AS island FROM (SELECT key, value, ts, CASE WHEN \
+                    ts - lag(ts) OVER (PARTITION BY key ORDER BY ts) < 10000 THEN 0 ELSE 1 END \
+                    AS begins FROM events) AS marked) AS numbered GROUP BY key, island"
+            .to_string(),
         output: Output::Changes,
     }
 }
