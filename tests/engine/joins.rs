@@ -5,8 +5,10 @@
 
 mod changes;
 mod differential;
+mod lookup;
 mod lowering;
 mod sets;
+mod ttl;
 
 use std::sync::Arc;
 

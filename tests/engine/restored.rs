@@ -91,6 +91,18 @@ const QUERIES: &[&str] = &[
      AND r.ts BETWEEN s.ts - INTERVAL '4' MILLISECOND AND s.ts + INTERVAL '6' MILLISECOND",
     "SELECT k, v, ts FROM s WHERE NOT EXISTS (SELECT 1 FROM r WHERE r.k = s.k
      AND r.ts BETWEEN s.ts - INTERVAL '2' MILLISECOND AND s.ts + INTERVAL '2' MILLISECOND)",
+    "SELECT s.k, p.offset_ms, p.probe_ts, r.v FROM s TEMPORAL PROBE LEFT JOIN r ON (k)
+     TIMESTAMPS (ts, ts) LIST (-4, 0, 6) AS p",
+    "SELECT a.k, a.n, b.n AS m FROM (SELECT k, ts, count(*) AS n FROM s GROUP BY k, ts) a
+     FULL JOIN (SELECT k, ts, count(*) AS n FROM r GROUP BY k, ts) b
+     ON a.k = b.k AND b.ts - a.ts BETWEEN INTERVAL '-4' MILLISECOND AND INTERVAL '6' MILLISECOND",
+    "SELECT a.k, a.n, b.n AS m FROM (SELECT k, ts, count(*) AS n FROM s GROUP BY k, ts) a
+     ASOF JOIN (SELECT k, ts, count(*) AS n FROM r GROUP BY k, ts) b
+     MATCH_CONDITION (a.ts >= b.ts) ON a.k = b.k EMIT CHANGES",
+    // What forgets.
+    "SELECT s.k, s.v, r.v AS w FROM s JOIN r ON s.k = r.k WITH (state_ttl = 20)",
+    "SELECT s.k, s.v, u.v AS w FROM s LEFT JOIN u ON s.k = u.k WITH (state_ttl = 20)",
+    "SELECT k, count(*) AS n, max(v) AS v FROM s GROUP BY k WITH (state_ttl = 20)",
     // In an order.
     "SELECT k, v, n FROM (SELECT k, v, row_number() OVER (PARTITION BY k ORDER BY v DESC) AS n
      FROM s) WHERE n <= 3",
@@ -179,7 +191,7 @@ impl Catalog for Relations {
         INPUTS.contains(&name).then(|| Traits {
             changes: if name == "u" { Changes::Retract } else { Changes::AppendOnly },
             unique_key: (name == "u").then(|| vec![0]),
-            times: vec![EventTime { column: 2, unit: TimeUnit::Millisecond }],
+            times: vec![EventTime { column: 2, unit: TimeUnit::Millisecond, settled: name != "u" }],
             declared_watermark: true,
             ..Traits::append_only(schema(name))
         })

@@ -64,6 +64,10 @@ pub struct Graph {
     spare_blocks: Vec<RowBlock>,
     /// In the replay of what queued before the start: the sequence number of what is replayed.
     replayed: Option<u64>,
+    /// Whether an operator asks for the time, the epoch whose time was told last, and that time.
+    reads_clock: bool,
+    now_of: Epoch,
+    now_ms: i64,
 }
 
 struct Node {
@@ -187,6 +191,7 @@ impl Graph {
             ports.push(Input { node: *node, frontiers: Vec::new(), begin, since: None });
         }
         let frontiers = vec![Frontier::MIN; traits.times.len()];
+        self.reads_clock |= operator.reads_clock();
         let id = self.add(Body::Operator(operator), traits, ports, frontiers);
         let mut timed = inputs.iter().map(|input| self.node(*input));
         let idle =
@@ -577,6 +582,17 @@ impl Graph {
         }
     }
 
+    /// Whether an operator asks for the time of an epoch that was not told yet.
+    pub fn awaits_time(&self, epoch: Epoch) -> bool {
+        self.reads_clock && self.now_of < epoch
+    }
+
+    /// Tells the time of an epoch, in milliseconds since 1970. It never goes back.
+    pub fn set_time(&mut self, epoch: Epoch, now_ms: i64) {
+        self.now_of = epoch;
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
     /// Runs one step: visits, in topological order, every node that got something.
     pub fn run(&mut self, epoch: Epoch, out: &mut StepOutput) {
         while let Some(id) = self.ready.pop_first() {
@@ -589,11 +605,13 @@ impl Graph {
         let mut frontiers = std::mem::take(&mut self.frontiers);
         let mut late = std::mem::take(&mut self.late);
         let mut blocks = std::mem::take(&mut self.spare_blocks);
+        let now_ms = self.now_ms;
         let node = self.node_mut(id);
         let late_output = node.late_output;
         // An operator may be left half done only when it fails, and then it never runs again.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut cx = Context { epoch, dead_letters: &mut dead_letters, late: &mut late };
+            let mut cx =
+                Context { epoch, now_ms, dead_letters: &mut dead_letters, late: &mut late };
             node.step(&mut cx, &mut frontiers, &mut blocks)
         }));
         self.spare_blocks = blocks;

@@ -110,6 +110,11 @@ pub trait Operator: Send {
         false
     }
 
+    /// Whether the operator asks for the time of an epoch, [`Context::now_ms`].
+    fn reads_clock(&self) -> bool {
+        false
+    }
+
     /// Counters for people.
     fn metrics(&self) -> Metrics {
         Metrics::default()
@@ -200,6 +205,9 @@ pub struct Metrics {
 pub struct Context<'a> {
     /// The epoch that runs.
     pub epoch: Epoch,
+    /// The time of the epoch in milliseconds since 1970, if an operator asks for it: it is told the
+    /// graph, and is one for the whole epoch.
+    pub now_ms: i64,
     /// Rows on which an expression failed.
     pub dead_letters: &'a mut Vec<DeadLetter>,
     /// Rows that came too late, for [`Graph::add_late_output`](crate::Graph::add_late_output).
@@ -242,6 +250,9 @@ pub struct EventTime {
     pub column: usize,
     /// The unit it counts in.
     pub unit: TimeUnit,
+    /// Whether a change of a row keeps its time, so that one behind the frontier is late as a
+    /// whole. Only a table replaces a row of one time by one of another.
+    pub settled: bool,
 }
 
 /// What is known of an edge: inferred by the planner, shown by `EXPLAIN`, and relied upon by the

@@ -18,6 +18,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
+use laminar_sql::batch_joins::spell_out;
 use laminar_sql::catalog::Catalog;
 use laminar_sql::checked::CheckedArithmetic;
 use laminar_sql::counted_sets::number_copies;
@@ -25,6 +26,7 @@ use laminar_sql::event_order::order_by_event_time;
 use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
+use laminar_sql::time_joins::prepare_joins;
 use laminar_sql::window_query::prepare_windows;
 use laminar_sql::window_tables::expand_windows;
 use laminar_types::{Epoch, Error, Result, code, outside};
@@ -183,10 +185,11 @@ pub(crate) fn run(
         .map_err(|error| execution_error(&error))
 }
 
-/// A query as DataFusion can plan it: with our windows resolved.
+/// A query as DataFusion can plan it: with our windows resolved and our joins marked.
 pub(crate) fn prepared(query: &ast::Query) -> Result<ast::Query> {
     let mut query = query.clone();
     prepare_windows(&mut query, Grouped::ByColumns)?;
+    prepare_joins(&mut query)?;
     Ok(query)
 }
 
@@ -284,7 +287,7 @@ impl Snapshot {
             .and_then(|plan| order_by_event_time(plan, self))
             .and_then(number_copies)
             .map_err(|error| self.planned(planner, query, &error))?;
-        Ok((context, plan))
+        Ok((context, spell_out(plan, self)?))
     }
 
     fn planned(&self, planner: &Planner, query: &ast::Query, error: &DataFusionError) -> Error {

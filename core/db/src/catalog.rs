@@ -1,6 +1,6 @@
 //! Names: what they stand for, and the catalogue as a plan is made from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use laminar_dataflow::Traits;
 use laminar_sql::catalog::Catalog;
@@ -15,6 +15,7 @@ use crate::system_tables::SystemTable;
 pub(crate) struct Relations {
     pub(crate) version: u64,
     relations: BTreeMap<String, Traits>,
+    lookups: BTreeSet<String>,
 }
 
 impl Relations {
@@ -24,13 +25,23 @@ impl Relations {
             let (_, traits) = core.relation(name)?;
             Some((name.clone(), traits))
         });
-        Self { version: core.catalog_version, relations: relations.collect() }
+        let is_lookup = |(_, object): &(&String, &Object)| matches!(object, Object::LookupTable(_));
+        let lookups = core.objects.iter().filter(is_lookup).map(|(name, _)| name.clone());
+        Self {
+            version: core.catalog_version,
+            relations: relations.collect(),
+            lookups: lookups.collect(),
+        }
     }
 }
 
 impl Catalog for Relations {
     fn relation(&self, name: &str) -> Option<Traits> {
         self.relations.get(name).cloned()
+    }
+
+    fn is_lookup(&self, name: &str) -> bool {
+        self.lookups.contains(name)
     }
 
     fn names(&self) -> Vec<String> {

@@ -125,7 +125,7 @@ impl LaminarDB {
                 (rows, Backfill::Updating)
             }
         };
-        refuse_options(&stream.query.options, HISTORY_ONLY)?;
+        refuse_options(&stream.query.options, OF_STREAMS)?;
         let name = stream.name.value.clone();
         let kind = if is_view { "MATERIALIZED VIEW" } else { "STREAM" };
         let replaced = |core: &Core| match stream.or_replace {
@@ -381,12 +381,15 @@ pub(crate) fn ddl(statement: &str, object: String) -> ExecuteResult {
 /// What a source or stream knows of options.
 const HISTORY_ONLY: &str = "this version knows retain_history";
 
+/// What a stream or view knows of options.
+const OF_STREAMS: &str = "this version knows retain_history, allowed_lateness and state_ttl";
+
 /// Refuses options that are left; `known` says which there are.
 pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {
     const LATER: [&str; 5] =
         ["backpressure", "wait_strategy", "buffer_size", "checkpoint_interval", "wal_mode"];
     let Some(entry) = options.iter().next() else { return Ok(()) };
-    let error = match LATER.contains(&entry.key.as_str()) || entry.key == "state_ttl" {
+    let error = match LATER.contains(&entry.key.as_str()) {
         true => Error::unsupported(format!("the option `{}` is not built yet", entry.key)),
         false => {
             Error::new(code::OPTION, format!("there is no option `{}` here: {known}", entry.key))

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`parser`] | the dialect: text to [`parser::statement::Statement`], errors with their place |
+//! | [`batch_joins`] | joins in time of ad-hoc queries |
 //! | [`catalog`] | what the planner asks of a catalogue |
 //! | [`checked`] | integer arithmetic of ad-hoc queries that fails on overflow |
 //! | [`host_functions`] | scalar and aggregate functions of the host |
@@ -10,6 +11,7 @@
 //! | [`event_order`] | `FIRST` and `LAST` by event time |
 //! | [`planner`] | binding, and the session for ad-hoc queries |
 //! | [`window_query`] | the rewrite of windows that comes before binding |
+//! | [`time_joins`] | the rewrite of joins in time, before and after binding |
 //! | [`plan`] | [`plan::StreamPlan`], the operators to be, and `EXPLAIN` |
 //!
 //! Nothing here runs a query.
@@ -17,6 +19,7 @@
 #![warn(missing_docs)]
 
 mod aggregates;
+pub mod batch_joins;
 pub mod catalog;
 pub mod checked;
 mod checked_sum;
@@ -38,8 +41,9 @@ pub mod parser;
 mod place;
 pub mod plan;
 pub mod planner;
+mod probe_times;
 mod push_down;
-mod time_joins;
+pub mod time_joins;
 mod type_names;
 mod wide_sums;
 pub mod window_query;

@@ -1,4 +1,4 @@
-//! [`Milliseconds`]: `BIGINT` plus or minus an `INTERVAL`, which counts milliseconds.
+//! [`Milliseconds`]: `BIGINT` plus, minus or compared with an `INTERVAL`, which counts milliseconds.
 
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -8,8 +8,9 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::functions::length_ns;
 
-/// Binds `bigint + INTERVAL`, `INTERVAL + bigint` and `bigint - INTERVAL` as arithmetic in milliseconds, the unit of a
-/// `BIGINT` event time. Intervals with months, or parts of a millisecond, are left alone.
+/// Binds `bigint + INTERVAL`, `INTERVAL + bigint`, `bigint - INTERVAL` and comparisons such as
+/// `a - b < INTERVAL` as in milliseconds, the unit of a `BIGINT` event time. Intervals with months,
+/// or parts of a millisecond, are left alone.
 #[derive(Debug)]
 pub(crate) struct Milliseconds;
 
@@ -19,12 +20,15 @@ impl ExprPlanner for Milliseconds {
         mut expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, Minus, NotEq, Plus};
         let is_bigint = |expr: &Expr| expr.get_type(schema).is_ok_and(|t| t == DataType::Int64);
         match expr.op {
-            BinaryOperator::Plus | BinaryOperator::Minus if is_bigint(&expr.left) => {
+            Plus | Minus | Eq | NotEq | Lt | LtEq | Gt | GtEq if is_bigint(&expr.left) => {
                 count_in_milliseconds(&mut expr.right);
             }
-            BinaryOperator::Plus if is_bigint(&expr.right) => count_in_milliseconds(&mut expr.left),
+            Plus | Eq | NotEq | Lt | LtEq | Gt | GtEq if is_bigint(&expr.right) => {
+                count_in_milliseconds(&mut expr.left);
+            }
             _ => {}
         }
         Ok(PlannerResult::Original(expr))

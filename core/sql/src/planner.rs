@@ -50,8 +50,9 @@ use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::parser::windows::Grouped;
 use crate::place::place_of;
 use crate::plan::StreamPlan;
+use crate::probe_times::probe_times;
 use crate::push_down::PushDown;
-use crate::time_joins::{marker_functions, prepare_joins, resolve_versions};
+use crate::time_joins::{marker_functions, prepare_joins, resolve_joins};
 use crate::type_names::TypeNames;
 use crate::wide_sums;
 use crate::window_query::prepare_windows;
@@ -96,6 +97,7 @@ impl Planner {
         aggregates.extend(float_extremes());
         let functions = builder.scalar_functions().get_or_insert_default();
         functions.extend(window_functions().into_iter().chain(marker_functions()));
+        functions.push(probe_times());
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Milliseconds));
         Self { state: RwLock::new(Arc::new(builder.build())) }
     }
@@ -216,7 +218,9 @@ impl Planner {
         query: &StreamQuery,
         columns: &[Name],
     ) -> Result<StreamPlan> {
-        let prune = query.late_data_to.is_none();
+        // Late rows are handed on with all of their columns, and rows age by one that the query
+        // need not read.
+        let prune = query.late_data_to.is_none() && query.state_ttl.is_none();
         let logical = renamed(self.bind(catalog, &query.query, prune)?, columns)?;
         lower::lower(&logical, catalog, query)
     }
@@ -234,7 +238,7 @@ impl Planner {
         let plan = binder
             .sql_statement_to_plan(ast::Statement::Query(Box::new(query.clone())))
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
-        let plan = resolve_versions(plan, catalog)?;
+        let plan = resolve_joins(plan, catalog)?;
         let options = state.config_options();
         let plan = state
             .analyzer()

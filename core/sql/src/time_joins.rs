@@ -9,23 +9,28 @@
 //! | `JOIN r FOR SYSTEM_TIME AS OF l.ts ON k` | `JOIN r ON k AND __version_at(l.ts, r.ts)` |
 //! | `JOIN r FOR SYSTEM_TIME AS OF proctime() ON k` | `JOIN r ON k AND __version_now()` |
 //!
-//! The event time of `r` is put in by [`resolve_versions`], when the relation is known. Lowering
-//! finds the marker and makes the operator.
+//! `USING` has no place for one more condition, so there the marker stands in the `WHERE`, as
+//! `__of_join('r', marker)`, until [`resolve_joins`] puts it into the bound join. The event time of
+//! `r` is put in there too, when the relation is known. Lowering finds the marker and makes the
+//! operator; for an ad-hoc query [`crate::batch_joins`] spells it out.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result as DataFusionResult, exec_err, plan_err};
+use datafusion::common::{
+    Column, Result as DataFusionResult, TableReference, exec_err, internal_err, plan_err,
+};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr as BoundExpr, Join as LogicalJoin, LogicalPlan, ScalarFunctionArgs,
+    ColumnarValue, Expr as BoundExpr, Filter, Join as LogicalJoin, LogicalPlan, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select,
-    Spanned, TableFactor, TableVersion, Value, VisitMut, VisitorMut,
+    Spanned, TableFactor, TableVersion, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use laminar_dataflow::operators::AsofMatch;
 use laminar_types::{Error, Position, Result, TimeUnit, code};
@@ -37,6 +42,9 @@ use crate::planner::sentence;
 const ASOF: &str = "__asof";
 const VERSION_AT: &str = "__version_at";
 const VERSION_NOW: &str = "__version_now";
+
+/// The marker of the join whose right side has a name.
+const OF_JOIN: &str = "__of_join";
 
 /// The function that stands for the moment of processing.
 const PROCTIME: &str = "proctime";
@@ -76,20 +84,84 @@ pub(crate) fn time_join(condition: &BoundExpr) -> Option<TimeJoin> {
 /// Rewrites the joins in time of a query, its subqueries included.
 ///
 /// # Errors
-/// `UNSUPPORTED` for `USING` and natural joins in time, and for `FOR SYSTEM_TIME` elsewhere than at
-/// the right side of a join; `PLAN` for a match condition that compares no times.
-pub(crate) fn prepare_joins(query: &mut Query) -> Result<()> {
+/// `UNSUPPORTED` for natural joins in time, and for `FOR SYSTEM_TIME` elsewhere than at the right
+/// side of a join; `PLAN` for a match condition that compares no times.
+pub fn prepare_joins(query: &mut Query) -> Result<()> {
     match query.visit(&mut Rewrite) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-/// Puts the event time of the right side into the markers of temporal joins.
+/// Puts the markers that stand in a `WHERE` into their joins, and the event time of the right side
+/// into those of temporal joins.
 ///
 /// # Errors
 /// `PLAN` when the right side has no event time, or several.
-pub(crate) fn resolve_versions(plan: LogicalPlan, catalog: &dyn Catalog) -> Result<LogicalPlan> {
+pub(crate) fn resolve_joins(plan: LogicalPlan, catalog: &dyn Catalog) -> Result<LogicalPlan> {
+    let failed = |error| Error::new(code::PLAN, sentence(&error));
+    let plan = plan.transform_up_with_subqueries(place_markers).map_err(failed)?.data;
+    resolve_versions(plan, catalog)
+}
+
+/// A filter without the markers in it, which its joins have now.
+fn place_markers(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let LogicalPlan::Filter(filter) = &node else { return Ok(Transformed::no(node)) };
+    let (mut rest, mut markers) = (Vec::new(), Vec::new());
+    for condition in split_conjunction_owned(filter.predicate.clone()) {
+        match condition {
+            BoundExpr::ScalarFunction(call) if call.func.name() == OF_JOIN => markers.push(call),
+            condition => rest.push(condition),
+        }
+    }
+    if markers.is_empty() {
+        return Ok(Transformed::no(node));
+    }
+    let mut input = filter.input.as_ref().clone();
+    for marker in markers {
+        let [BoundExpr::Literal(name, _), marker] = marker.args.as_slice() else {
+            return internal_err!("a join in time is named");
+        };
+        let name = name.try_as_str().flatten().unwrap_or_default();
+        input = match with_marker(&input, name, marker)? {
+            Some(input) => input,
+            None => return internal_err!("the join with {name} is not there"),
+        };
+    }
+    let placed = match conjunction(rest) {
+        Some(predicate) => LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?),
+        None => input,
+    };
+    Ok(Transformed::yes(placed))
+}
+
+/// The same joins with one more condition on the one whose right side has a name, if it is there.
+fn with_marker(
+    plan: &LogicalPlan,
+    name: &str,
+    marker: &BoundExpr,
+) -> DataFusionResult<Option<LogicalPlan>> {
+    let LogicalPlan::Join(join) = plan else { return Ok(None) };
+    let mut join = join.clone();
+    let is_of = |(qualifier, _): (Option<&TableReference>, _)| {
+        qualifier.is_some_and(|table| table.table() == name)
+    };
+    let is_joined = !matches!(join.right.as_ref(), LogicalPlan::Join(_))
+        && join.right.schema().iter().any(is_of);
+    if is_joined {
+        let both = join.filter.take().into_iter().chain([marker.clone()]);
+        join.filter = conjunction(both);
+    } else if let Some(left) = with_marker(&join.left, name, marker)? {
+        join.left = Arc::new(left);
+    } else if let Some(right) = with_marker(&join.right, name, marker)? {
+        join.right = Arc::new(right);
+    } else {
+        return Ok(None);
+    }
+    Ok(Some(LogicalPlan::Join(join)))
+}
+
+fn resolve_versions(plan: LogicalPlan, catalog: &dyn Catalog) -> Result<LogicalPlan> {
     let resolved = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::Join(join) = &node else { return Ok(Transformed::no(node)) };
         let Some(filter) = &join.filter else { return Ok(Transformed::no(node)) };
@@ -137,7 +209,7 @@ fn version_time(right: &LogicalPlan, catalog: &dyn Catalog) -> DataFusionResult<
 
 /// The markers, to be registered in a session.
 pub(crate) fn marker_functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
-    [ASOF, VERSION_AT, VERSION_NOW].into_iter().map(|name| {
+    [ASOF, VERSION_AT, VERSION_NOW, OF_JOIN].into_iter().map(|name| {
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(ScalarUDF::from(Marker { name, signature }))
     })
@@ -149,38 +221,47 @@ impl VisitorMut for Rewrite {
     type Break = Error;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let mut apart = Vec::new();
         for table in &mut select.from {
-            if let Err(error) = refuse_version(&table.relation) {
+            if let Err(error) = rewrite_all(table, &mut apart) {
                 return ControlFlow::Break(error);
             }
-            rewrite_all(&mut table.joins)?;
         }
+        let conditions = select.selection.take().map(|condition| Expr::Nested(Box::new(condition)));
+        select.selection = conditions.into_iter().chain(apart).reduce(|left, right| {
+            Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
+        });
         ControlFlow::Continue(())
     }
+}
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        match factor {
-            TableFactor::NestedJoin { table_with_joins, .. } => {
-                rewrite_all(&mut table_with_joins.joins)
-            }
-            _ => ControlFlow::Continue(()),
-        }
+/// Rewrites joins and those nested in them. `apart` gets the markers that find no place in them.
+fn rewrite_all(tables: &mut TableWithJoins, apart: &mut Vec<Expr>) -> Result<()> {
+    refuse_version(&tables.relation)?;
+    rewrite_nested(&mut tables.relation, apart)?;
+    for join in &mut tables.joins {
+        rewrite(join, apart)?;
+        rewrite_nested(&mut join.relation, apart)?;
+    }
+    Ok(())
+}
+
+fn rewrite_nested(relation: &mut TableFactor, apart: &mut Vec<Expr>) -> Result<()> {
+    let TableFactor::NestedJoin { table_with_joins, alias } = relation else { return Ok(()) };
+    let before = apart.len();
+    rewrite_all(table_with_joins, apart)?;
+    match alias {
+        Some(alias) if apart.len() > before => Err(Error::unsupported(format!(
+            "a join in time takes its keys in ON l.k = r.k, not by USING, inside of ({alias})"
+        ))),
+        _ => Ok(()),
     }
 }
 
-fn rewrite_all(joins: &mut [Join]) -> ControlFlow<Error> {
-    for join in joins {
-        if let Err(error) = rewrite(join) {
-            return ControlFlow::Break(error);
-        }
-    }
-    ControlFlow::Continue(())
-}
-
-fn rewrite(join: &mut Join) -> Result<()> {
+fn rewrite(join: &mut Join, apart: &mut Vec<Expr>) -> Result<()> {
     if let Some(asof) = asof_join(&join.join_operator) {
         let (left, condition) = (asof.left, marker_of(asof.condition)?);
-        let constraint = with(asof.constraint.clone(), condition)?;
+        let constraint = with(asof.constraint.clone(), condition, &join.relation, apart)?;
         join.join_operator = match left {
             true => JoinOperator::Left(constraint),
             false => JoinOperator::Inner(constraint),
@@ -203,7 +284,7 @@ fn rewrite(join: &mut Join) -> Result<()> {
         ));
     };
     let old = std::mem::replace(constraint, JoinConstraint::None);
-    *constraint = with(old, marker)?;
+    *constraint = with(old, marker, &join.relation, apart)?;
     Ok(())
 }
 
@@ -248,8 +329,14 @@ fn argument(argument: &FunctionArg) -> Option<Expr> {
     }
 }
 
-/// A constraint with one more condition.
-fn with(constraint: JoinConstraint, condition: Expr) -> Result<JoinConstraint> {
+/// A constraint with one more condition, which goes to `apart` where the constraint has no place
+/// for it.
+fn with(
+    constraint: JoinConstraint,
+    condition: Expr,
+    right: &TableFactor,
+    apart: &mut Vec<Expr>,
+) -> Result<JoinConstraint> {
     match constraint {
         JoinConstraint::None => Ok(JoinConstraint::On(condition)),
         JoinConstraint::On(on) => Ok(JoinConstraint::On(Expr::BinaryOp {
@@ -257,10 +344,35 @@ fn with(constraint: JoinConstraint, condition: Expr) -> Result<JoinConstraint> {
             op: BinaryOperator::And,
             right: Box::new(condition),
         })),
-        JoinConstraint::Using(_) | JoinConstraint::Natural => Err(Error::unsupported(
-            "a join in time takes its keys in ON l.k = r.k, not by USING or NATURAL",
+        JoinConstraint::Using(_) => {
+            let name = Expr::Value(Value::SingleQuotedString(name_of(right)?).into());
+            apart.push(call(OF_JOIN, vec![name, condition]));
+            Ok(constraint)
+        }
+        JoinConstraint::Natural => Err(Error::unsupported(
+            "a join in time takes its keys in ON l.k = r.k or USING (k), not by NATURAL",
         )),
     }
+}
+
+/// The name by which a query calls a relation.
+fn name_of(relation: &TableFactor) -> Result<String> {
+    let ident = match relation {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::TableFunction { alias: Some(alias), .. } => Some(&alias.name),
+        TableFactor::Table { name, .. } => name.0.last().and_then(|part| part.as_ident()),
+        _ => None,
+    };
+    let Some(ident) = ident else {
+        return Err(Error::unsupported(
+            "the right side of a join in time with USING needs a name: write AS and one behind it",
+        ));
+    };
+    Ok(match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    })
 }
 
 /// The time in `FOR SYSTEM_TIME AS OF`, taken off a relation.
@@ -342,7 +454,11 @@ impl ScalarUDFImpl for Marker {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> DataFusionResult<Vec<DataType>> {
-        let times = if self.name == ASOF { &arguments[1..] } else { arguments };
+        let times = match self.name {
+            ASOF => &arguments[1..],
+            OF_JOIN => &[],
+            _ => arguments,
+        };
         for time in times {
             if TimeUnit::of(time).is_none() {
                 return plan_err!(

@@ -27,7 +27,9 @@ const WORDS: [&str; 6] =
 pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random) -> Option<Query> {
     let (right, keys) = timed_pair(&left, relations, random)?;
     let low = random.range(-6, 4);
-    let high = low + random.range(0, 7);
+    // Without a declared watermark an equality may be one of keys that are no times.
+    let is_declared = left.is_declared() && right.is_declared();
+    let high = low + random.range(i64::from(!is_declared), 7);
     let (keys, is_between) = (keys.filter(|_| random.chance(75)), random.chance(70));
     let word = *random.pick(&WORDS);
     Some(Arc::new(Interval { word, left, right, keys, low, high, is_between }))
@@ -60,9 +62,16 @@ fn moved(time: &str, column: &Column, ms: i64) -> String {
 }
 
 impl Interval {
-    /// Whether rows go once they can match nothing more; else it is a join like any other.
+    /// Whether rows wait until they can match nothing more; else what comes of them is corrected.
     fn is_bounded(&self) -> bool {
         self.left.is_declared() && self.right.is_declared()
+    }
+
+    /// Whether rows go once they can match nothing more, and late ones are left out: without a
+    /// declared watermark only where it is known that the columns are times.
+    fn drops_late(&self) -> bool {
+        let is_timestamp = self.left.timed().is_some_and(|(_, c)| c.data_type == Type::Timestamp);
+        self.is_bounded() || is_timestamp
     }
 
     fn is_outer(&self) -> bool {
@@ -131,7 +140,7 @@ impl Shape for Interval {
     /// The pairs, and each row without a match when none can come any more.
     fn oracle(&self, frontiers: &[i64]) -> String {
         let (low, high) = (self.low, self.high);
-        let in_time = |relation: &Relation| match self.is_bounded() {
+        let in_time = |relation: &Relation| match self.drops_late() {
             true => format!("(SELECT * FROM {} WHERE _t >= _f)", relation.name),
             false => relation.name.clone(),
         };

@@ -61,7 +61,6 @@ fn what_a_join_in_time_is_not() {
         "CREATE STREAM s AS SELECT k, count(*) AS n FROM l GROUP BY k",
     ]);
     for (query, words) in [
-        ("SELECT l.k FROM l ASOF JOIN r MATCH_CONDITION (l.ts >= r.ts) USING (k)", "USING"),
         ("SELECT l.k FROM l ASOF JOIN r MATCH_CONDITION (l.ts = r.ts) ON l.k = r.k", "NEAREST"),
         ("SELECT l.k FROM l ASOF JOIN r MATCH_CONDITION (l.ts >= l.v) ON l.k = r.k", "each side"),
         (
@@ -112,4 +111,25 @@ fn a_left_row_gets_the_version_of_a_table() {
     execute(&db, "INSERT INTO rates VALUES ('GBP', 8, 2000)");
     let expected = [row![1, none], row![2, 5], row![3, 6], row![4, 6], row![5, none]];
     assert_eq!(content(&db, "priced"), expected);
+}
+
+/// What leaves once and for all must not be taken back.
+#[test]
+fn a_result_that_can_change_for_ever_is_not_final() {
+    let db = started(&[
+        "CREATE SOURCE l (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE SOURCE r (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE TABLE names (k BIGINT PRIMARY KEY, name VARCHAR)",
+    ]);
+    for query in [
+        "SELECT w.n, names.name FROM (SELECT k, count(*) AS n FROM l GROUP BY k, tumble(ts, 10))
+         AS w JOIN names ON w.k = names.k",
+        "SELECT l.k, r.v, names.name FROM l ASOF JOIN r ON l.k = r.k AND l.ts >= r.ts
+         LEFT JOIN names ON names.k = l.k",
+    ] {
+        let error = refused(&db, &format!("CREATE STREAM x AS {query} EMIT ON WINDOW CLOSE"));
+        assert!(error.to_string().contains("can change for ever"), "{query}\n{error}");
+        execute(&db, &format!("CREATE STREAM x AS {query} EMIT CHANGES"));
+        execute(&db, "DROP STREAM x");
+    }
 }

@@ -346,6 +346,14 @@ impl AggregateTable {
         Ok(columns)
     }
 
+    /// The slot of each of `rows` keys' groups; [`NO_SLOT`] for those that have none.
+    ///
+    /// # Errors
+    /// When the keys are not of the table's types.
+    pub fn slots_of(&mut self, keys: &[ArrayRef], rows: usize, slots: &mut Vec<u32>) -> Result<()> {
+        self.index.lookup(keys, rows, slots)
+    }
+
     /// The slot of each key's group.
     ///
     /// # Errors

@@ -7,9 +7,11 @@ use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights};
 
 use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::{Changed, GroupChanges};
+use super::lifetime::{Ages, Lifetime};
 use crate::aggregate::AggregateSnapshot;
 use crate::expr::row_text;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
+use crate::state::group_index::NO_SLOT;
 use crate::state::{Container, Parts};
 
 /// Rows that are read from a snapshot at a time.
@@ -24,6 +26,17 @@ pub struct Aggregate {
     /// For each event-time column of the output, a key, its position among those of the input.
     times: Vec<usize>,
     frontiers: Vec<Frontier>,
+    aging: Option<Aging>,
+}
+
+/// When groups go by themselves, which is no change: what they gave stays given.
+struct Aging {
+    lifetime: Lifetime,
+    /// Of the input.
+    frontiers: Vec<Frontier>,
+    /// By group, the latest of the times of its rows.
+    ages: Ages,
+    slots: Vec<u32>,
 }
 
 impl Aggregate {
@@ -46,7 +59,15 @@ impl Aggregate {
         }
         let groups = GroupChanges::new(table, key_count);
         let groups = if grouping.is_plain() { groups.by_row(input, &schema) } else { groups };
-        Ok(Self { grouping, groups, schema, times: Vec::new(), frontiers: Vec::new() })
+        let (times, frontiers) = Default::default();
+        Ok(Self { grouping, groups, schema, times, frontiers, aging: None })
+    }
+
+    /// The same over append-only input, with groups that are forgotten when the last of their rows
+    /// has lived so long.
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        let (frontiers, ages, slots) = Default::default();
+        Self { aging: Some(Aging { lifetime, frontiers, ages, slots }), ..self }
     }
 
     /// The same, with keys that are event times: for each such column of the output its position
@@ -64,14 +85,30 @@ impl Operator for Aggregate {
             let batch = self.grouping.original(&delta.batch);
             cx.dead_letter(row_text(&batch, row), error.message().to_string());
         }
+        let Some(Aging { lifetime, frontiers, ages, slots }) = &mut self.aging else {
+            return Ok(());
+        };
+        let keys = self.grouping.keys(&delta.batch);
+        self.groups.table().slots_of(&keys, delta.num_rows(), slots)?;
+        let times = lifetime.times(&delta.batch, frontiers, cx.now_ms)?;
+        for (slot, time) in slots.iter().zip(times).filter(|(slot, _)| **slot != NO_SLOT) {
+            ages.set(*slot, ages.time(*slot).map_or(time, |known| known.max(time)))?;
+        }
         Ok(())
     }
 
     fn marks(&self) -> Marks {
-        Marks::AsReaders
+        match self.aging {
+            Some(_) => Marks::Every,
+            None => Marks::AsReaders,
+        }
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        if let Some(aging) = &mut self.aging {
+            aging.frontiers.clear();
+            aging.frontiers.extend_from_slice(frontiers);
+        }
         for (position, input) in self.times.iter().enumerate() {
             self.frontiers[position] = frontiers[*input];
         }
@@ -79,14 +116,15 @@ impl Operator for Aggregate {
     }
 
     fn takes_rows(&self) -> bool {
-        self.groups.takes_rows()
+        self.groups.takes_rows() && self.aging.is_none()
     }
 
     fn input_rows(&mut self, port: usize, rows: &RowBlock, cx: &mut Context<'_>) -> Result<()> {
         let mut failures = Vec::new();
-        let is_taken = self.groups.add_rows(&self.grouping, rows, |row, error| {
-            failures.push((row, error));
-        });
+        let is_taken = self.aging.is_none()
+            && self.groups.add_rows(&self.grouping, rows, |row, error| {
+                failures.push((row, error));
+            });
         if !is_taken {
             return self.input(port, rows.to_delta()?, cx);
         }
@@ -108,8 +146,19 @@ impl Operator for Aggregate {
         out.extend_from_slice(&self.frontiers);
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+    fn reads_clock(&self) -> bool {
+        let is_clock = |aging: &Aging| matches!(aging.lifetime, Lifetime::Clock { .. });
+        self.aging.as_ref().is_some_and(is_clock)
+    }
+
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
         let changed = self.groups.changes()?;
+        if let Some(Aging { lifetime, frontiers, ages, .. }) = &mut self.aging {
+            let limit = lifetime.limit(std::slice::from_ref(frontiers), cx.now_ms);
+            for slot in ages.take_before(limit) {
+                self.groups.table().remove(slot);
+            }
+        }
         changed.map(|changed| delta(&self.schema, changed)).transpose()
     }
 
@@ -119,14 +168,19 @@ impl Operator for Aggregate {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { grouping, groups, schema: _, times: _, frontiers } = self;
+        let Self { grouping, groups, schema: _, times: _, frontiers, aging } = self;
         grouping.parts(parts)?;
         groups.parts(parts)?;
+        if let Some(Aging { lifetime: _, frontiers, ages, slots: _ }) = aging {
+            ages.parts(parts)?;
+            parts.numbers(frontiers)?;
+        }
         parts.numbers(frontiers)
     }
 
     fn metrics(&self) -> Metrics {
-        Metrics { state_bytes: self.groups.state_bytes(), ..Metrics::default() }
+        let ages = self.aging.as_ref().map_or(0, |aging| aging.ages.state_bytes());
+        Metrics { state_bytes: self.groups.state_bytes() + ages, ..Metrics::default() }
     }
 }
 

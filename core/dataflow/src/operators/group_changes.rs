@@ -216,6 +216,11 @@ impl GroupChanges {
     }
 
     /// The groups as they are now, for readers.
+    /// The table, between steps or after the rows of one have been added.
+    pub(super) fn table(&mut self) -> &mut AggregateTable {
+        &mut self.table
+    }
+
     pub(super) fn snapshot(&mut self) -> AggregateSnapshot {
         self.table.snapshot()
     }

@@ -5,6 +5,7 @@ mod aggregate_call;
 mod group_changes;
 mod join;
 mod late_rows;
+mod lifetime;
 mod map;
 mod materialize;
 mod over;
@@ -29,6 +30,7 @@ pub use aggregate::Aggregate;
 pub use aggregate_call::AggregateCall;
 pub use join::{Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, Side};
 pub use late_rows::{OfSet, WEIGHT_COLUMN, weight_field};
+pub use lifetime::{Lifetime, Until};
 pub use map::{Map, Stage};
 pub use materialize::Materialize;
 pub use over::{Over, OverCall, OverFunction};
@@ -45,7 +47,7 @@ pub use time_join::{
 pub use time_map::{Monotone, TimeMap, TimeStep};
 pub use top_n::{Ranking, TopN, TopNSpec};
 pub use union::Union;
-pub use unnest::{Unnest, UnnestColumn};
+pub use unnest::{OnTime, Unnest, UnnestColumn};
 pub use until_final::UntilFinal;
 pub use window_aggregate::{WindowAggregate, WindowColumns, WindowEmit, WindowOptions};
 

@@ -99,6 +99,11 @@ impl PassedTimes {
         self.inputs.extend_from_slice(inputs);
     }
 
+    /// The frontier of an event-time column of the input, if it was told.
+    pub(super) fn input(&self, position: usize) -> Option<Frontier> {
+        self.inputs.get(position).copied()
+    }
+
     /// The frontiers of the output's.
     pub(super) fn frontiers(&self, out: &mut Vec<Frontier>) {
         out.clear();

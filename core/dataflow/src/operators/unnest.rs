@@ -8,12 +8,13 @@ use arrow::array::{
     UInt32Builder,
 };
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, SchemaRef};
-use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use laminar_types::{Delta, Error, Frontier, Result, TimeUnit, Weights, mutant};
 
 use super::time_map::{PassedTimes, TimeMap};
+use super::timed_rows::select;
 use crate::consolidate::consolidate;
-use crate::operator::{Content, Context, Marks, Operator};
+use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{Parts, arrow_error};
 
 /// What becomes of a column of the input.
@@ -28,10 +29,23 @@ pub enum UnnestColumn {
     Struct,
 }
 
+/// A list of event times in ascending order, which decides whether its row is late.
+#[derive(Debug, Clone, Copy)]
+pub struct OnTime {
+    /// The input's column of lists.
+    pub column: usize,
+    /// The position of its frontier among those of the input.
+    pub frontier: usize,
+    /// The unit of the times.
+    pub unit: TimeUnit,
+}
+
 /// Takes lists and structs apart.
 pub struct Unnest {
     spec: Spec,
     times: PassedTimes,
+    on_time: Option<OnTime>,
+    late_rows: u64,
     output: Option<Delta>,
 }
 
@@ -45,20 +59,44 @@ struct Spec {
 
 impl Unnest {
     /// Takes rows apart whose columns are as `columns` says into rows of `schema`; `times` has one
-    /// entry for each event-time column of the output.
+    /// entry for each event-time column of the output. With `on_time`, rows are left out whose
+    /// first time is behind its frontier.
     pub fn new(
         columns: Vec<UnnestColumn>,
         preserve_nulls: bool,
         schema: SchemaRef,
         times: Vec<TimeMap>,
+        on_time: Option<OnTime>,
     ) -> Self {
         let spec = Spec { columns, preserve_nulls, schema };
-        Self { spec, times: PassedTimes::new(times), output: None }
+        Self { spec, times: PassedTimes::new(times), on_time, late_rows: 0, output: None }
+    }
+
+    fn without_late(&mut self, delta: Delta) -> Result<Delta> {
+        let Some(OnTime { column, frontier, unit }) = self.on_time else { return Ok(delta) };
+        let Some(frontier) = self.times.input(frontier) else { return Ok(delta) };
+        let limit = frontier.in_unit(unit);
+        let list = as_list(delta.batch.column(column))?;
+        let times = cast(list.values(), &DataType::Int64).map_err(arrow_error)?;
+        let times = times.as_primitive::<Int64Type>();
+        let is_on_time = |row: &u32| {
+            let first = list.value_offsets()[*row as usize] as usize;
+            let is_empty = list.is_null(*row as usize) || list.value_length(*row as usize) == 0;
+            is_empty || times.is_null(first) || times.value(first) >= limit
+        };
+        let rows = delta.num_rows();
+        let kept: Vec<u32> = (0..rows as u32).filter(is_on_time).collect();
+        if kept.len() == rows {
+            return Ok(delta);
+        }
+        self.late_rows += (rows - kept.len()) as u64;
+        select(&delta, &kept)
     }
 }
 
 impl Operator for Unnest {
     fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+        let delta = self.without_late(delta)?;
         let (batch, rows) = self.spec.apply(&delta.batch)?;
         let weights = delta.weights.filter(|_| !mutant!(UnnestForgetsWeights));
         let weights = weights.map(|weights| {
@@ -78,7 +116,10 @@ impl Operator for Unnest {
     }
 
     fn marks(&self) -> Marks {
-        self.times.marks()
+        match self.on_time {
+            Some(_) => Marks::Every,
+            None => self.times.marks(),
+        }
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
@@ -95,8 +136,9 @@ impl Operator for Unnest {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { spec: _, times, output: _ } = self;
-        times.parts(parts)
+        let Self { spec: _, times, on_time: _, late_rows, output: _ } = self;
+        times.parts(parts)?;
+        parts.number(late_rows)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
@@ -105,6 +147,10 @@ impl Operator for Unnest {
 
     fn derives_content(&self) -> bool {
         true
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics { late_rows: self.late_rows, ..Metrics::default() }
     }
 }
 

@@ -195,6 +195,14 @@ impl Multimap {
         self.spent = spent;
     }
 
+    /// Makes the weight of a row zero: the next `settle` removes it.
+    pub fn cancel(&mut self, slot: u32) {
+        if let Some(weights) = &mut self.weights {
+            *weights.at_mut(slot as usize) = 0;
+            self.spent.push(slot);
+        }
+    }
+
     /// Forgets a row, whatever its weight.
     pub fn remove(&mut self, slot: u32) {
         debug_assert!(self.slots.is_live(slot));

@@ -265,6 +265,18 @@ impl TimeIndex {
         }
     }
 
+    /// Takes out the nodes of a key up to a time, those at it included.
+    pub fn remove_up_to(&mut self, key: u32, time: i64) {
+        match time.checked_add(1) {
+            Some(behind) => self.remove_before(key, behind, &mut |_| {}),
+            None => {
+                let root = self.root(key);
+                self.set(Link::Root(key), NIL);
+                self.release(root, &mut |_| {});
+            }
+        }
+    }
+
     /// The first node of a key.
     pub fn first(&self, key: u32) -> Option<u32> {
         self.first_where(key, |_| true)

@@ -120,6 +120,14 @@ impl Core {
         }
     }
 
+    /// Runs a step of the graph, which learns the time of the epoch where it asks for it.
+    pub(crate) fn run_graph(&mut self, output: &mut StepOutput) {
+        if self.graph.awaits_time(self.epoch) {
+            self.graph.set_time(self.epoch, self.clock.now_ms());
+        }
+        self.graph.run(self.epoch, output);
+    }
+
     /// The object of a name, or an error that says what there is.
     pub(crate) fn object(&self, name: &str) -> Result<&Object> {
         self.objects.get(name).ok_or_else(|| self.not_found(name))
@@ -331,7 +339,7 @@ impl Core {
         });
         let mut output = std::mem::take(&mut self.scratch.output);
         output.clear();
-        self.graph.run(self.epoch, &mut output);
+        self.run_graph(&mut output);
         let begin = output.deltas.iter().filter(|(tag, _)| *tag == id.0);
         let begin = begin.map(|(_, change)| change.clone().into_delta()).collect::<Result<_>>()?;
         self.publish(&mut output);
@@ -635,7 +643,7 @@ impl Core {
             if !mutant!(QueuedWatermarkForgotten) {
                 self.graph.advance(node, &queued.frontiers, audience);
             }
-            self.graph.run(self.epoch, &mut output);
+            self.run_graph(&mut output);
             self.publish(&mut output);
         }
         self.queued_bytes = 0;
@@ -827,6 +835,10 @@ impl Core {
 impl Catalog for Core {
     fn relation(&self, name: &str) -> Option<Traits> {
         Core::relation(self, name).map(|(_, traits)| traits)
+    }
+
+    fn is_lookup(&self, name: &str) -> bool {
+        matches!(self.objects.get(name), Some(Object::LookupTable(_)))
     }
 
     fn names(&self) -> Vec<String> {

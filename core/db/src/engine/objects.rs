@@ -180,7 +180,8 @@ impl NewSource {
         let is_named = named.iter().any(Option::is_some);
         let is_table = self.kind != InputKind::Source;
         let timed = self.schema.fields().iter().enumerate().filter_map(|(column, field)| {
-            Some(EventTime { column, unit: TimeUnit::of(field.data_type())? })
+            let unit = TimeUnit::of(field.data_type())?;
+            Some(EventTime { column, unit, settled: !is_table })
         });
         let of = |time: &EventTime| match is_named {
             true => named.contains(&Some(time.column)),

@@ -133,7 +133,7 @@ impl Core {
         self.source_frontiers(id, watermark, &mut scratch.frontiers);
         self.graph.push_rows(node, rows, Audience::Running);
         self.graph.advance(node, &scratch.frontiers, Audience::Running);
-        self.graph.run(self.epoch, &mut scratch.output);
+        self.run_graph(&mut scratch.output);
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl Core {
             self.graph.push(node, change, Audience::Running);
         }
         self.graph.advance(node, frontiers, Audience::Running);
-        self.graph.run(self.epoch, output);
+        self.run_graph(output);
         if held {
             let change = change.map(|Delta { batch, weights }| {
                 Ok::<_, Error>(Delta { batch: page::compact_batch(&batch)?, weights })

@@ -39,7 +39,7 @@ impl Core {
             self.enqueue(id, None, &scratch.frontiers);
         }
         self.graph.advance(node, &scratch.frontiers, Audience::Running);
-        self.graph.run(self.epoch, &mut scratch.output);
+        self.run_graph(&mut scratch.output);
     }
 
     /// The frontiers that a watermark, and the clock, mean for the event times of a source.
@@ -122,7 +122,7 @@ impl Core {
             if idle != self.graph.is_idle(node) {
                 self.epoch += u64::from(!moved);
                 self.graph.set_idle(node, idle);
-                self.graph.run(self.epoch, &mut scratch.output);
+                self.run_graph(&mut scratch.output);
             }
             self.publish(&mut scratch.output);
         }

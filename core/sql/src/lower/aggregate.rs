@@ -61,6 +61,10 @@ impl Lowering<'_> {
             let mut column = |expr: &Expr| arguments.add(expr);
             calls.push(aggregates::call(expr, &input.columns, append_only, &mut column)?);
         }
+        let age = match window {
+            None => self.ttl_time(&input).map(|time| arguments.add(&time)),
+            Some(_) => None,
+        };
         // Rows that may have to be handed on as late keep their columns.
         let late_columns = match window.is_some() && self.takes_late_rows(&input.input) {
             true => Some(input.columns.fields().len()),
@@ -101,6 +105,7 @@ impl Lowering<'_> {
                     &traits,
                     (keys, permanent),
                     calls,
+                    age.map(|age| columns[age]),
                     output,
                     format!("Aggregate by ({}): {}", keys_label.join(", "), labels.join(", ")),
                 )
@@ -145,14 +150,19 @@ impl Lowering<'_> {
         input_traits: &Traits,
         (keys, permanent): (Vec<usize>, Vec<ArrayRef>),
         calls: Vec<AggregateCall>,
+        age: Option<usize>,
         output: SchemaRef,
-        label: String,
+        mut label: String,
     ) -> Result<Lowered> {
         let append_only = input_traits.changes == Changes::AppendOnly;
+        let lifetime = match keys.is_empty() {
+            true => None,
+            false => self.lifetime_by(input_traits, 0, age),
+        };
         // A key that is an event time stays one: a group has the time of its rows.
         let timed = keys.iter().enumerate().filter_map(|(column, key)| {
             let position = input_traits.time_of(*key)?;
-            Some((EventTime { column, unit: input_traits.times[position].unit }, position))
+            Some((EventTime { column, ..input_traits.times[position] }, position))
         });
         let (times, positions): (Vec<EventTime>, Vec<usize>) = timed.unzip();
         let traits = Traits {
@@ -168,8 +178,18 @@ impl Lowering<'_> {
             declared_watermark: input_traits.declared_watermark,
         };
         let schema = &input_traits.schema;
-        let operator = Aggregate::new(schema, keys, permanent, calls, output, append_only)?
+        let mut operator = Aggregate::new(schema, keys, permanent, calls, output, append_only)?
             .with_times(positions);
+        if let (Some(lifetime), Some(ttl)) = (lifetime, self.ttl_label()) {
+            if !append_only {
+                return Err(Error::unsupported(
+                    "state_ttl of a GROUP BY over updating input is not built: rows could be taken \
+                     back that their group has forgotten",
+                ));
+            }
+            operator = operator.with_lifetime(lifetime);
+            label.push_str(&format!("; a group is forgotten {ttl} after its last row"));
+        }
         let node = self.add(Box::new(operator), traits, vec![input], label);
         Ok(self.lowered(node, aggregate.schema.as_ref().clone(), None, true))
     }

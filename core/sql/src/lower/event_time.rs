@@ -16,6 +16,7 @@ use laminar_types::TimeUnit;
 use super::Lowered;
 use crate::compile::Compiler;
 use crate::functions::{WINDOW_LIST, WINDOW_TIME, length_ns};
+use crate::parser::probe::PROBE_TIMES;
 use crate::parser::windows::{WINDOW_END, WindowKind};
 
 /// The maps of event times that are passed on as they are.
@@ -58,7 +59,8 @@ pub(super) fn project_times(
             found.labels.push(format!("event time {name} by that of {from}"));
         }
         let map = input.times[time].clone();
-        found.times.push(EventTime { column, unit });
+        let settled = input.traits.times[time].settled;
+        found.times.push(EventTime { column, unit, settled });
         found.maps.push(step.into_iter().fold(map, TimeMap::then));
     }
     found
@@ -157,7 +159,11 @@ fn monotone_column<'e>(expr: &'e Expr, columns: &DFSchema) -> Option<&'e Column>
                     [time],
                 ) => time,
                 (WINDOW_END, [time, rest @ ..]) if !rest.is_empty() && are_literals(rest) => time,
-                (WINDOW_LIST, [_, time, rest @ ..]) if are_literals(rest) => time,
+                (WINDOW_LIST, [_, time, rest @ ..]) | (PROBE_TIMES, [time, rest @ ..])
+                    if are_literals(rest) =>
+                {
+                    time
+                }
                 (name, [time, rest @ ..])
                     if name == WindowKind::Tumble.name() && are_literals(rest) =>
                 {

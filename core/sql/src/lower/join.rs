@@ -8,10 +8,12 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join as LogicalJoin, LogicalPlan, Operator};
 use laminar_dataflow::operators::{
     Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, SetOperation, SetQuantity, Side,
+    TimeMap,
 };
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
 
+use super::band::Band;
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
 use crate::equalities::Equality;
@@ -20,6 +22,15 @@ use crate::planner::sentence;
 
 impl Lowering<'_> {
     pub(super) fn join(&mut self, join: &LogicalJoin) -> Result<Lowered> {
+        self.join_within(join, None)
+    }
+
+    /// A join whose rows match within a band of time, so that its sides need not be kept for ever.
+    pub(super) fn join_within(
+        &mut self,
+        join: &LogicalJoin,
+        band: Option<Band>,
+    ) -> Result<Lowered> {
         let kind = kind(join)?;
         let left = self.join_side(&join.left)?;
         let right = self.join_side(&join.right)?;
@@ -47,11 +58,33 @@ impl Lowering<'_> {
         }
         let [left_input, right_input] = <[JoinInput; 2]>::try_from(inputs)
             .map_err(|_| Error::internal("a join has two sides"))?;
-        let label = label(kind, &condition, [left_input.keeping, right_input.keeping]);
+        let lifetimes = match &band {
+            Some(band) => Some(band.lifetimes(sides.map(|side| &side.traits))?),
+            None => {
+                let lifetimes = [
+                    self.lifetime(&left.traits, Side::Left.index()),
+                    self.lifetime(&right.traits, Side::Right.index()),
+                ];
+                match lifetimes {
+                    [Some(left), Some(right)] => Some([left, right]),
+                    _ => None,
+                }
+            }
+        };
+        let kept = match (&band, self.ttl_label()) {
+            (Some(band), _) => {
+                self.notes.extend(band.note(sides.map(|side| &side.traits)));
+                band.label(sides.map(|side| &side.columns))
+            }
+            (None, Some(ttl)) => format!("keeps for {ttl}"),
+            (None, None) => "keeps for ever".to_string(),
+        };
+        let keeping = [left_input.keeping, right_input.keeping];
+        let label = label(kind, &condition, &kept, keeping);
         let filter = condition.filter.as_ref();
         let filter = filter.map(|filter| join_filter(filter, sides, &columns)).transpose()?;
         let (traits, times) =
-            promises(kind, sides.map(|side| &side.traits), &condition, &join.schema);
+            promises(kind, sides.map(|side| &side.traits), &condition, band.as_ref(), &join.schema);
         let operator = Join::new(JoinSpec {
             kind,
             inputs: [left_input, right_input],
@@ -59,10 +92,12 @@ impl Lowering<'_> {
             filter,
             schema: Arc::clone(&traits.schema),
             times,
+            lifetimes,
         })?;
         let ports = vec![left.input, right.input];
         let node = self.add(Box::new(operator), traits, ports, label);
-        let holds_content = kind.content_follows_from_rows();
+        // A result that outlives its rows is kept by itself.
+        let holds_content = kind.content_follows_from_rows() && band.is_none();
         Ok(self.lowered(node, join.schema.as_ref().clone(), None, holds_content))
     }
 
@@ -181,7 +216,7 @@ impl Condition {
             null_equals_null |= !keys.is_empty();
         }
         let mut filter: Vec<Expr> = rest.into_iter().cloned().collect();
-        // The index takes 0.0 and -0.0 for the same key, which `=` does not.
+        // The index takes every NaN for the same key, which `=` tells apart by their bits.
         for key in keys.iter().filter(|_| !null_equals_null) {
             if key.left.get_type(left).is_ok_and(|t| has_floats(&t)) {
                 filter.push(key.left.clone().eq(key.right.clone()));
@@ -286,8 +321,9 @@ fn promises(
     kind: JoinKind,
     [left, right]: [&Traits; 2],
     condition: &Condition,
+    band: Option<&Band>,
     schema: &DFSchemaRef,
-) -> (Traits, Vec<[Option<usize>; 2]>) {
+) -> (Traits, Vec<[Option<TimeMap>; 2]>) {
     use JoinKind::{Full, Inner, Left, LeftMark, LeftSemi, Right, RightMark, RightSemi};
     let append_only = [left, right].iter().all(|side| side.changes == Changes::AppendOnly);
     let left_unique = is_unique_on(left, &condition.columns[0]);
@@ -331,9 +367,10 @@ fn promises(
         RightMark if one_each(right) => Changes::Upsert,
         _ => Changes::Retract,
     };
-    let (event_times, times) = match append_only {
-        true => event_times(kind, [left, right], condition, left_width),
-        false => Default::default(),
+    let (event_times, times) = match band {
+        Some(band) => band.event_times(carried(kind), [left, right], left_width),
+        None if append_only => event_times(kind, [left, right], condition, left_width),
+        None => Default::default(),
     };
     let traits = Traits {
         schema: Arc::new(schema.as_arrow().clone()),
@@ -358,15 +395,8 @@ fn event_times(
     [left, right]: [&Traits; 2],
     condition: &Condition,
     left_width: usize,
-) -> (Vec<EventTime>, Vec<[Option<usize>; 2]>) {
-    let carried: &[Side] = match kind {
-        JoinKind::Inner => &Side::BOTH,
-        JoinKind::Full => &[],
-        JoinKind::Left => &[Side::Left],
-        JoinKind::Right => &[Side::Right],
-        _ => kind.output_sides(),
-    };
-    let mut found: Vec<(EventTime, [Option<usize>; 2])> = Vec::new();
+) -> (Vec<EventTime>, Vec<[Option<TimeMap>; 2]>) {
+    let mut found: Vec<(EventTime, [Option<TimeMap>; 2])> = Vec::new();
     for (left_key, right_key) in condition.columns[0].iter().zip(&condition.columns[1]) {
         let (Some(left_key), Some(right_key)) = (left_key, right_key) else { continue };
         let (Some(l), Some(r)) = (left.time_of(*left_key), right.time_of(*right_key)) else {
@@ -375,14 +405,15 @@ fn event_times(
         if left.times[l].unit != right.times[r].unit {
             continue;
         }
-        for side in carried {
+        for side in carried(kind) {
             let column = match side {
                 Side::Left => *left_key,
                 Side::Right => right_key + left_width,
             };
             if found.iter().all(|(time, _)| time.column != column) {
-                let time = EventTime { column, unit: left.times[l].unit };
-                found.push((time, [Some(l), Some(r)]));
+                let time = EventTime { column, ..left.times[l] };
+                let map = |input| Some(TimeMap::identity(input));
+                found.push((time, [map(l), map(r)]));
             }
         }
     }
@@ -390,12 +421,23 @@ fn event_times(
     found.into_iter().unzip()
 }
 
+/// The sides whose columns are in the result and never NULL for padding.
+fn carried(kind: JoinKind) -> &'static [Side] {
+    match kind {
+        JoinKind::Inner => &Side::BOTH,
+        JoinKind::Full => &[],
+        JoinKind::Left => &[Side::Left],
+        JoinKind::Right => &[Side::Right],
+        _ => kind.output_sides(),
+    }
+}
+
 /// Whether every side that bears time declares a watermark.
 fn declared(sides: [&Traits; 2]) -> bool {
     sides.iter().all(|side| side.times.is_empty() || side.declared_watermark)
 }
 
-fn label(kind: JoinKind, condition: &Condition, keeping: [Keeping; 2]) -> String {
+fn label(kind: JoinKind, condition: &Condition, kept: &str, keeping: [Keeping; 2]) -> String {
     let name = match kind {
         JoinKind::Inner if condition.keys.is_empty() && condition.filter.is_none() => "Cross join",
         JoinKind::Inner => "Inner join",
@@ -421,13 +463,13 @@ fn label(kind: JoinKind, condition: &Condition, keeping: [Keeping; 2]) -> String
     if let Some(filter) = &condition.filter {
         label.push_str(&format!(", where {}", filter.human_display()));
     }
-    let kept = |keeping: Keeping| match keeping {
+    let form = |keeping: Keeping| match keeping {
         Keeping::AppendOnly => "rows by key, append-only",
         Keeping::UniqueKey => "one row per key",
         Keeping::Updating => "rows by key, found by hash",
     };
-    let [left, right] = keeping.map(kept);
-    label.push_str(&format!(": keeps for ever: left {left}; right {right}"));
+    let [left, right] = keeping.map(form);
+    label.push_str(&format!(": {kept}: left {left}; right {right}"));
     label
 }
 

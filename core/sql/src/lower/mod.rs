@@ -13,9 +13,11 @@
 //! | `grouping_sets` | `GROUPING SETS`, `ROLLUP`, `CUBE` |
 //! | `window` | `GROUP BY` a window |
 //! | `join` | joins, `INTERSECT`, `EXCEPT` |
+//! | `band` | conditions that bound a distance in time |
 //! | `over` | `OVER` |
 //! | `top_n` | `ORDER BY ... LIMIT`, filters on a rank |
 //! | `time_join` | ASOF, temporal and interval joins |
+//! | `ttl` | `state_ttl` |
 //! | `union` | `UNION ALL` |
 //! | `unnest` | `UNNEST` |
 //! | `until_final` | `EMIT ON WINDOW CLOSE` over what changes |
@@ -23,6 +25,7 @@
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
+mod band;
 mod event_time;
 mod grouping_sets;
 mod join;
@@ -32,6 +35,7 @@ mod relation;
 mod subquery;
 mod time_join;
 mod top_n;
+mod ttl;
 mod union;
 mod unnest;
 mod until_final;
@@ -49,11 +53,12 @@ use laminar_types::{Error, Result, code};
 
 use crate::catalog::Catalog;
 use crate::compile::Compiler;
-use crate::parser::statement::{EmitTiming, Name, StreamQuery};
+use crate::parser::statement::{EmitTiming, Name, StateTtl, StreamQuery};
 use crate::plan::{EmitForm, InputRef, LateOutput, PlanNode, StreamPlan};
 use event_time::identity;
 use relation::Lowered;
 pub(crate) use subquery::check as check_subqueries;
+use time_join::duration;
 use window::{WindowColumns, Windows, resolve_window_end, with_hidden};
 
 /// Lowers the bound plan of a continuous query.
@@ -79,6 +84,8 @@ pub(crate) fn lower(
         lateness_ns: query.allow_lateness_ns.unwrap_or(0),
         late_sink: query.late_data_to.clone(),
         late: None,
+        state_ttl: query.state_ttl,
+        ttl_bounds: false,
         window_nodes: Vec::new(),
         nodes: Vec::new(),
         notes: Vec::new(),
@@ -98,6 +105,7 @@ pub(crate) fn lower(
         result = lowering.until_final(result, emit.position)?;
     }
     let result = lowering.finish(result, plan.schema())?;
+    lowering.check_ttl()?;
     let changes = lowering.nodes[result].traits.changes;
     let keyed = lowering.nodes[result].traits.unique_key.is_some();
     let emit = match &query.emit {
@@ -142,6 +150,9 @@ struct Lowering<'a> {
     /// `LATE DATA TO`.
     late_sink: Option<Name>,
     late: Option<LateOutput>,
+    /// The option `state_ttl`, and whether something is bounded by it.
+    state_ttl: Option<StateTtl>,
+    ttl_bounds: bool,
     /// The nodes that are windows.
     window_nodes: Vec<usize>,
     /// Whether the query asks for that, and it is not the default.

@@ -161,8 +161,8 @@ impl OverInput {
         let times =
             columns.filter(|(_, input)| carried.contains(input)).filter_map(|(column, input)| {
                 let position = self.traits.time_of(*input)?;
-                let unit = self.traits.times[position].unit;
-                Some((EventTime { column, unit }, TimeMap::identity(position)))
+                let time = EventTime { column, ..self.traits.times[position] };
+                Some((time, TimeMap::identity(position)))
             });
         times.unzip()
     }

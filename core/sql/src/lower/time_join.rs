@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, Schema};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, Expr, ExprSchemable, Join as LogicalJoin, LogicalPlan, Operator,
+    BinaryExpr, Expr, ExprSchemable, Join as LogicalJoin, LogicalPlan, Operator,
 };
 use laminar_dataflow::operators::{
     AsofJoin, AsofMatch, AsofPlan, CurrentJoin, CurrentPlan, IntervalJoin, IntervalPlan,
@@ -15,6 +15,7 @@ use laminar_dataflow::operators::{
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
+use super::band::{Band, Bound, bounds_of, may_bound};
 use super::event_time::{carried_time, moved_time};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
@@ -48,8 +49,13 @@ impl Lowering<'_> {
                 let matching = AsofMatch::Backward { inclusive: true };
                 self.asof(join, conditions, matching, [&at, &from], true).map(Some)
             }
-            Some(TimeJoin::VersionNow) => self.current(join, conditions).map(Some),
-            None => self.interval(join, conditions),
+            Some(TimeJoin::VersionNow) => {
+                self.current(join, conditions, "FOR SYSTEM_TIME AS OF proctime()").map(Some)
+            }
+            None => match self.lookup(join, &conditions)? {
+                Some(lowered) => Ok(Some(lowered)),
+                None => self.interval(join, conditions),
+            },
         }
     }
 
@@ -71,7 +77,7 @@ impl Lowering<'_> {
             b if is_over(a, &left.columns) && is_over(b, &right.columns) => b.clone(),
             b if is_over(b, &left.columns) && is_over(a, &right.columns) => {
                 left_time = b.clone();
-                matching = turned(matching);
+                matching = matching.turned();
                 a.clone()
             }
             _ => {
@@ -97,11 +103,11 @@ impl Lowering<'_> {
         }
         let mut left_side = left.finish(Some(&left_time), &keys, |key| &key.0)?;
         let mut right_side = right.finish(Some(&right_time), &keys, |key| &key.1)?;
-        // An updated input takes rows back that its frontier has long passed; versions stay.
-        if !left_side.append_only {
+        // A table takes rows back that its frontier has long passed; versions stay.
+        if !left_side.append_only && !left.is_settled(&left_time) {
             left_side.frontier = None;
         }
-        if !right_side.append_only && !is_temporal {
+        if !right_side.append_only && !is_temporal && !right.is_settled(&right_time) {
             right_side.frontier = None;
         }
         let versions = is_temporal && !right_side.append_only;
@@ -139,7 +145,10 @@ impl Lowering<'_> {
             },
             unique_key: left_traits.unique_key.clone(),
             times: match has_time {
-                true => vec![EventTime { column: left_side.time, unit: left_side.unit }],
+                true => {
+                    let (column, unit) = (left_side.time, left_side.unit);
+                    vec![EventTime { column, unit, settled: true }]
+                }
                 false => Vec::new(),
             },
             declared_watermark: declared(&left_traits) && declared(&right_traits),
@@ -168,27 +177,101 @@ impl Lowering<'_> {
         self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)
     }
 
+    /// A join of rows that only come with a lookup table: by keys, each row once, with what the
+    /// table holds when it comes. Any other join reads a lookup table like any table.
+    fn lookup(&mut self, join: &LogicalJoin, conditions: &[Expr]) -> Result<Option<Lowered>> {
+        let is_lookup = [&join.left, &join.right].map(|side| self.is_lookup_table(side));
+        let by_keys = |left: &LogicalPlan, right: &LogicalPlan| {
+            let (left, right) = (left.schema(), right.schema());
+            let found = keys(join, conditions.to_vec(), left, right).map(|(keys, _)| keys);
+            found.is_ok_and(|keys| !keys.is_empty())
+        };
+        if join.null_equality == NullEquality::NullEqualsNull
+            || join.null_aware
+            || !by_keys(&join.left, &join.right)
+        {
+            return Ok(None);
+        }
+        let turned = match (join.join_type, is_lookup) {
+            (JoinType::Inner | JoinType::Left, [false, true]) => false,
+            (JoinType::Inner | JoinType::Right, [true, false]) => true,
+            _ => return Ok(None),
+        };
+        let asking = if turned { &join.right } else { &join.left };
+        let (nodes, notes) = (self.nodes.len(), self.notes.len());
+        let only_come = self.plan(asking)?.traits.changes == Changes::AppendOnly;
+        self.forget(nodes, notes);
+        if !only_come {
+            return Ok(None);
+        }
+        let name = "a join with a lookup table";
+        if !turned {
+            return self.current(join, conditions.to_vec(), name).map(Some);
+        }
+        let on = join.on.iter().map(|(left, right)| (right.clone(), left.clone())).collect();
+        let join_type = match join.join_type {
+            JoinType::Right => JoinType::Left,
+            other => other,
+        };
+        let mirrored = LogicalJoin::try_new(
+            Arc::clone(&join.right),
+            Arc::clone(&join.left),
+            on,
+            None,
+            join_type,
+            join.join_constraint,
+            join.null_equality,
+            false,
+        )
+        .map_err(|error| internal(&error))?;
+        let lowered = self.current(&mirrored, conditions.to_vec(), name)?;
+        let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
+        let mut lowered = self.project(lowered, &columns, &join.schema)?;
+        lowered.labels.pop();
+        Ok(Some(lowered))
+    }
+
+    /// Whether a plan reads a lookup table, row by row.
+    fn is_lookup_table(&self, plan: &LogicalPlan) -> bool {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.catalog.is_lookup(scan.table_name.table()),
+            LogicalPlan::SubqueryAlias(alias) => self.is_lookup_table(&alias.input),
+            LogicalPlan::Projection(projection) => self.is_lookup_table(&projection.input),
+            LogicalPlan::Filter(filter) => self.is_lookup_table(&filter.input),
+            _ => false,
+        }
+    }
+
     /// A join with the version of the right side that is there when a left row comes.
-    fn current(&mut self, join: &LogicalJoin, conditions: Vec<Expr>) -> Result<Lowered> {
+    fn current(
+        &mut self,
+        join: &LogicalJoin,
+        conditions: Vec<Expr>,
+        name: &str,
+    ) -> Result<Lowered> {
         let outer = join.join_type == JoinType::Left;
         let mut left = self.timed_side(&join.left)?;
         let mut right = self.timed_side(&join.right)?;
         if left.lowered.traits.changes != Changes::AppendOnly {
-            return Err(Error::unsupported(
-                "FOR SYSTEM_TIME AS OF proctime() needs a left side whose rows never change: a \
-                 row that is taken back would meet another version than when it came",
-            ));
+            return Err(Error::unsupported(format!(
+                "{name} needs a left side whose rows never change: a row that is taken back would \
+                 meet another version than when it came"
+            )));
         }
         let (keys, rest) = keys(join, conditions, &left.columns, &right.columns)?;
+        let mut of_pairs = Vec::new();
         for condition in rest {
-            if !is_over(&condition, &right.columns) {
+            if is_over(&condition, &right.columns) {
+                right.filter(&condition)?;
+            } else if !outer {
+                of_pairs.push(condition);
+            } else {
                 return Err(Error::unsupported(format!(
-                    "FOR SYSTEM_TIME AS OF proctime() is ON equalities and conditions on its right \
-                     side alone: put {} into WHERE",
+                    "{name} is ON equalities and conditions on its right side alone: put {} into \
+                     WHERE",
                     condition.human_display()
                 )));
             }
-            right.filter(&condition)?;
         }
         let left_side = left.finish(None, &keys, |key| &key.0)?;
         let right_side = right.finish(None, &keys, |key| &key.1)?;
@@ -205,11 +288,9 @@ impl Lowering<'_> {
             if outer { " left" } else { "" },
             key_names(&keys)
         );
-        self.notes.push(
-            "not exact: FOR SYSTEM_TIME AS OF proctime() depends on what the right side held when \
-             each row came"
-                .to_string(),
-        );
+        self.notes.push(format!(
+            "not exact: {name} depends on what the right side held when each row came"
+        ));
         let operator = CurrentJoin::new(CurrentPlan {
             left: left_side,
             right: right_side,
@@ -217,10 +298,13 @@ impl Lowering<'_> {
             times: traits.times.len(),
             schema: Arc::clone(&traits.schema),
         })?;
-        self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)
+        let pairs =
+            self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)?;
+        of_pairs.iter().try_fold(pairs, |pairs, condition| self.filter(pairs, condition))
     }
 
-    /// A join whose condition bounds the distance of two event times on both sides, or `None`.
+    /// A join whose condition bounds the distance of two event times on both sides, or `None` for
+    /// any other.
     fn interval(&mut self, join: &LogicalJoin, conditions: Vec<Expr>) -> Result<Option<Lowered>> {
         if join.null_aware || join.null_equality == NullEquality::NullEqualsNull {
             return Ok(None);
@@ -246,36 +330,27 @@ impl Lowering<'_> {
         let (nodes, notes) = (self.nodes.len(), self.notes.len());
         let mut left = self.timed_side(&join.left)?;
         let mut right = self.timed_side(&join.right)?;
-        // An updated input takes rows back that its frontier has long passed. Without a declared
-        // watermark any BIGINT may be a time, and an equality of two is just a key.
-        let is_bounded = [&left, &right].iter().all(|side| {
-            let traits = &side.lowered.traits;
-            traits.changes == Changes::AppendOnly && traits.declared_watermark
-        });
         let bounds: Vec<Bound> =
-            all.iter().flat_map(|condition| bounds_of(condition, &left, &right)).collect();
-        let low = bounds.iter().filter(|bound| bound.is_low).max_by_key(|bound| bound.span_ns);
-        let high = bounds.iter().filter(|bound| !bound.is_low).min_by_key(|bound| bound.span_ns);
-        let (Some(low), Some(high), true) = (low.copied(), high.copied(), is_bounded) else {
+            all.iter().flat_map(|condition| bounds_between(condition, &left, &right)).collect();
+        let traits = [&left.lowered.traits, &right.lowered.traits];
+        let band = Band::of(&bounds, traits);
+        // Rows that can cease, and those that only promises let go, are the general join's.
+        let is_final = traits
+            .iter()
+            .all(|traits| traits.changes == Changes::AppendOnly && traits.declared_watermark);
+        let Some(band) = band.filter(|_| is_final) else {
             self.forget(nodes, notes);
-            return Ok(None);
+            return band.map(|band| self.join_within(join, Some(band))).transpose();
         };
+        let Band { low, high } = band;
         let is_band = |condition: &Expr| {
-            let bounds = bounds_of(condition, &left, &right);
-            let of_band = |bound: &Bound| {
-                (bound.left, bound.right) == (low.left, low.right)
-                    && (bound.left, bound.right) == (high.left, high.right)
-                    && match bound.is_low {
-                        true => bound.span_ns <= low.span_ns,
-                        false => bound.span_ns >= high.span_ns,
-                    }
-            };
-            !bounds.is_empty() && bounds.iter().all(of_band)
+            let bounds = bounds_between(condition, &left, &right);
+            !bounds.is_empty() && bounds.iter().all(|bound| band.implies(bound))
         };
         let rest: Vec<Expr> = all.into_iter().filter(|condition| !is_band(condition)).collect();
         let no_on = LogicalJoin { on: Vec::new(), ..join.clone() };
         let (keys, mut rest) = keys(&no_on, rest, &left.columns, &right.columns)?;
-        // The index takes 0.0 and -0.0 for the same key, which `=` does not.
+        // The index takes every NaN for the same key, which `=` tells apart by their bits.
         for (key, other) in &keys {
             if key.get_type(&left.columns).is_ok_and(|key| key.is_floating() || key.is_nested()) {
                 rest.push(key.clone().eq(other.clone()));
@@ -301,8 +376,11 @@ impl Lowering<'_> {
         let gives = |side: usize| outputs[side] != SideOutput::Nothing;
         let has_time = [gives(0), gives(1)];
         let left_width = if gives(0) { left_side.width } else { 0 };
-        let time =
-            |side: &TimedSide, offset| EventTime { column: side.time + offset, unit: side.unit };
+        let time = |side: &TimedSide, offset| EventTime {
+            column: side.time + offset,
+            unit: side.unit,
+            settled: true,
+        };
         let times = [(0, time(&left_side, 0)), (1, time(&right_side, left_width))];
         let label = format!(
             "Interval join, {}, by ({}): {} from {} before {} to {} after it; left rows are kept \
@@ -411,6 +489,13 @@ impl JoinRelation {
         Ok(())
     }
 
+    /// Whether no row is taken back that is behind the frontier of this time.
+    fn is_settled(&self, time: &Expr) -> bool {
+        let column = moved_time(time, &self.columns).map(|(column, _)| column);
+        let time = column.and_then(|column| self.lowered.traits.time_of(column));
+        time.is_some_and(|time| self.lowered.traits.times[time].settled)
+    }
+
     /// The side as the operator reads it; what is no plain column is computed behind the others.
     fn finish(
         &mut self,
@@ -504,6 +589,12 @@ impl JoinRelation {
     }
 }
 
+/// The bounds that a condition means for two sides.
+fn bounds_between(condition: &Expr, left: &JoinRelation, right: &JoinRelation) -> Vec<Bound> {
+    let [left, right] = [left, right].map(|side| (&side.columns, &side.lowered.traits));
+    bounds_of(condition, left, right)
+}
+
 /// What must be equal: an expression over the left side and one over the right.
 type Key = (Expr, Expr);
 
@@ -538,118 +629,10 @@ fn is_over(expr: &Expr, columns: &DFSchema) -> bool {
     !refs.is_empty() && refs.iter().all(|column| columns.maybe_index_of_column(column).is_some())
 }
 
-/// The condition with its sides exchanged.
-fn turned(matching: AsofMatch) -> AsofMatch {
-    match matching {
-        AsofMatch::Backward { inclusive } => AsofMatch::Forward { inclusive },
-        AsofMatch::Forward { inclusive } => AsofMatch::Backward { inclusive },
-        AsofMatch::Nearest => AsofMatch::Nearest,
-    }
-}
-
 fn is_keyed_by(traits: &Traits, keys: &[usize]) -> bool {
     traits.unique_key.as_ref().is_some_and(|key| {
         key.iter().all(|column| keys.contains(column)) && keys.iter().all(|k| key.contains(k))
     })
-}
-
-/// `low <= right - left` or `right - left <= high`, between two event-time columns.
-#[derive(Debug, Clone, Copy)]
-struct Bound {
-    left: usize,
-    right: usize,
-    is_low: bool,
-    span_ns: i64,
-}
-
-/// Whether a condition can bound a distance in time, by its form.
-fn may_bound(condition: &Expr, join: &LogicalJoin) -> bool {
-    let (left, right) = (join.left.schema(), join.right.schema());
-    comparisons(condition).iter().any(|(a, _, b)| {
-        let columns = |expr: &Expr| {
-            time_term(expr, left).map(|_| 0).or_else(|| time_term(expr, right).map(|_| 1))
-        };
-        matches!((columns(a), columns(b)), (Some(a), Some(b)) if a != b)
-    })
-}
-
-/// The bounds that a condition means.
-fn bounds_of(condition: &Expr, left: &JoinRelation, right: &JoinRelation) -> Vec<Bound> {
-    let mut bounds = Vec::new();
-    for (a, operator, b) in comparisons(condition) {
-        let of = |expr: &Expr, side: &JoinRelation| {
-            let (column, shift) = time_term(expr, &side.columns)?;
-            let time = side.lowered.traits.time_of(column)?;
-            Some((column, shift, side.lowered.traits.times[time].unit))
-        };
-        let (operator, (left, left_shift, left_unit), (right, right_shift, right_unit)) =
-            match (of(a, left), of(b, right), of(b, left), of(a, right)) {
-                (Some(left), Some(right), _, _) => (operator, left, right),
-                (_, _, Some(left), Some(right)) => match operator.swap() {
-                    Some(operator) => (operator, left, right),
-                    None => continue,
-                },
-                _ => continue,
-            };
-        // left + left_shift OP right + right_shift, in whole units of the finer column.
-        let unit_ns = left_unit.min(right_unit).nanos();
-        let Some(span_ns) = left_shift.checked_sub(right_shift) else { continue };
-        let mut bound = |is_low, span_ns| bounds.push(Bound { left, right, is_low, span_ns });
-        match operator {
-            Operator::GtEq => bound(false, span_ns),
-            Operator::Gt => bound(false, span_ns - unit_ns),
-            Operator::LtEq => bound(true, span_ns),
-            Operator::Lt => bound(true, span_ns + unit_ns),
-            Operator::Eq => {
-                bound(true, span_ns);
-                bound(false, span_ns);
-            }
-            _ => {}
-        }
-    }
-    bounds
-}
-
-/// The comparisons of which a condition is the conjunction; none where it is something else.
-fn comparisons(condition: &Expr) -> Vec<(&Expr, Operator, &Expr)> {
-    match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.swap().is_some() => {
-            vec![(left, *op, right)]
-        }
-        Expr::Between(Between { expr, negated: false, low, high }) => {
-            vec![(expr, Operator::GtEq, low), (expr, Operator::LtEq, high)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// A column moved by a span, under casts that keep every time.
-fn time_term(expr: &Expr, columns: &DFSchema) -> Option<(usize, i64)> {
-    match expr {
-        Expr::Cast(Cast { expr, field }) => {
-            let from = TimeUnit::of(&expr.get_type(columns).ok()?)?;
-            let to = TimeUnit::of(field.data_type())?;
-            (to <= from).then(|| time_term(expr, columns)).flatten()
-        }
-        Expr::Alias(alias) => time_term(&alias.expr, columns),
-        Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if matches!(left.as_ref(), Expr::Cast(_)) =>
-        {
-            let (column, shift) = time_term(left, columns)?;
-            let Expr::Literal(span, _) = right.as_ref() else { return None };
-            let span = crate::functions::length_ns(span).ok()?;
-            match op {
-                Operator::Plus => Some((column, shift.checked_add(span)?)),
-                Operator::Minus => Some((column, shift.checked_sub(span)?)),
-                _ => None,
-            }
-        }
-        expr => {
-            let (column, shift) = moved_time(expr, columns)?;
-            TimeUnit::of(columns.field(column).data_type())?;
-            Some((column, shift))
-        }
-    }
 }
 
 fn declared(traits: &Traits) -> bool {
@@ -679,10 +662,13 @@ fn asof_label(join: &AsofLabel<'_>) -> String {
     };
     let left_rows = match (join.is_final, join.right.frontier.is_some()) {
         (true, _) => "left rows wait until the right frontier makes their match final",
-        (false, true) => "matches are corrected until the right frontier makes them final",
-        (false, false) => "matches are corrected for ever, and left rows kept",
+        (false, true) if join.left.append_only || join.left.frontier.is_some() => {
+            "matches are corrected until the right frontier makes them final"
+        }
+        (false, _) => "matches are corrected for ever, and left rows kept",
     };
-    let right_rows = match (join.left.frontier.is_some(), join.matching) {
+    let right_stay = join.right.append_only || join.is_temporal || join.right.frontier.is_some();
+    let right_rows = match (join.left.frontier.is_some() && right_stay, join.matching) {
         (false, _) => "right rows are kept for ever",
         (true, AsofMatch::Forward { .. }) => "right rows are kept until the left frontier",
         (true, _) => {
@@ -706,7 +692,7 @@ fn key_names(keys: &[Key]) -> String {
 }
 
 /// The names of one or two columns.
-fn names(columns: &[usize; 2], schema: &DFSchema) -> String {
+pub(super) fn names(columns: &[usize; 2], schema: &DFSchema) -> String {
     let name = |column: usize| schema.field(column).name().clone();
     match columns {
         [a, b] if a == b => name(*a),
@@ -715,7 +701,7 @@ fn names(columns: &[usize; 2], schema: &DFSchema) -> String {
 }
 
 /// A span for people, in the largest unit in which it is whole.
-fn duration(ns: i64) -> String {
+pub(super) fn duration(ns: i64) -> String {
     let units = [(86_400_000_000_000, "d"), (3_600_000_000_000, "h"), (60_000_000_000, "min")];
     let smaller = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
     let unit = units.into_iter().chain(smaller).find(|(unit, _)| ns != 0 && ns % unit == 0);

@@ -27,12 +27,15 @@ impl Lowering<'_> {
         }
         let of = |node: &usize| &self.nodes[*node].traits;
         // A column carries event time when it does in every branch.
-        let times: Vec<EventTime> = of(&ports[0])
-            .times
-            .iter()
-            .filter(|time| ports.iter().all(|port| of(port).times.contains(time)))
-            .copied()
-            .collect();
+        let in_all = |time: &EventTime| {
+            let found = ports.iter().map(|port| {
+                let mut times = of(port).times.iter();
+                times.find(|other| (other.column, other.unit) == (time.column, time.unit))
+            });
+            let found = found.collect::<Option<Vec<&EventTime>>>()?;
+            Some(EventTime { settled: found.iter().all(|time| time.settled), ..*time })
+        };
+        let times: Vec<EventTime> = of(&ports[0]).times.iter().filter_map(in_all).collect();
         let positions = ports
             .iter()
             .map(|port| times.iter().filter_map(|time| of(port).time_of(time.column)).collect())

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{Expr, LogicalPlan, Unnest as LogicalUnnest};
-use laminar_dataflow::operators::{TimeMap, Unnest, UnnestColumn};
+use laminar_dataflow::operators::{OnTime, TimeMap, Unnest, UnnestColumn};
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
 
 use super::{Lowered, Lowering};
+use crate::probe_times::is_probe;
 use crate::window_tables::WINDOWS;
 
 impl Lowering<'_> {
@@ -32,11 +33,16 @@ impl Lowering<'_> {
         let schema: SchemaRef = Arc::new(unnest.schema.as_arrow().clone());
         let mut times = Vec::new();
         let mut maps = Vec::new();
+        let mut on_time = None;
         for (column, from) in unnest.dependency_indices.iter().enumerate() {
             // Of a list the least element carries it, and so does each.
-            if let Some(input) = input_traits.time_of(*from) {
-                times.push(EventTime { column, unit: input_traits.times[input].unit });
-                maps.push(TimeMap::identity(input));
+            let Some(input) = input_traits.time_of(*from) else { continue };
+            let time = input_traits.times[input];
+            times.push(EventTime { column, ..time });
+            maps.push(TimeMap::identity(input));
+            // Of probes a row has all or none: it is late as a whole.
+            if is_probe(&unnest.input, *from) && input_traits.changes == Changes::AppendOnly {
+                on_time = Some(OnTime { column: *from, frontier: input, unit: time.unit });
             }
         }
         let traits = Traits {
@@ -49,7 +55,8 @@ impl Lowering<'_> {
             times,
             declared_watermark: input_traits.declared_watermark,
         };
-        let operator = Unnest::new(columns, unnest.options.preserve_nulls(), schema, maps);
+        let preserve_nulls = unnest.options.preserve_nulls();
+        let operator = Unnest::new(columns, preserve_nulls, schema, maps, on_time);
         let names: Vec<String> =
             unnest.exec_columns.iter().map(|column| column.name().to_string()).collect();
         let label = match names.as_slice() {

@@ -120,7 +120,8 @@ impl Lowering<'_> {
                 (0..aggregate.schema.fields().len() - aggregate.aggr_expr.len()).collect(),
             ),
             times: if self.final_windows {
-                vec![EventTime { column: index, unit }, EventTime { column: end, unit }]
+                let time = |column| EventTime { column, unit, settled: true };
+                vec![time(index), time(end)]
             } else {
                 Vec::new()
             },

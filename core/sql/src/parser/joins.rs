@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::{
 use laminar_types::{Error, Result, error::code};
 
 use super::lexer::{bracket, is_word, position};
+use super::probe;
 
 /// The function that the condition of a left `ASOF` join is wrapped into.
 pub const ASOF_LEFT: &str = "__asof_left";
@@ -52,11 +53,12 @@ pub fn asof_join(operator: &JoinOperator) -> Option<AsofJoin<'_>> {
     Some(AsofJoin { left, condition, constraint })
 }
 
-/// Changes tokens so that sqlparser reads all spellings of `ASOF` joins, and
-/// `TABLE(TUMBLE(TABLE t, ...))`.
+/// Changes tokens so that sqlparser reads all spellings of `ASOF` joins, `TEMPORAL PROBE` joins,
+/// and `TABLE(TUMBLE(TABLE t, ...))`.
 ///
 /// # Errors
-/// [`code::UNSUPPORTED`] for `RIGHT` and `FULL` `ASOF` joins and for `TEMPORAL PROBE JOIN`.
+/// [`code::UNSUPPORTED`] for `RIGHT` and `FULL` ones, [`code::SYNTAX`] for probes that are not of
+/// their form.
 pub(super) fn prepare(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
     let mut edits = Edits::default();
     for at in 0..tokens.len() {
@@ -66,9 +68,8 @@ pub(super) fn prepare(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
         let token = |index: usize| tokens.get(index).map_or(&Token::EOF, |token| &token.token);
         if word(at, "ASOF") {
             prepare_asof(tokens, at, &mut edits)?;
-        } else if word(at, "TEMPORAL") && word(at + 1, "PROBE") && word(at + 2, "JOIN") {
-            let message = "TEMPORAL PROBE JOIN is not supported yet";
-            return Err(Error::unsupported(message).at(position(tokens[at].span.start)));
+        } else if probe::starts(tokens, at) {
+            probe::prepare(tokens, at, &mut edits)?;
         } else if word(at, "TABLE")
             && token(at + 1) == &Token::LParen
             && token(at + 3) == &Token::LParen
@@ -94,9 +95,9 @@ pub(super) fn normalise(node: &mut impl VisitMut) -> Result<()> {
 
 /// Changes of a list of tokens, by their index in it.
 #[derive(Default)]
-struct Edits {
-    delete: Vec<usize>,
-    insert_before: Vec<(usize, Vec<Token>)>,
+pub(super) struct Edits {
+    pub(super) delete: Vec<usize>,
+    pub(super) insert_before: Vec<(usize, Vec<Token>)>,
 }
 
 impl Edits {

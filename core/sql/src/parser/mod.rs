@@ -15,7 +15,7 @@
 //! | `columns` | column lists with `PRIMARY KEY` and `WATERMARK FOR` |
 //! | `create`, `create_stream`, `create_sink` | `CREATE` |
 //! | `query`, `clauses` | a query and the clauses behind it |
-//! | [`joins`] | `ASOF` joins in all their spellings |
+//! | [`joins`], [`probe`] | `ASOF` joins in all their spellings, `TEMPORAL PROBE` joins |
 //! | `show`, `explain`, `subscribe`, `alter` | the other statements |
 //! | `variables` | `${NAME}` in the strings of definitions |
 //! | [`windows`] | the rewrite of window calls, which the planner applies |
@@ -36,6 +36,7 @@ pub mod joins;
 mod lexer;
 mod option_list;
 pub mod options;
+pub mod probe;
 mod query;
 mod run;
 mod show;

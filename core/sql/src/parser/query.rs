@@ -20,7 +20,7 @@ use super::{
     lexer::{bracket, is_word, position},
     options::Options,
     run::run_parser,
-    statement::StreamQuery,
+    statement::{StateTtl, StreamQuery},
     windows::spell_partitions,
 };
 
@@ -221,6 +221,13 @@ fn merge(
     for entry in clauses.options.iter() {
         options.push(entry.clone())?;
     }
+    let state_ttl = match options.take("state_ttl") {
+        None => None,
+        Some(entry) => match entry.duration_ns()? {
+            0 => return Err(entry.error("takes a duration of more than zero")),
+            ns => Some(StateTtl { ns, position: entry.position }),
+        },
+    };
     Ok(StreamQuery {
         query,
         text,
@@ -228,6 +235,7 @@ fn merge(
         allow_lateness_ns,
         late_data_to: clauses.late_data_to,
         on_error: clauses.on_error,
+        state_ttl,
         options,
     })
 }

@@ -201,8 +201,19 @@ pub struct StreamQuery {
     pub late_data_to: Option<Name>,
     /// `ON ERROR`.
     pub on_error: Option<OnError>,
-    /// `WITH (...)` before `AS` or after the query, without `allowed_lateness`.
+    /// The option `state_ttl`.
+    pub state_ttl: Option<StateTtl>,
+    /// `WITH (...)` before `AS` or after the query, without `allowed_lateness` and `state_ttl`.
     pub options: Options,
+}
+
+/// How long the rows and groups of unbounded joins and aggregates are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateTtl {
+    /// In nanoseconds; more than zero.
+    pub ns: i64,
+    /// Where the option stands.
+    pub position: Position,
 }
 
 /// `CREATE STREAM` and `CREATE MATERIALIZED VIEW`.

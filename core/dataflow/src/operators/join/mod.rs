@@ -9,6 +9,10 @@
 //! follows from two numbers: its own weight and how many rows match it. A row whose number changes
 //! is *touched*; what it gave is noted at the first touch, and `finish` emits the difference to
 //! what it gives then. So a match that comes and goes within a step is never seen.
+//!
+//! With lifetimes, rows go by themselves, which is no change: what they gave stays given. Where they
+//! go because nothing can match them or take them back any more, the result is that of a join that
+//! keeps them. Otherwise a row may be taken back that is not there: that is nothing, too.
 
 mod content;
 mod kind;
@@ -26,6 +30,8 @@ pub use kind::{JoinKind, Side};
 use output::Output;
 use side::{JoinSide, Keyed, internal};
 
+use super::lifetime::{Ages, Lifetime};
+use super::time_map::TimeMap;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Metrics, Operator};
 use crate::operators::map::sentence;
@@ -80,9 +86,11 @@ pub struct JoinSpec {
     pub filter: Option<JoinFilter>,
     /// The columns of [`JoinKind::output_sides`], then the mark if there is one.
     pub schema: SchemaRef,
-    /// For each event-time column of the output, its position among those of each input that it
-    /// follows: its frontier is their minimum.
-    pub times: Vec<[Option<usize>; 2]>,
+    /// For each event-time column of the output, those of each input that it follows: its frontier
+    /// is their minimum.
+    pub times: Vec<[Option<TimeMap>; 2]>,
+    /// Until when the rows of each side are kept; without, for ever.
+    pub lifetimes: Option<[Lifetime; 2]>,
 }
 
 /// Joins two changelogs.
@@ -91,8 +99,12 @@ pub struct Join {
     sides: [JoinSide; 2],
     filter: Option<JoinFilter>,
     output: Output,
-    times: Vec<[Option<usize>; 2]>,
+    times: Vec<[Option<TimeMap>; 2]>,
     frontiers: [Vec<Frontier>; 2],
+    lifetimes: Option<[Lifetime; 2]>,
+    /// By side, when its rows go.
+    ages: [Ages; 2],
+    late_rows: u64,
     /// Scratch: what a delta did to the rows of its side, and the pairs it makes.
     changes: Vec<RowChange>,
     probe: Probe,
@@ -106,7 +118,7 @@ impl Join {
     /// # Errors
     /// `UNSUPPORTED` when a column has a type that cannot be kept.
     pub fn new(spec: JoinSpec) -> Result<Self> {
-        let JoinSpec { kind, inputs, null_equals_null, filter, schema, times } = spec;
+        let JoinSpec { kind, inputs, null_equals_null, filter, schema, times, lifetimes } = spec;
         let side = |side: Side| {
             let input = &inputs[side.index()];
             let columns = 0..input.schema.fields().len();
@@ -126,11 +138,47 @@ impl Join {
             output,
             times,
             frontiers: Default::default(),
+            lifetimes,
+            ages: Default::default(),
+            late_rows: 0,
             changes: Vec::new(),
             probe: Probe::default(),
             rows: Vec::new(),
             slots: Vec::new(),
         })
+    }
+
+    /// Notes when the rows go that a delta changed. Rows that were forgotten and are taken back
+    /// now are no change.
+    fn age(&mut self, side: Side, batch: &RecordBatch, now_ms: i64) -> Result<()> {
+        let Some(lifetimes) = &self.lifetimes else { return Ok(()) };
+        let lifetime = &lifetimes[side.index()];
+        let times = lifetime.times(batch, &self.frontiers[side.index()], now_ms)?;
+        let (rows, ages) = (&mut self.sides[side.index()].rows, &mut self.ages[side.index()]);
+        for change in &mut self.changes {
+            let weight = change.before + change.change;
+            if weight < 0 {
+                rows.cancel(change.slot);
+                change.change = -change.before;
+            }
+            match weight > 0 {
+                true => ages.set(change.slot, times[change.row as usize])?,
+                false => ages.forget(change.slot),
+            }
+        }
+        self.changes.retain(|change| change.change != 0);
+        Ok(())
+    }
+
+    /// Drops the rows whose time is over.
+    fn evict(&mut self, now_ms: i64) {
+        let Some(lifetimes) = &self.lifetimes else { return };
+        for (side, lifetime) in lifetimes.iter().enumerate() {
+            let limit = lifetime.limit(&self.frontiers, now_ms);
+            for slot in self.ages[side].take_before(limit) {
+                self.sides[side].rows.remove(slot);
+            }
+        }
     }
 
     /// Lets what a delta changed meet the rows of the other side.
@@ -213,11 +261,18 @@ impl Join {
 impl Operator for Join {
     fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let side = Side::BOTH[port];
+        let mut delta = delta;
+        if let Some(lifetimes) = &self.lifetimes {
+            let late;
+            (delta, late) = lifetimes[port].without_late(delta, &self.frontiers[port])?;
+            self.late_rows += late;
+        }
         let keyed = self.sides[port].keyed(delta, cx)?;
         if let Some(keyless) = &keyed.keyless {
             self.pass_keyless(side, keyless)?;
         }
         self.sides[port].add(&keyed, &mut self.changes)?;
+        self.age(side, &keyed.delta.batch, cx.now_ms)?;
         self.output.changed[port] |= !self.changes.is_empty();
         self.meet(side, &keyed, cx)
     }
@@ -228,22 +283,27 @@ impl Operator for Join {
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
         for side in Side::BOTH {
             self.output.push_touched(side, &self.sides[side.index()])?;
             self.sides[side.index()].settle();
         }
+        self.evict(cx.now_ms);
         self.output.take()
     }
 
+    fn reads_clock(&self) -> bool {
+        let is_clock = |lifetime: &Lifetime| matches!(lifetime, Lifetime::Clock { .. });
+        self.lifetimes.iter().flatten().any(is_clock)
+    }
+
     fn frontiers(&self, out: &mut Vec<Frontier>) {
-        let of = |side: Side, position: Option<usize>| {
-            let frontiers = &self.frontiers[side.index()];
-            position.map(|position| frontiers.get(position).copied().unwrap_or(Frontier::MIN))
+        let of = |side: Side, time: &Option<TimeMap>| {
+            time.as_ref().map(|time| time.frontier(&self.frontiers[side.index()]))
         };
         out.clear();
         out.extend(self.times.iter().map(|[left, right]| {
-            let both = [of(Side::Left, *left), of(Side::Right, *right)];
+            let both = [of(Side::Left, left), of(Side::Right, right)];
             both.into_iter().flatten().min().unwrap_or(Frontier::MIN)
         }));
     }
@@ -262,18 +322,29 @@ impl Operator for Join {
             output: _,
             times: _,
             frontiers,
+            lifetimes,
+            ages,
+            late_rows,
             changes: _,
             probe: _,
             rows: _,
             slots: _,
         } = self;
         sides.iter_mut().try_for_each(|side| side.rows.parts(parts))?;
+        if lifetimes.is_some() {
+            ages.iter_mut().try_for_each(|ages| ages.parts(parts))?;
+        }
+        parts.number(late_rows)?;
         frontiers.iter_mut().try_for_each(|frontiers| parts.numbers(frontiers))
     }
 
     fn metrics(&self) -> Metrics {
-        let state_bytes = self.sides.iter().map(JoinSide::state_bytes).sum();
-        Metrics { state_bytes, ..Metrics::default() }
+        let sides: usize = self.sides.iter().map(JoinSide::state_bytes).sum();
+        let ages: usize = match self.lifetimes {
+            Some(_) => self.ages.iter().map(Ages::state_bytes).sum(),
+            None => 0,
+        };
+        Metrics { late_rows: self.late_rows, state_bytes: sides + ages }
     }
 }
 

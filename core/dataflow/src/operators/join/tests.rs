@@ -85,6 +85,7 @@ impl Case {
             filter,
             schema: Arc::new(Schema::new(fields)),
             times: Vec::new(),
+            lifetimes: None,
         })
         .unwrap()
     }
@@ -195,8 +196,12 @@ fn agrees_with_nested_loops() {
         let (mut sides, mut content) = ([Vec::new(), Vec::new()], BTreeMap::new());
         let mut dead_letters = Vec::new();
         for step in 0..40 {
-            let mut cx =
-                Context { epoch: step, dead_letters: &mut dead_letters, late: &mut Vec::new() };
+            let mut cx = Context {
+                epoch: step,
+                now_ms: 0,
+                dead_letters: &mut dead_letters,
+                late: &mut Vec::new(),
+            };
             let ports = [[0, 1], [1, 0]][random.below(2) as usize];
             for port in ports.into_iter().take(1 + random.below(2) as usize) {
                 let changes = change(&mut sides[port], case.keeping[port], &mut random);
@@ -219,8 +224,12 @@ fn agrees_with_nested_loops() {
                 // What comes later is not in it.
                 let rows = change(&mut sides[0], case.keeping[0], &mut random);
                 let later = delta(&input, &rows, case.keeping[0]);
-                let mut cx =
-                    Context { epoch: step, dead_letters: &mut dead_letters, late: &mut Vec::new() };
+                let mut cx = Context {
+                    epoch: step,
+                    now_ms: 0,
+                    dead_letters: &mut dead_letters,
+                    late: &mut Vec::new(),
+                };
                 join.input(0, later, &mut cx).unwrap();
                 let mut told = BTreeMap::new();
                 for batch in held.batches().unwrap() {
@@ -251,7 +260,8 @@ fn state_goes_with_its_rows() {
         Field::new("v", DataType::Int64, true),
     ]));
     let mut dead_letters = Vec::new();
-    let mut cx = Context { epoch: 1, dead_letters: &mut dead_letters, late: &mut Vec::new() };
+    let mut cx =
+        Context { epoch: 1, now_ms: 0, dead_letters: &mut dead_letters, late: &mut Vec::new() };
     let mut bytes = Vec::new();
     for round in 0..20 {
         for weight in [1, -1] {

@@ -108,14 +108,39 @@ impl AsofJoin {
         })
     }
 
-    /// Whether matches become final at all.
+    /// Whether there comes a time from which on a left row and its match stay.
     fn has_end(&self) -> bool {
-        self.plan.right.frontier.is_some() && self.plan.left.append_only
+        let left = &self.plan.left;
+        self.plan.right.frontier.is_some() && (left.append_only || left.frontier.is_some())
+    }
+
+    /// Whether a match is final as soon as the right frontier has passed the left row, so that the
+    /// rows that wait come out in the order of their times, without [`Self::wake`].
+    fn is_timely(&self) -> bool {
+        self.plan.matching.is_backward() && self.plan.left.append_only
+    }
+
+    /// The latest time of a left row that looks back and has its final match.
+    fn latest_final(&self) -> Option<i64> {
+        let inclusive = self.plan.matching == AsofMatch::Backward { inclusive: true };
+        match self.frontier().saturating_add(i64::from(mutant!(AsofFinalOneUnitEarly))) {
+            i64::MIN => None,
+            frontier if inclusive && frontier != i64::MAX => Some(frontier - 1),
+            frontier => Some(frontier),
+        }
     }
 
     /// The right frontier, which matches wait for.
     fn frontier(&self) -> i64 {
         self.frontiers[1].in_unit(self.unit)
+    }
+
+    /// The frontier that left rows wait for: the right one and, where they can cease, their own.
+    fn release_frontier(&self) -> i64 {
+        match self.plan.left.append_only {
+            true => self.frontier(),
+            false => self.frontier().min(self.frontiers[0].in_unit(self.unit)),
+        }
     }
 
     fn settle(&self, key: u32, time: i64) -> Settled {
@@ -279,7 +304,7 @@ impl AsofJoin {
                 self.output.push(left, right, matches.left.len(), Some(weights))?;
             }
         }
-        if self.has_end() {
+        if self.has_end() && !self.is_timely() {
             for node in affected {
                 self.disarm(*node);
                 self.arm(*node)?;
@@ -295,6 +320,17 @@ impl AsofJoin {
         let times = TimedSide::times(&delta.batch, side.time, side.unit, self.unit)?;
         let matchable = side.matchable(&delta.batch);
         let keys = side.key_columns(&delta.batch);
+        // The usual case where the right side lags: every row has to wait, whatever is there.
+        let latest = self.latest_final();
+        if self.plan.is_final
+            && self.is_timely()
+            && matchable.is_none()
+            && times.iter().all(|time| latest.is_none_or(|latest| *time > latest))
+        {
+            let all: Vec<u32> = (0..delta.num_rows() as u32).collect();
+            let batch = Delta { batch, weights: delta.weights.clone() };
+            return self.keep(&batch, &keys, &times, &all);
+        }
         let mut slots = std::mem::take(&mut self.slots);
         self.keys.lookup(&keys, delta.num_rows(), &mut slots)?;
 
@@ -348,7 +384,10 @@ impl AsofJoin {
         rows: &[u32],
     ) -> Result<()> {
         let mut slots = std::mem::take(&mut self.slots);
-        self.keys.intern(&take_rows(keys, rows)?, rows.len(), &mut slots)?;
+        match rows.len() == delta.num_rows() {
+            true => self.keys.intern(keys, rows.len(), &mut slots)?,
+            false => self.keys.intern(&take_rows(keys, rows)?, rows.len(), &mut slots)?,
+        }
         let row_times: Vec<i64> = rows.iter().map(|row| times[*row as usize]).collect();
         self.since_eviction += rows.len();
         if self.plan.left.append_only {
@@ -384,6 +423,9 @@ impl AsofJoin {
         }
         let waiting = self.waiting.insert(ALL, self.left.index().time(node))?;
         self.waiting.set_value(waiting, node);
+        if self.is_timely() {
+            return Ok(());
+        }
         self.links.resize(self.links.len().max(node as usize + 1));
         *self.links.at_mut(node as usize) = [NO_SLOT, waiting];
         self.arm(node)
@@ -396,6 +438,10 @@ impl AsofJoin {
             Settled::At(time) => time,
             Settled::Asleep => return Ok(()),
             Settled::Final(_) => i64::MIN,
+        };
+        let at = match self.plan.left.append_only {
+            true => at,
+            false => at.max(index.time(node).saturating_add(1)),
         };
         let wake = self.wake.insert(ALL, at)?;
         self.wake.set_value(wake, node);
@@ -421,7 +467,10 @@ impl AsofJoin {
 
     /// Lets the left rows go whose match is final.
     fn release(&mut self) -> Result<()> {
-        let frontier = self.frontier();
+        if self.is_timely() {
+            return self.release_timely();
+        }
+        let frontier = self.release_frontier();
         let mut settled = Vec::new();
         if frontier == i64::MAX {
             self.waiting.for_range(ALL, i64::MIN, i64::MAX, &mut |node| {
@@ -440,20 +489,38 @@ impl AsofJoin {
                 _ => self.arm(node)?,
             }
         }
-        if settled.is_empty() {
-            return Ok(());
-        }
-        if self.plan.is_final {
-            let matches = self.matches(&settled)?;
-            let weights = matches.weights;
-            let weights = self.output.is_updating().then_some(weights);
-            let (left, right) = matches.columns;
-            self.output.push(left, right, matches.left.len(), weights)?;
-        }
+        self.tell_final(&settled)?;
         for node in settled {
             self.forget(node);
         }
         Ok(())
+    }
+
+    /// The same where they go in the order of their times.
+    fn release_timely(&mut self) -> Result<()> {
+        let Some(to) = self.latest_final() else { return Ok(()) };
+        if self.waiting.first(ALL).is_none_or(|first| self.waiting.time(first) > to) {
+            return Ok(());
+        }
+        let mut settled = Vec::new();
+        self.waiting.for_range(ALL, i64::MIN, to, &mut |node| {
+            settled.push(self.waiting.value(node));
+        });
+        self.waiting.remove_up_to(ALL, to);
+        self.tell_final(&settled)?;
+        settled.into_iter().for_each(|node| self.left.remove(node));
+        Ok(())
+    }
+
+    /// Emits left rows with their matches, where they come out once.
+    fn tell_final(&mut self, settled: &[u32]) -> Result<()> {
+        if settled.is_empty() || !self.plan.is_final {
+            return Ok(());
+        }
+        let matches = self.matches(settled)?;
+        let weights = self.output.is_updating().then_some(matches.weights);
+        let (left, right) = matches.columns;
+        self.output.push(left, right, matches.left.len(), weights)
     }
 
     /// Drops the right rows that no left row can get, when so many came that it is worth it.
@@ -461,9 +528,12 @@ impl AsofJoin {
         if self.since_eviction < FEW_ROWS.max(self.after_eviction) {
             return;
         }
-        let bound = self.frontiers[0].in_unit(self.unit);
+        let mut bound = self.frontiers[0].in_unit(self.unit);
         // Where right rows can cease, the one before the last may be needed again.
-        if bound <= self.evicted_to || !self.plan.keeps_right_rows() {
+        if !self.plan.keeps_right_rows() {
+            bound = bound.min(self.frontier());
+        }
+        if bound <= self.evicted_to {
             return;
         }
         for key in 0..self.keys.slots() as u32 {
@@ -527,10 +597,15 @@ impl Operator for AsofJoin {
         if let Some(delta) = self.pending[1].take() {
             self.apply_right(&delta)?;
         }
-        // The rows that waited come out before those that came now.
-        self.release()?;
+        // The rows that waited come out before those that came now, unless those may take them back.
+        if self.plan.left.append_only {
+            self.release()?;
+        }
         if let Some(delta) = self.pending[0].take() {
             self.apply_left(&delta)?;
+        }
+        if !self.plan.left.append_only {
+            self.release()?;
         }
         self.evict();
         self.output.take()

@@ -36,6 +36,15 @@ pub(super) enum Settled {
 }
 
 impl AsofMatch {
+    /// The condition with its sides exchanged.
+    pub fn turned(self) -> Self {
+        match self {
+            Self::Backward { inclusive } => Self::Forward { inclusive },
+            Self::Forward { inclusive } => Self::Backward { inclusive },
+            Self::Nearest => Self::Nearest,
+        }
+    }
+
     /// The match of a left row among the right rows that are there.
     pub(super) fn find(self, right: &TimeIndex, key: u32, time: i64) -> Option<u32> {
         match self {

@@ -64,6 +64,27 @@ fn conditions_and_keys() {
 }
 
 #[test]
+fn probes_are_asof_joins_of_offsets() {
+    for (probe, expected) in [
+        (
+            "TEMPORAL PROBE JOIN t ON (k) TIMESTAMPS (o.ts, ts) LIST (0s, -1s, 1000) AS p",
+            "CROSS JOIN UNNEST(make_array(-1000, 0, 1000), __probe_times(o.ts, -1000, 0, 1000)) \
+             AS p (offset_ms, probe_ts) ASOF JOIN t MATCH_CONDITION (p.probe_ts >= t.ts) USING(k)",
+        ),
+        (
+            "LEFT TEMPORAL PROBE JOIN (SELECT * FROM t) AS u ON o.k = u.k TIMESTAMPS (ts, u.at) \
+             RANGE FROM -INTERVAL '1' MINUTE TO '1 minute' STEP 60s AS \"P\" WHERE o.k > 1",
+            "CROSS JOIN UNNEST(make_array(-60000, 0, 60000), __probe_times(ts, -60000, 0, 60000)) \
+             AS \"P\" (offset_ms, probe_ts) ASOF JOIN (SELECT * FROM t) AS u \
+             MATCH_CONDITION (__asof_left(\"P\".probe_ts >= u.at)) ON o.k = u.k WHERE o.k > 1",
+        ),
+    ] {
+        let query = query(&format!("SELECT * FROM o {probe}"));
+        assert_eq!(query.query.to_string(), format!("SELECT * FROM o {expected}"));
+    }
+}
+
+#[test]
 fn inside_other_statements() {
     let Statement::Insert(insert) = one("INSERT INTO x SELECT * FROM o ASOF JOIN t ON o.ts > t.ts")
     else {
@@ -90,7 +111,8 @@ fn refused() {
         ("SELECT * FROM o ASOF JOIN t ON o.a > t.a AND o.b > t.b", ErrorKind::SqlParseError, 29),
         ("SELECT * FROM o ASOF JOIN t USING (k)", ErrorKind::SqlParseError, 29),
         ("SELECT * FROM o ASOF JOIN t", ErrorKind::SqlParseError, 28),
-        ("SELECT * FROM o TEMPORAL PROBE JOIN t ON (k)", ErrorKind::Unsupported, 17),
+        ("SELECT * FROM o TEMPORAL PROBE JOIN t ON (k)", ErrorKind::SqlParseError, 44),
+        ("SELECT * FROM o RIGHT TEMPORAL PROBE JOIN t ON (k)", ErrorKind::Unsupported, 17),
     ] {
         let error = error(sql);
         assert_eq!(error.kind(), kind, "{error}");

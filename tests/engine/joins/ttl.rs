@@ -1,0 +1,203 @@
+//! `state_ttl`: what unbounded joins and aggregates forget, and that they do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use laminar_db::{Config, LaminarDB};
+
+use crate::row;
+use crate::support::database::{
+    content, drain_rows, execute, listed, query, refused, started, subscribe,
+};
+use crate::support::value::Row;
+
+fn explain(db: &LaminarDB, name: &str) -> String {
+    let rows = query(db, &format!("EXPLAIN {name}"));
+    rows.iter().map(|row| row[0].text().to_string() + "\n").collect()
+}
+
+/// A row is kept until the watermark of its side is so far past its time.
+#[test]
+fn a_join_forgets_by_event_time() {
+    let db = started(&[
+        "CREATE SOURCE l (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE SOURCE r (k BIGINT, w BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE STREAM j WITH (state_ttl = '10 ms') AS
+         SELECT l.v, r.w FROM l JOIN r ON l.k = r.k",
+        "CREATE STREAM exact AS SELECT l.v, r.w FROM l JOIN r ON l.k = r.k",
+    ]);
+    let plan = explain(&db, "j");
+    assert!(plan.contains("keeps for 10 ms: left"), "{plan}");
+    assert!(plan.contains("note: not exact"), "{plan}");
+    assert!(!explain(&db, "exact").contains("not exact"));
+    execute(&db, "INSERT INTO l VALUES (1, 1, 100)");
+    execute(&db, "INSERT INTO r VALUES (1, 10, 500)");
+    // The left watermark goes to 109, and the row of 100 is still there.
+    execute(&db, "INSERT INTO l VALUES (2, 2, 109)");
+    execute(&db, "INSERT INTO r VALUES (1, 11, 505)");
+    // At 110 it is forgotten; the right row of 500 is, when the right watermark reaches 510.
+    execute(&db, "INSERT INTO l VALUES (2, 3, 110)");
+    execute(&db, "INSERT INTO r VALUES (1, 12, 509), (2, 20, 509)");
+    execute(&db, "INSERT INTO r VALUES (3, 30, 510)");
+    execute(&db, "INSERT INTO l VALUES (1, 4, 111)");
+    let told = vec![row![1, 10], row![1, 11], row![2, 20], row![3, 20], row![4, 11], row![4, 12]];
+    assert_eq!(content(&db, "j"), told);
+    let mut exact = told;
+    exact.extend([row![1, 12], row![4, 10]]);
+    exact.sort();
+    assert_eq!(content(&db, "exact"), exact);
+}
+
+/// Without a declared watermark the clock counts.
+#[test]
+fn a_join_forgets_by_the_clock() {
+    let db = LaminarDB::open_with_clock_at(Config::default(), 1_000_000).unwrap();
+    for sql in [
+        "CREATE SOURCE l (k BIGINT, v BIGINT)",
+        "CREATE SOURCE r (k BIGINT, w BIGINT)",
+        "CREATE STREAM c AS SELECT k, sum(w) AS w FROM r GROUP BY k",
+        "CREATE STREAM j WITH (state_ttl = INTERVAL '10' SECOND) AS
+         SELECT l.v, c.w FROM l LEFT JOIN c ON l.k = c.k",
+    ] {
+        execute(&db, sql);
+    }
+    db.start().unwrap();
+    let mut subscription = subscribe(&db, "j");
+    let pass = |seconds| db.advance_clock(Duration::from_secs(seconds)).unwrap();
+    let none = None::<i64>;
+    execute(&db, "INSERT INTO l VALUES (1, 1)");
+    execute(&db, "INSERT INTO r VALUES (1, 10)");
+    let told = drain_rows(&mut subscription);
+    assert_eq!(told, [row![1, none, 1], row![1, none, -1], row![1, 10, 1]]);
+    pass(9);
+    execute(&db, "INSERT INTO r VALUES (1, 5)");
+    assert_eq!(drain_rows(&mut subscription), [row![1, 10, -1], row![1, 15, 1]]);
+    // The left row is 10 s old and goes after this epoch, in which it is still there.
+    pass(1);
+    execute(&db, "INSERT INTO l VALUES (1, 2)");
+    assert_eq!(drain_rows(&mut subscription), [row![2, 15, 1]]);
+    execute(&db, "INSERT INTO r VALUES (1, 1)");
+    assert_eq!(drain_rows(&mut subscription), [row![2, 15, -1], row![2, 16, 1]]);
+    // Both rows are forgotten; what takes back the right one takes back nothing.
+    pass(10);
+    execute(&db, "INSERT INTO l VALUES (9, 9)");
+    assert_eq!(drain_rows(&mut subscription), [row![9, none, 1]]);
+    execute(&db, "INSERT INTO r VALUES (1, 4)");
+    assert_eq!(drain_rows(&mut subscription), Vec::<Row>::new());
+    execute(&db, "INSERT INTO l VALUES (1, 3)");
+    assert_eq!(drain_rows(&mut subscription), [row![3, 20, 1]]);
+    // Nothing that was given is taken back.
+    let rows = [row![1, 15], row![2, 16], row![3, 20], row![9, none]];
+    assert_eq!(content(&db, "j"), rows);
+}
+
+/// A group goes when its last row has, and begins anew.
+#[test]
+fn an_aggregate_forgets_groups() {
+    let db = started(&[
+        "CREATE SOURCE t (k VARCHAR, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts AS ts - 2)",
+        "CREATE STREAM s WITH (state_ttl = 10) AS
+         SELECT k, sum(v) AS v, max(v) AS m FROM t GROUP BY k",
+    ]);
+    let plan = explain(&db, "s");
+    assert!(plan.contains("a group is forgotten 10 ms after its last row"), "{plan}");
+    let mut subscription = subscribe(&db, "s");
+    execute(&db, "INSERT INTO t VALUES ('a', 1, 100), ('b', 2, 100)");
+    execute(&db, "INSERT INTO t VALUES ('a', 3, 105)");
+    drain_rows(&mut subscription);
+    // The watermark comes to 110: `b` of 100 goes, `a` of 105 stays.
+    execute(&db, "INSERT INTO t VALUES ('c', 4, 112)");
+    assert_eq!(content(&db, "s"), [row!["a", 4, 3], row!["c", 4, 4]]);
+    assert_eq!(drain_rows(&mut subscription), [row!["c", 4, 4]]);
+    // It is a new group, even if its row is late by now; an older row does not make a group older.
+    execute(&db, "INSERT INTO t VALUES ('b', 5, 112), ('a', 1, 90)");
+    assert_eq!(content(&db, "s"), [row!["a", 5, 3], row!["b", 5, 5], row!["c", 4, 4]]);
+    execute(&db, "INSERT INTO t VALUES ('c', 1, 117)");
+    assert_eq!(content(&db, "s"), [row!["b", 5, 5], row!["c", 5, 4]]);
+}
+
+#[test]
+fn what_forgets_nothing_is_refused() {
+    let db = started(&[
+        "CREATE SOURCE t (k VARCHAR, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE SOURCE u (k VARCHAR, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE STREAM s AS SELECT k, sum(v) AS v FROM t GROUP BY k",
+    ]);
+    for (query, words) in [
+        ("SELECT k FROM t", "bounds nothing here"),
+        ("SELECT count(*) AS n FROM t", "bounds nothing here"),
+        ("SELECT count(*) AS n FROM t GROUP BY tumble(ts, 10)", "bounds nothing here"),
+        ("SELECT t.k FROM t JOIN u ON t.k = u.k AND t.ts = u.ts", "bounds nothing here"),
+        ("SELECT v, count(*) AS n FROM s GROUP BY v", "over updating input"),
+    ] {
+        let sql = format!("CREATE STREAM x WITH (state_ttl = '1 hour') AS {query}");
+        let error = refused(&db, &sql).to_string();
+        assert!(error.contains(words), "{query}\n{error}");
+    }
+    for (value, words) in
+        [("0", "more than zero"), ("'x'", "takes a duration"), ("TRUE", "duration")]
+    {
+        let sql = format!("CREATE STREAM x WITH (state_ttl = {value}) AS SELECT k FROM t");
+        let error = refused(&db, &sql).to_string();
+        assert!(error.contains(words), "{value}\n{error}");
+    }
+    let error = refused(&db, "CREATE SOURCE x (a INT) WITH (state_ttl = 5)").to_string();
+    assert!(error.contains("no option `state_ttl`"), "{error}");
+}
+
+#[test]
+fn state_stays_bounded() {
+    let db = LaminarDB::open_with_clock_at(Config::default(), 0).unwrap();
+    let queries = [
+        "l.v, r.v AS w FROM l JOIN r ON l.k = r.k",
+        "l.v FROM l LEFT SEMI JOIN r ON l.k = r.k",
+        "k, count(*) AS n, max(v) AS v FROM l GROUP BY k",
+        "l.v, r.v AS w FROM lc AS l JOIN rc AS r ON l.k = r.k",
+        "k, count(*) AS n, max(v) AS v FROM lc GROUP BY k",
+        "l.v, c.n FROM lc AS l JOIN c ON l.k = c.k",
+    ];
+    for sql in [
+        "CREATE SOURCE l (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts AS ts - 50)",
+        "CREATE SOURCE r (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts AS ts - 50)",
+        "CREATE SOURCE lc (k BIGINT, v BIGINT, ts BIGINT)",
+        "CREATE SOURCE rc (k BIGINT, v BIGINT, ts BIGINT)",
+        "CREATE STREAM c AS SELECT k, count(*) AS n FROM rc GROUP BY k",
+    ] {
+        execute(&db, sql);
+    }
+    for (index, query) in queries.iter().enumerate() {
+        execute(
+            &db,
+            &format!(
+                "CREATE STREAM s{index} WITH (state_ttl = 1000, retain_history = 10) AS SELECT {query}"
+            ),
+        );
+    }
+    db.start().unwrap();
+    let sources = ["l", "r", "lc", "rc"].map(|name| db.source_untyped(name).unwrap());
+    let mut after: Vec<Vec<i64>> = Vec::new();
+    for step in 0..400 {
+        // Keys come and go: 50 at a time, from a range that moves on.
+        let column = |of: &dyn Fn(i64) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values((0..100).map(of)))
+        };
+        for source in &sources {
+            let columns = vec![
+                column(&|row| step * 10 + row % 50),
+                column(&|row| row),
+                column(&|row| step * 100 + row),
+            ];
+            source.push_arrow(RecordBatch::try_new(source.schema(), columns).unwrap()).unwrap();
+        }
+        db.advance_clock(Duration::from_millis(100)).unwrap();
+        if step == 100 || step == 399 {
+            let bytes = |index| listed(&db, "SHOW STREAMS", &format!("s{index}"), "state_bytes");
+            after.push((0..queries.len()).map(|index| bytes(index).int()).collect());
+        }
+    }
+    for (index, query) in queries.iter().enumerate() {
+        let (early, late) = (after[0][index], after[1][index]);
+        assert!(late <= early + early / 2, "{query}: {early} bytes, then {late}");
+    }
+}
