@@ -40,5 +40,6 @@ put() {
 soname=$(basename "$(readlink "$LAMINAR_DIST/lib/liblaminar.so")")
 put "$(readlink -f "$LAMINAR_DIST/lib/$soname")" "$soname"
 put "$built/liblaminar_java.so" liblaminar_java.so
+find "$natives" -type f ! -name "$soname" ! -name liblaminar_java.so -delete
 
 maven=(mvn --quiet --batch-mode --no-transfer-progress "-Dlaminar.build=$build")

@@ -36,10 +36,10 @@ public final class ExecuteResult {
     }
 
     /** From what the native part answers. */
-    static ExecuteResult of(List<?> answer) {
+    static ExecuteResult of(LaminarDB db, List<?> answer) {
         Long cursor = (Long) answer.get(0);
         return new ExecuteResult(
-                cursor == null ? null : new QueryResult(cursor),
+                cursor == null ? null : new QueryResult(db, cursor),
                 (String) answer.get(1),
                 (String) answer.get(2),
                 (Long) Objects.requireNonNull(answer.get(3)));

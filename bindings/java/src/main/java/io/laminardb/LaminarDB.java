@@ -138,7 +138,7 @@ public final class LaminarDB implements AutoCloseable {
      */
     public ExecuteResult execute(String sql) {
         byte[] answer = call(db -> Native.execute(db, Native.utf8(sql)));
-        ExecuteResult result = ExecuteResult.of(WireReader.list(answer));
+        ExecuteResult result = ExecuteResult.of(this, WireReader.list(answer));
         if (!result.isQuery()) {
             schemas.clear();
         }
@@ -152,7 +152,7 @@ public final class LaminarDB implements AutoCloseable {
      * @return its rows, which are read as they are asked for
      */
     public QueryResult query(String sql) {
-        return new QueryResult(call(db -> Native.query(db, Native.utf8(sql))));
+        return new QueryResult(this, call(db -> Native.query(db, Native.utf8(sql))));
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.laminardb;
 
+import java.lang.ref.Reference;
 import java.util.Collection;
 import java.util.OptionalLong;
 import java.util.concurrent.locks.ReentrantLock;
@@ -10,7 +11,9 @@ import java.util.function.LongUnaryOperator;
  * threads that share one wait for each other; other producers are not concerned.
  */
 final class Producer implements AutoCloseable {
+    /** Kept, so that it is not collected while it is pushed into. */
     private final LaminarDB db;
+
     private final String name;
     private final Schema schema;
     private final Handle handle;
@@ -77,6 +80,7 @@ final class Producer implements AutoCloseable {
                 return function.applyAsLong(source);
             } finally {
                 handle.leave();
+                Reference.reachabilityFence(db);
             }
         } finally {
             lock.unlock();

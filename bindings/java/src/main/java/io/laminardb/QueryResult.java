@@ -1,5 +1,6 @@
 package io.laminardb;
 
+import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -15,13 +16,17 @@ import org.jspecify.annotations.Nullable;
  * it; any thread may cancel or close it.
  */
 public final class QueryResult implements Iterable<Batch>, AutoCloseable {
+    /** Kept, so that it is not collected while its rows are read. */
+    private final LaminarDB db;
+
     private final Handle handle;
     private final Schema schema;
     private final long id;
     private volatile boolean ended;
 
     /** Takes over a cursor of the native part. */
-    QueryResult(long pointer) {
+    QueryResult(LaminarDB db, long pointer) {
+        this.db = db;
         this.handle = new Handle(pointer, Native::freeCursor);
         this.schema = new Schema(Native.cursorSchema(pointer));
         this.id = Native.cursorId(pointer);
@@ -56,6 +61,7 @@ public final class QueryResult implements Iterable<Batch>, AutoCloseable {
             batch = Native.cursorNext(cursor);
         } finally {
             handle.leave();
+            Reference.reachabilityFence(db);
         }
         if (batch == 0) {
             ended = true;
@@ -149,6 +155,7 @@ public final class QueryResult implements Iterable<Batch>, AutoCloseable {
             return Native.cursorIpc(cursor);
         } finally {
             handle.leave();
+            Reference.reachabilityFence(db);
         }
     }
 

@@ -1,5 +1,6 @@
 package io.laminardb;
 
+import java.lang.ref.Reference;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.Iterator;
@@ -37,7 +38,9 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
     private static final int END = 2;
     private static final int LAGGED = 3;
 
+    /** Kept, so that it is not collected while it is followed. */
     private final LaminarDB db;
+
     private final String name;
     private final Handle handle;
     private final Schema schema;
@@ -445,6 +448,7 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
             throw error;
         } finally {
             handle.leave();
+            Reference.reachabilityFence(db);
         }
         switch ((int) outcome[0]) {
             case BATCH -> {

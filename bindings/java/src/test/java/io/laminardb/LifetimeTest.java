@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.ref.WeakReference;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -205,6 +206,32 @@ class LifetimeTest {
             Thread.yield();
         }
         assertTrue(Handle.live() <= before, () -> Handle.live() + " handles, not " + before);
+    }
+
+    @Test
+    void whatIsUsedKeepsItsDatabase() {
+        Source<Row> source = orphan().source("s", Row.class);
+        Subscription<Row> rows = orphan().sink("s", Row.class).subscribe();
+        QueryResult result = orphan().query("SELECT * FROM s");
+        // When a database that nothing was made from is gone, the others would be, too.
+        WeakReference<LaminarDB> unused = new WeakReference<>(orphan());
+        long deadline = System.nanoTime() + 30_000_000_000L;
+        while (unused.get() != null && System.nanoTime() < deadline) {
+            System.gc();
+        }
+        assertTrue(unused.get() == null, "nothing was collected");
+        source.push(new Row(2, "b"));
+        assertTrue(rows.poll() == null && rows.isActive());
+        assertEquals(List.of(new Row(1, "a")), result.toRecords(Row.class));
+    }
+
+    /** A database that nobody refers to but what is made from it. */
+    private static LaminarDB orphan() {
+        LaminarDB db = LaminarDB.open();
+        db.execute("CREATE SOURCE s (id BIGINT, text VARCHAR)");
+        db.start();
+        db.insert("s", new Row(1, "a"));
+        return db;
     }
 
     /** What somebody made and did not close; one handle or more for each. */
