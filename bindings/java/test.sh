@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the jar of io.laminardb:laminardb and tests it: the tests under -Xcheck:jni, whose warnings
-# are errors, then a project of its own that gets the package from a repository, with every JDK
-# from 17 on that is there. What is given goes to Maven: -Dtest=SourceTest, -Djvm=/usr/lib/jvm/NAME/bin/java.
+# Builds the jar of io.laminardb:laminardb and tests it: what it says of null is checked, the tests
+# run under -Xcheck:jni, whose warnings are errors, then a project of its own gets the package from
+# a repository and runs with every JDK from 17 on that is there. What is given goes to Maven:
+# -Dtest=SourceTest, -Djvm=/usr/lib/jvm/NAME/bin/java.
 set -euo pipefail
 
 java_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +17,7 @@ cd "$java_dir"
 
 status=0
 rm -rf "$build/surefire-reports"
-"${maven[@]}" install "$@" >"$log" 2>&1 || status=$?
+"${maven[@]}" -Dlaminar.check install "$@" >"$log" 2>&1 || status=$?
 
 # arrow-java's loader looks classes up in a way that the checks complain about; that is not ours.
 complaints=$(awk '
