@@ -5,7 +5,7 @@ use std::sync::Arc;
 use laminar_sys as sys;
 
 use crate::arrow::{Array, ArraySchema, Stream};
-use crate::error::{check, status, text};
+use crate::error::{check, text};
 use crate::handle::Handle;
 use crate::{Appender, Encoding, Error, Result, Schema};
 
@@ -85,17 +85,17 @@ impl Source {
         let rows = array.raw().length.max(0) as u64;
         let schema = schema.map_or(std::ptr::null(), |schema| schema.raw() as *const _);
         // SAFETY: the array is moved, or left alone and dropped here; the schema is only read.
-        let outcome = unsafe {
-            status(|error| {
+        let pushed = unsafe {
+            check(|error| {
                 let source = self.handle.exclusive();
                 sys::laminar_try_push(source, array.as_mut_ptr(), schema, error)
-            })?
+            })
         };
-        match outcome {
-            sys::LAMINAR_OK => Ok(Some(rows)),
-            sys::LAMINAR_AGAIN => Ok(None),
-            // SAFETY: null is allowed.
-            other => Err(unsafe { Error::from_raw(other, std::ptr::null_mut()) }),
+        match pushed {
+            Ok(()) => Ok(Some(rows)),
+            // It comes with words of its own before the start.
+            Err(error) if error.status() == sys::LAMINAR_BACKPRESSURE => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

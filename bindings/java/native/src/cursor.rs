@@ -21,23 +21,15 @@ pub struct Cursor {
 }
 
 enum Batches {
-    /// `None` once it was read to its end in one piece.
-    Running {
-        query: Mutex<Option<Query>>,
-        canceller: QueryCanceller,
-        id: u64,
-    },
-    There {
-        rows: Rows,
-        next: AtomicUsize,
-    },
+    Running { query: Mutex<Query>, canceller: QueryCanceller, id: u64 },
+    There { rows: Rows, next: AtomicUsize },
 }
 
 impl Cursor {
     pub fn query(query: Query) -> Self {
         let (canceller, id) = (query.canceller(), query.id());
         let schema = Arc::clone(query.schema());
-        Self { schema, batches: Batches::Running { query: Mutex::new(Some(query)), canceller, id } }
+        Self { schema, batches: Batches::Running { query: Mutex::new(query), canceller, id } }
     }
 
     pub fn rows(rows: Rows) -> Self {
@@ -47,10 +39,7 @@ impl Cursor {
 
     fn next(&self) -> Fallible<Option<Held>> {
         let batch = match &self.batches {
-            Batches::Running { query, .. } => match enter(query)?.as_mut() {
-                Some(query) => query.next_batch()?,
-                None => None,
-            },
+            Batches::Running { query, .. } => enter(query)?.next_batch()?,
             Batches::There { rows, next } => {
                 rows.batches().get(next.fetch_add(1, Ordering::Relaxed)).cloned()
             }
@@ -59,7 +48,7 @@ impl Cursor {
     }
 }
 
-fn enter(query: &Mutex<Option<Query>>) -> Fallible<MutexGuard<'_, Option<Query>>> {
+fn enter(query: &Mutex<Query>) -> Fallible<MutexGuard<'_, Query>> {
     match query.try_lock() {
         Ok(query) => Ok(query),
         Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
@@ -91,14 +80,14 @@ native! {
     /// All that is left of a running query as an Arrow IPC stream.
     fn Java_io_laminardb_Native_cursorIpc<'local>(env, cursor: jlong) -> JByteArray<'local> {
         // SAFETY: Java keeps the handle alive through the call.
-        let taken = match &unsafe { lend::<Cursor>(cursor) }.batches {
-            Batches::Running { query, .. } => enter(query)?.take(),
-            Batches::There { .. } => None,
+        let ipc = match &unsafe { lend::<Cursor>(cursor) }.batches {
+            Batches::Running { query, .. } => enter(query)?.ipc()?,
+            Batches::There { .. } => {
+                let words = "the rows of a statement have no IPC form; use query()";
+                return Err(Error::unsupported(words).into());
+            }
         };
-        let query = taken.ok_or_else(|| {
-            Error::unsupported("this result was read already, or is not one of query()")
-        })?;
-        array(env, &query.ipc()?)
+        array(env, &ipc)
     }
 
     /// The number of a running query; 0 when it is not listed.
