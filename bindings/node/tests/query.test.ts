@@ -39,8 +39,8 @@ test("a query is read as rows, as columns, or batch by batch", async () => {
   const none = db.query("SELECT * FROM s WHERE id > 3");
   assert.deepEqual(await none.toColumns(), { id: [], name: [] });
   assert.deepEqual((await none.schema()).fields, [
-    { name: "id", type: "INTEGER", nullable: true, kind: "int32", perSecond: undefined },
-    { name: "name", type: "VARCHAR", nullable: true, kind: "text", perSecond: undefined },
+    { name: "id", type: "INTEGER", nullable: true },
+    { name: "name", type: "VARCHAR", nullable: true },
   ]);
   assert.equal(await none.next(), null);
 });
@@ -133,6 +133,10 @@ test("errors have a class, a number, a code and a place", async () => {
   await assert.rejects(db.execute(5 as unknown as string), TypeError);
   await assert.rejects(LaminarDB.open(":memory:", { bufferSize: 3 }), fails(ConnectionError, 100));
   const unknown = { noSuchKey: 1 } as object;
+  const form = { int64: "integer" } as object;
+  await assert.rejects(LaminarDB.open(":memory:", form), /int64 is "bigint" or "number"/);
+  assert.throws(() => db.query("SELECT 1", form), TypeError);
+  await assert.rejects(db.subscribe("s", unknown).ready(), /noSuchKey/);
   await assert.rejects(LaminarDB.open(":memory:", unknown), fails(ConnectionError, 100, "no_such_key"));
   await assert.rejects(LaminarDB.open("/tmp/laminar"), fails(QueryError, codes.UNSUPPORTED));
   await assert.rejects(

@@ -83,8 +83,9 @@ export class LaminarDB implements AsyncDisposable, Disposable {
    * is a directory for a durable database, which this version answers with code UNSUPPORTED.
    */
   static async open(path = ":memory:", config: LaminarConfig = {}): Promise<LaminarDB> {
+    const form = formOf(config);
     const { json, pushTimeoutMs } = settingsOf(path, config);
-    return new LaminarDB(await native.open(json), formOf(config), pushTimeoutMs);
+    return new LaminarDB(await native.open(json), form, pushTimeoutMs);
   }
 
   /** Whether `close()` was called. */
@@ -100,11 +101,12 @@ export class LaminarDB implements AsyncDisposable, Disposable {
 
   /** Runs one SQL statement of any kind. */
   async execute<T = Row>(sql: string, options: ValueOptions = {}): Promise<ExecuteResult<T>> {
+    const form = formOf(options, this.#form);
     await this.#ready();
     const executed = await withRoom(this.#owner.pushTimeoutMs, () =>
       native.execute(this.#handle, sql),
     );
-    const result = new ExecuteResult<T>(executed, formOf(options, this.#form));
+    const result = new ExecuteResult<T>(executed, form);
     if (result.resultType !== "query") this.#columns.clear();
     return result;
   }

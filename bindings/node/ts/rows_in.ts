@@ -242,12 +242,16 @@ const PLAIN_CLASSES: { [kind: string]: new (length: number) => Plain } = {
   uint32: Uint32Array,
 };
 
+/** As long as there are fewer rows, a call for each cell costs less than a typed array. */
+const FEW_ROWS = 8;
+
 /** The form in which a column crosses. */
 function packColumn(field: CrossingField, cells: Cells | undefined, rows: number): PackColumn {
   if (cells === undefined) return undefined;
   const Plain = PLAIN_CLASSES[field.kind];
   if (Plain !== undefined && cells instanceof Plain) return { plain: cells };
-  return quick(field, cells, rows) ?? (Array.isArray(cells) ? cells : Array.from(cells as never));
+  const quicker = rows < FEW_ROWS ? undefined : quick(field, cells, rows);
+  return quicker ?? (Array.isArray(cells) ? cells : Array.from(cells as never));
 }
 
 /** Whether a value that is not null has the own type of its column. */

@@ -22,31 +22,26 @@ export interface CrossingField extends Field {
 export class Schema {
   /** @internal */
   readonly handle: SchemaHandle;
-  readonly #fields: readonly CrossingField[];
+  /** The columns. */
+  readonly fields: readonly Field[];
+  /** @internal */
+  readonly crossing: readonly CrossingField[];
   readonly #places = new Map<string, number>();
 
   /** @internal */
   constructor(handle: SchemaHandle) {
     this.handle = handle;
-    this.#fields = Object.freeze(native.fields(handle).map((field) => Object.freeze(field)));
-    this.#fields.forEach(({ name }, index) => {
+    this.crossing = native.fields(handle);
+    const fields = this.crossing.map(({ name, type, nullable }) => ({ name, type, nullable }));
+    this.fields = Object.freeze(fields.map((field) => Object.freeze(field)));
+    this.fields.forEach(({ name }, index) => {
       if (!this.#places.has(name)) this.#places.set(name, index);
     });
   }
 
-  /** The columns. */
-  get fields(): readonly Field[] {
-    return this.#fields;
-  }
-
-  /** @internal */
-  get crossing(): readonly CrossingField[] {
-    return this.#fields;
-  }
-
   /** The names of the columns. */
   get names(): string[] {
-    return this.#fields.map((field) => field.name);
+    return this.fields.map((field) => field.name);
   }
 
   /** The place of a column by its name; -1 when there is none. */

@@ -34,6 +34,9 @@ export interface SubscribeOptions extends ValueOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What Node's timers count up to. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** @internal What a subscription needs of its database, which it keeps alive. */
 export interface Followed {
   readonly isClosed: boolean;
@@ -155,7 +158,7 @@ export class Subscription<B extends { readonly epoch: number } = ChangeBatch>
           this.#waiters = this.#waiters.filter((other) => other !== waiter);
           this.#rest();
           resolve(null);
-        }, timeoutMs);
+        }, Math.min(timeoutMs, LONGEST_TIMEOUT_MS));
       }
       this.#waiters.push(waiter);
       waiting.set(this.#id, this.#wakeable);
@@ -378,14 +381,14 @@ export function callBack<T>(
   return new CallbackSubscription(subscription, run());
 }
 
-/** @internal The options as the library reads them. */
+/** @internal The options as the library reads them; it refuses those that nobody knows, by name. */
 export function optionsJson(options: SubscribeOptions): string {
-  const { snapshot, capacity, onFull, where, asOfEpoch } = options;
+  const { onFull, where, asOfEpoch, signal: _, ...rest } = options;
+  const { int64: _1, timestamps: _2, decimals: _3, ...others } = rest;
   return JSON.stringify({
-    snapshot,
-    capacity,
     on_full: onFull,
     predicate: where,
     as_of_epoch: asOfEpoch,
+    ...others,
   });
 }

@@ -52,13 +52,26 @@ export interface Form {
 
 /** What `options` say, over what is the default. */
 export function formOf(options: ValueOptions, over?: Form): Form {
-  const choose = (given: string | undefined, one: string, other: boolean | undefined): boolean =>
-    given === undefined ? (other ?? false) : given === one;
+  const { int64, timestamps, decimals } = options;
   return {
-    numbers: choose(options.int64, "number", over?.numbers),
-    milliseconds: choose(options.timestamps, "ms", over?.milliseconds),
-    decimalNumbers: choose(options.decimals, "number", over?.decimalNumbers),
+    numbers: choose("int64", int64, "bigint", "number") ?? over?.numbers ?? false,
+    milliseconds: choose("timestamps", timestamps, "date", "ms") ?? over?.milliseconds ?? false,
+    decimalNumbers:
+      choose("decimals", decimals, "string", "number") ?? over?.decimalNumbers ?? false,
   };
+}
+
+/** Whether the second of two forms was chosen; undefined when none was. */
+function choose(
+  option: string,
+  given: string | undefined,
+  first: string,
+  second: string,
+): boolean | undefined {
+  if (given === undefined || given === first || given === second) {
+    return given === undefined ? undefined : given === second;
+  }
+  throw new TypeError(`${option} is "${first}" or "${second}", not ${JSON.stringify(given)}`);
 }
 
 /** The form as the addon takes it. */
