@@ -102,6 +102,21 @@ fn a_push_that_would_wait_says_so() {
 }
 
 #[test]
+fn a_push_before_the_start_that_would_wait_says_so() {
+    let config = r#"{"push_timeout_ms": 0, "max_queued_bytes": 1024}"#;
+    let db = Database::open(Some(config)).unwrap();
+    db.execute("CREATE SOURCE s (id BIGINT)").unwrap();
+    db.execute("CREATE STREAM t AS SELECT id FROM s").unwrap();
+    let mut source = db.source("s").unwrap();
+    let batch = ColumnSet::new(source.schema(), 1_000).batch().unwrap();
+    assert_eq!(source.try_push(batch.export(), None).unwrap(), Some(1_000));
+    assert_eq!(source.try_push(batch.export(), None).unwrap(), None);
+    assert_eq!(source.push(batch.export(), None).unwrap_err().status(), sys::LAMINAR_BACKPRESSURE);
+    db.start().unwrap();
+    assert_eq!(source.try_push(batch.export(), None).unwrap(), Some(1_000));
+}
+
+#[test]
 fn a_query_is_cancelled_from_elsewhere() {
     let db = open("s (id BIGINT)");
     let sql = "SELECT count(*) FROM generate_series(1, 1000000000) a, generate_series(1, 1000) b";

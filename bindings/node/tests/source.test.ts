@@ -93,6 +93,20 @@ test("rows wait for the start", async () => {
   assert.equal(await source.pending(), 0);
 });
 
+test("what finds no room before the start waits for it", async () => {
+  await using db = await LaminarDB.open(":memory:", { maxQueuedBytes: 1_024 });
+  await db.execute("CREATE SOURCE s (id BIGINT)");
+  await db.execute("CREATE STREAM t AS SELECT id FROM s");
+  await using source = await db.source("s");
+  const ids = new BigInt64Array(1_000);
+  await source.push({ id: ids });
+  assert.equal(source.tryPush({ id: ids }), false);
+  const waiting = [source.push({ id: ids }), db.insert("s", { id: ids })];
+  await db.start();
+  assert.deepEqual(await Promise.all(waiting), [1_000, 1_000]);
+  assert.deepEqual(await db.query("SELECT count(*) AS n FROM t").toArray(), [{ n: 3_000n }]);
+});
+
 test("a writer gathers rows and pushes them by 1024, at a watermark and at its end", async () => {
   await using db = await open([TRADES, BARS]);
   const trades = db.subscribe("trades");
