@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use laminar_client::{Batch, Database, Encoding, Executed, Rows, Schema};
+use laminar_client::{Batch, Database, Encoding, Executed, LogListener, Rows, Schema};
 
 use crate::batch;
 use crate::bytes::bytes;
@@ -76,6 +76,27 @@ pub fn execute<'s>(env: Env<'s>, [handle, sql, ..]: Arguments<'s>) -> Fallible<J
             ]),
         },
     )
+}
+
+/// `checkpoint(database)`: its number.
+pub fn checkpoint<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
+    let database = database(handle)?;
+    promise_apart(env, move || database.checkpoint(), |env, id| env.number(id as f64))
+}
+
+/// `setLog(database, level, id)`: lines of the log of this level and above come with the number `id`;
+/// without one no more come.
+pub fn set_log<'s>(env: Env<'s>, [handle, level, id, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
+    let (database, level) = (database(handle)?, level.to_index()? as i32);
+    let id = if id.is_missing()? { None } else { Some(id.to_index()? as u32) };
+    let waker = Arc::clone(env.instance()?.waker());
+    let set = move || {
+        let listener = id.map(|id| {
+            Box::new(move |level: i32, line: &str| waker.log(id, level, line)) as LogListener
+        });
+        database.set_log(level, listener)
+    };
+    promise(env, set, nothing)
 }
 
 /// `explain(database, sql)`: the plan as a text.

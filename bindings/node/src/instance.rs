@@ -15,7 +15,7 @@ use crate::wake::Waker;
 
 /// The state of an environment. It is dropped with the environment, after everything in it ended.
 pub struct Instance {
-    /// `{ makeError, wake, makeMap, pairs, text }` of `ts/native.ts`.
+    /// `{ makeError, wake, log, makeMap, pairs, text }` of `ts/native.ts`.
     helpers: sys::napi_ref,
     waker: Arc<Waker>,
     threads: Arc<Threads>,
@@ -68,6 +68,12 @@ impl Instance {
             place(column)?,
         ];
         self.helper(env, "makeError")?.call(&arguments)
+    }
+
+    /// Hands a line of the log to a listener.
+    pub fn log(&self, env: Env<'_>, id: u32, level: i32, line: &str) -> Fallible<()> {
+        let arguments = [env.number(id.into())?, env.number(level.into())?, env.text(line)?];
+        self.helper(env, "log")?.call(&arguments).map(|_| ())
     }
 
     /// A Map of pairs.

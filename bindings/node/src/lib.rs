@@ -40,6 +40,8 @@ static EXPORTS: &[Export] = &[
     export("closeAll", database::close_all),
     export("start", database::start),
     export("execute", database::execute),
+    export("checkpoint", database::checkpoint),
+    export("setLog", database::set_log),
     export("explain", database::explain),
     export("query", database::query),
     export("queryNext", query::next),

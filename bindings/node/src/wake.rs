@@ -1,4 +1,5 @@
-//! How other threads reach JavaScript: a subscription has something to poll, or a call has ended.
+//! How other threads reach JavaScript: a subscription has something to poll, a call has ended, or the
+//! log has a line.
 //!
 //! There is one threadsafe function for an environment. A call of it only puts a message into its
 //! queue and wakes the event loop; it takes no lock of JavaScript's.
@@ -19,6 +20,8 @@ enum Message {
     /// A subscription of this number has something to poll.
     Ready(u32),
     Completion(Completion),
+    /// A line for the listener of this number, with its level.
+    Log(u32, i32, String),
 }
 
 /// Wakes the event loop of one environment, from any thread.
@@ -67,6 +70,11 @@ impl Waker {
     /// Runs a completion on the thread of the environment, unless that is at its end.
     pub fn complete(&self, completion: Completion) {
         self.send(Message::Completion(completion));
+    }
+
+    /// Hands a line of the log to listener `id`.
+    pub fn log(&self, id: u32, level: i32, line: &str) {
+        self.send(Message::Log(id, level, line.to_string()));
     }
 
     fn send(&self, message: Message) {
@@ -127,5 +135,8 @@ unsafe extern "C" fn call_wake(
             let _ = env.number(id.into()).and_then(|id| wake.call(&[id]));
         }
         Message::Completion(completion) => completion(env),
+        Message::Log(id, level, line) => {
+            let _ = env.instance().and_then(|instance| instance.log(env, id, level, &line));
+        }
     }
 }

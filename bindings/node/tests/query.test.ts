@@ -5,7 +5,9 @@ import { stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { test } from "node:test";
 
-import { ConnectionError, LaminarDB, QueryError, SchemaError, codes } from "@laminardb/node";
+import {
+  ConnectionError, LaminarDB, QueryError, SchemaError, codes, type LogLine,
+} from "@laminardb/node";
 import { fails, open } from "./support.js";
 
 const ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000000) a, generate_series(1, 1000) b";
@@ -212,6 +214,31 @@ test("metrics, topology, and what is open", async () => {
   await assert.rejects(query.toArray(), fails(QueryError, codes.QUERY_CANCELLED));
   while ((await changes.next()) !== null);
   assert.equal((await db.subscriptions()).length, 0);
+});
+
+test("the log is heard from a level on, until it is not", async () => {
+  await using db = await open(["s (id INT)"]);
+  const heard: LogLine[] = [];
+  await db.onLog((line) => heard.push(line));
+  await db.execute("CREATE STREAM logged AS SELECT id FROM s");
+  while (!heard.some(({ message }) => message.includes("logged"))) await delay(1);
+  assert.ok(heard.every(({ level }) => level === "info"));
+  await db.onLog((line) => heard.push(line), "debug");
+  await db.query("SELECT 12345 AS n").toArray();
+  while (!heard.some(({ level, message }) => level === "debug" && message.includes("12345"))) {
+    await delay(1);
+  }
+  await db.onLog(null);
+  const before = heard.length;
+  await db.execute("CREATE STREAM unheard AS SELECT id FROM s");
+  await delay(5);
+  assert.equal(heard.length, before);
+  await assert.rejects(db.onLog(() => {}, "loud" as never), TypeError);
+});
+
+test("a database in memory has no checkpoints", async () => {
+  await using db = await open([]);
+  await assert.rejects(db.checkpoint(), fails(QueryError, codes.UNSUPPORTED));
 });
 
 test("variables of the configuration are filled in", async () => {

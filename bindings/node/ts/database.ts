@@ -9,7 +9,7 @@ import { ChangeBatch, type ArrowChange } from "./batch.js";
 import { settingsOf, type LaminarConfig } from "./config.js";
 import { closedError } from "./errors.js";
 import { ExecuteResult } from "./execute.js";
-import { native, type DatabaseHandle } from "./native.js";
+import { logs, native, nextId, type DatabaseHandle } from "./native.js";
 import { Serial, withRoom } from "./order.js";
 import { Query } from "./query.js";
 import { ipcBytes, pack, type Input } from "./rows_in.js";
@@ -25,6 +25,21 @@ import { Writer } from "./writer.js";
 export interface QueryOptions extends ValueOptions {
   /** Cancels the query when it is aborted. */
   readonly signal?: AbortSignal;
+}
+
+/** How important a line of the log is, the most important first. */
+export type LogLevel = "error" | "warn" | "info" | "debug";
+
+/** A line of the log. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
+const LOG_LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
+
+function levelOf(number: number): LogLevel {
+  return LOG_LEVELS[number - 1] ?? "debug";
 }
 
 /** How rows are written as text. */
@@ -60,6 +75,9 @@ export class LaminarDB implements AsyncDisposable, Disposable {
   readonly #columns = new Map<string, Schema>();
   #making = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  /** Who hears the log, kept here so that it lives as long as this. */
+  #log: { log(level: number, message: string): void } | undefined;
+  #logId = 0;
 
   private constructor(handle: DatabaseHandle, form: Form, pushTimeoutMs: number) {
     this.#handle = handle;
@@ -302,11 +320,35 @@ export class LaminarDB implements AsyncDisposable, Disposable {
     return (await this.sinks()).map(({ name }) => name);
   }
 
+  /** Takes a checkpoint and answers its number; UNSUPPORTED for a database in memory. */
+  async checkpoint(): Promise<number> {
+    await this.#ready();
+    return native.checkpoint(this.#handle);
+  }
+
+  /**
+   * Tells a listener of the database's work, line by line, from a level on; it replaces an earlier
+   * one, and null removes it. What it throws is an uncaught exception.
+   */
+  async onLog(listener: ((line: LogLine) => void) | null, level: LogLevel = "info"): Promise<void> {
+    if (this.isClosed) throw closedError();
+    if (!LOG_LEVELS.includes(level)) throw new TypeError(`${level} is no level of the log`);
+    logs.delete(this.#logId);
+    if (listener !== null) {
+      this.#log = { log: (number, message) => listener({ level: levelOf(number), message }) };
+      this.#logId = nextId();
+      logs.set(this.#logId, new WeakRef(this.#log));
+    }
+    const id = listener === null ? undefined : this.#logId;
+    await native.setLog(this.#handle, LOG_LEVELS.indexOf(level) + 1, id);
+  }
+
   /** Shuts the database down. Loops over subscriptions end. The second time it does nothing. */
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = native.close(this.#handle);
       for (const subscription of this.#owner.referenced) subscription.unref();
+      logs.delete(this.#logId);
     }
     return this.#closing;
   }

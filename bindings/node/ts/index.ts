@@ -21,6 +21,8 @@ export type { LaminarConfig } from "./config.js";
 export {
   LaminarDB,
   type CsvOptions,
+  type LogLevel,
+  type LogLine,
   type QueryOptions,
   type TextOptions,
 } from "./database.js";

@@ -88,6 +88,8 @@ interface Native {
   closeAll(): void;
   start(database: DatabaseHandle): Promise<void>;
   execute(database: DatabaseHandle, sql: string): Promise<RawExecuted>;
+  checkpoint(database: DatabaseHandle): Promise<number>;
+  setLog(database: DatabaseHandle, level: number, id?: number): Promise<void>;
   explain(database: DatabaseHandle, sql: string): Promise<string>;
   query(database: DatabaseHandle, sql: string): Promise<With<QueryHandle> & { id: number }>;
   queryNext(query: QueryHandle): Promise<BatchHandle | null>;
@@ -138,6 +140,9 @@ export interface Wakeable {
 /** Those that wait, by their number. Whoever does not wait is not kept alive by this. */
 export const waiting = new Map<number, Wakeable>();
 
+/** Those that hear a log, by their number; a database that nobody holds hears nothing. */
+export const logs = new Map<number, WeakRef<{ log(level: number, message: string): void }>>();
+
 let lastId = 0;
 
 /** A number for something that is to be woken. */
@@ -151,6 +156,9 @@ export const native = require("../native/laminar.node") as Native;
 native.setUp({
   makeError,
   wake: (id: number): void => waiting.get(id)?.wake(),
+  log: (id: number, level: number, message: string): void => {
+    logs.get(id)?.deref()?.log(level, message);
+  },
   makeMap: (pairs: [unknown, unknown][]): Map<unknown, unknown> => new Map(pairs),
   pairs: (map: object): [unknown, unknown][] =>
     map instanceof Map ? [...map] : Object.entries(map),
