@@ -67,7 +67,6 @@ pub(crate) fn all() -> Vec<Workload> {
         join_appends(),
         asof_join(),
         interval_join(),
-        session(),
         top_appends(),
         top_updates(),
     ]
@@ -208,7 +207,7 @@ fn join_appends() -> Workload {
 fn asof_join() -> Workload {
     Workload {
         name: "asof_join".to_string(),
-        input: Input { keys: 100_000, rate: 1_000 },
+        input: Input { keys: 100_000, rate: 1_000, disorder: Disorder::None },
         sizes: JOINS,
         stream: "SELECT l.key, l.value, l.ts, r.ts AS answered FROM \
                  (SELECT key, value, ts FROM events WHERE value >= 91) AS l ASOF JOIN \
@@ -232,30 +231,10 @@ fn interval_join() -> Workload {
                  ON l.key = r.key AND r.ts BETWEEN l.ts - 10000 AND l.ts + 10000";
     Workload {
         name: "interval_join".to_string(),
-        input: Input { keys: 1_000_000, rate: RATE },
+        input: Input { keys: 1_000_000, rate: RATE, disorder: Disorder::None },
         sizes: JOINS,
         stream: query.to_string(),
         reference: query.to_string(),
-        output: Output::Changes,
-    }
-}
-
-/// Sessions of a million users; DataFusion numbers the islands between gaps.
-fn session() -> Workload {
-    Workload {
-        name: "session_10s".to_string(),
-        input: Input { keys: 1_000_000, rate: RATE },
-        sizes: JOINS,
-        stream: "SELECT key, session(ts, INTERVAL '10' SECOND) AS start, count(*) AS n, \
-                 sum(value) AS total FROM events \
-                 GROUP BY key, session(ts, INTERVAL '10' SECOND) EMIT ON WINDOW CLOSE"
-            .to_string(),
-        reference: "SELECT key, min(ts) AS start, count(*) AS n, sum(value) AS total FROM \
-                    (SELECT key, value, ts, sum(begins) OVER (PARTITION BY key ORDER BY ts \
-                    ROWS UNBOUNDED PRECEDING) AS island FROM (SELECT key, value, ts, CASE WHEN \
-                    ts - lag(ts) OVER (PARTITION BY key ORDER BY ts) < 10000 THEN 0 ELSE 1 END \
-                    AS begins FROM events) AS marked) AS numbered GROUP BY key, island"
-            .to_string(),
         output: Output::Changes,
     }
 }
