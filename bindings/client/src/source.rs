@@ -7,7 +7,7 @@ use laminar_sys as sys;
 use crate::arrow::{Array, ArraySchema, Stream};
 use crate::error::{check, text};
 use crate::handle::Handle;
-use crate::{Appender, Encoding, Error, Result, Schema};
+use crate::{Appender, Encoding, Result, Schema};
 
 /// A producer: it has its own watermark, and the watermark of the source is the smallest of its
 /// open producers. Each thread that pushes has its own; [`Source::try_clone`] makes another.
