@@ -105,8 +105,9 @@
  * - Only laminar_poll waits by its `timeout_ms`; pushes wait for room by the configuration's
  *   `push_timeout_ms`; laminar_query_next waits for the query. laminar_*_cancel and laminar_shutdown
  *   wake whoever waits.
- * - Release callbacks, the callbacks of pushed streams and those of laminar_on_ready run outside the
- *   engine's lock and may call the library.
+ * - Release callbacks, the callbacks of pushed streams and those of laminar_on_ready and
+ *   laminar_log_callback run outside the engine's lock and may call the library. Registered functions
+ *   run inside it: calls that would need the engine answer LAMINAR_BUSY there.
  * - After fork() the child must not use handles of the parent: calls on them answer
  *   LAMINAR_CONNECTION_FAILED with LDB-1003, and freeing them leaks on purpose.
  * - The library stays loaded once it was loaded; dlclose does not unmap it.
