@@ -306,6 +306,9 @@ public:
         return batch;
     }
 
+    /** Its number in `laminar_queries`; 0 when it is not listed. */
+    std::uint64_t id() const noexcept { return laminar_query_id(capi()); }
+
     /** Makes the current and every later `next` throw LAMINAR_QUERY_CANCELLED. Never waits. */
     void cancel() const noexcept { laminar_query_cancel(capi()); }
 
@@ -440,6 +443,30 @@ public:
     void push_stream(ArrowArrayStream* stream) {
         detail::Slot slot;
         slot.check(laminar_push_stream(capi(), stream, slot));
+    }
+
+    /** Pushes rows written as JSON as one epoch; how many. Options as in laminar_push_json. */
+    std::uint64_t push_json(std::string_view text, const char* options_json = nullptr) {
+        detail::Slot slot;
+        std::uint64_t rows = 0;
+        slot.check(laminar_push_json(capi(), text.data(), text.size(), options_json, &rows, slot));
+        return rows;
+    }
+
+    /** Pushes rows written as CSV as one epoch; how many. Options as in laminar_push_csv. */
+    std::uint64_t push_csv(std::string_view text, const char* options_json = nullptr) {
+        detail::Slot slot;
+        std::uint64_t rows = 0;
+        slot.check(laminar_push_csv(capi(), text.data(), text.size(), options_json, &rows, slot));
+        return rows;
+    }
+
+    /** Pushes an Arrow IPC stream or file as one epoch; how many rows it had. */
+    std::uint64_t push_ipc(const std::uint8_t* data, std::size_t length) {
+        detail::Slot slot;
+        std::uint64_t rows = 0;
+        slot.check(laminar_push_ipc(capi(), data, length, &rows, slot));
+        return rows;
     }
 
     /** Promises that this producer sends no event with a time of at most `ts_ms`. */
@@ -633,6 +660,8 @@ struct SubscribeOptions {
     std::optional<bool> snapshot;
     /** Rows that the subscription holds before it lags. */
     std::optional<std::uint64_t> capacity;
+    /** Begin with what changed after this epoch. */
+    std::optional<std::uint64_t> as_of_epoch = std::nullopt;
 };
 
 /** A database. Destroying it shuts it down; other objects stay valid and say that it is closed. */
@@ -720,6 +749,22 @@ public:
         slot.check(laminar_insert_stream(capi(), source.c_str(), stream.get(), slot));
     }
 
+    /** Cancels the query of a number, or ends the subscription of one; whether there was one. */
+    bool cancel_query(std::uint64_t id) const {
+        detail::Slot slot;
+        bool found = false;
+        slot.check(laminar_cancel_query(capi(), id, &found, slot));
+        return found;
+    }
+
+    /** Takes a checkpoint; its number. Throws LAMINAR_UNSUPPORTED for a database in memory. */
+    std::uint64_t checkpoint() const {
+        detail::Slot slot;
+        std::uint64_t id = 0;
+        slot.check(laminar_checkpoint(capi(), &id, slot));
+        return id;
+    }
+
     /** Subscribes to a stream, sink or source by name, or to a query. */
     Subscription subscribe(Text name_or_query, const SubscribeOptions& options = {}) const {
         detail::Slot slot;
@@ -741,6 +786,10 @@ private:
         if (options.capacity) {
             json += json.empty() ? "" : ",";
             json += "\"capacity\":" + std::to_string(*options.capacity);
+        }
+        if (options.as_of_epoch) {
+            json += json.empty() ? "" : ",";
+            json += "\"as_of_epoch\":" + std::to_string(*options.as_of_epoch);
         }
         return json.empty() ? json : "{" + json + "}";
     }

@@ -38,6 +38,7 @@ impl Noun for Db {
 ///   | `push_timeout_ms` | how long a push waits for room (30000) |
 ///   | `variables` | an object of strings: the values of `${NAME}` in the strings of definitions |
 ///   | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
+///   | `core_affinity` | the processor core on which the threads of queries and of the timer stay |
 ///   | `validate_input` | `"full"`, or `"trusted"` to skip checks of imported buffers' content |
 /// @param[out] db the database, to be closed with `laminar_close`
 /// @param[out] error optional

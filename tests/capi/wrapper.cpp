@@ -267,6 +267,28 @@ static void objects_move_and_die_in_any_order() {
     CHECK_INT(back.rows(), 2);
 }
 
+static void texts_epochs_and_numbers() {
+    auto db = open_started();
+    auto source = db.source("readings");
+    CHECK_INT(source.push_json("[{\"sensor\": \"a\", \"celsius\": 91}, {\"sensor\": \"b\"}]"), 2);
+    auto alerts = db.subscribe("alerts");
+    CHECK_INT(source.push_csv("celsius;sensor\n92;c\n", "{\"delimiter\": \";\"}"), 1);
+    const std::uint64_t epoch = alerts.poll().epoch;
+    CHECK(epoch > 0);
+    laminar::SubscribeOptions options;
+    options.as_of_epoch = epoch - 1;
+    auto again = db.subscribe("alerts", options);
+    const laminar::Change change = again.poll();
+    CHECK_TEXT(text_of(again.schema(), change.batch).c_str(), "c|92\n");
+    CHECK(change.epoch == epoch);
+    throws(__LINE__, LAMINAR_INGESTION_FAILED, "row 0, column `celsius`",
+           [&] { source.push_json("{\"sensor\": \"d\", \"celsius\": \"hot\"}"); });
+    throws(__LINE__, LAMINAR_UNSUPPORTED, "in memory", [&] { db.checkpoint(); });
+    auto query = db.query("SELECT sensor FROM readings");
+    CHECK(query.id() > 0 && db.cancel_query(query.id()) && !db.cancel_query(999999));
+    throws(__LINE__, LAMINAR_QUERY_CANCELLED, "LDB-4201", [&] { query.next(); });
+}
+
 int main() {
     RUN(five_calls);
     RUN(the_appender_takes_values);
@@ -276,6 +298,7 @@ int main() {
     RUN(errors_are_exceptions);
     RUN(no_room_keeps_the_batch);
     RUN(objects_move_and_die_in_any_order);
+    RUN(texts_epochs_and_numbers);
     if (arrays_live() != 0) {
         test_fail(__FILE__, __LINE__, "arrays_live() == 0", "at the end");
         test_failed += 1;

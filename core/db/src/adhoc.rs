@@ -33,6 +33,7 @@ use laminar_types::{Epoch, Error, Result, code, outside};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use crate::affinity::Affinity;
 use crate::board::Board;
 use crate::database::Shared;
 use crate::engine::{Core, SourceId};
@@ -45,29 +46,38 @@ use crate::system_tables::SystemTable;
 const BATCHES_AHEAD: usize = 2;
 
 /// The background runtime of ad-hoc queries; started by the first one.
-#[derive(Default)]
-pub(crate) struct Background(OnceLock<Runtime>);
+pub(crate) struct Background {
+    runtime: OnceLock<Runtime>,
+    affinity: Affinity,
+}
 
 impl Background {
+    /// Whose threads will stay on a core.
+    pub(crate) fn new(affinity: Affinity) -> Self {
+        Self { runtime: OnceLock::new(), affinity }
+    }
+
     fn runtime(&self) -> Result<&Runtime> {
-        if let Some(runtime) = self.0.get() {
+        if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
+        let affinity = self.affinity;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("laminar-query")
+            .on_thread_start(move || affinity.apply())
             .enable_all()
             .build()
             .map_err(|error| {
                 Error::new(code::EXECUTION, format!("no thread for queries could start: {error}"))
             })?;
-        Ok(self.0.get_or_init(|| runtime))
+        Ok(self.runtime.get_or_init(|| runtime))
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             // The last handle may go on any thread, one of the runtime's own included.
             runtime.shutdown_background();
         }

@@ -17,6 +17,7 @@ use laminar_types::{Config, Epoch, Error, Result, code};
 
 use crate::adhoc::Background;
 use crate::admission::Admission;
+use crate::affinity::Affinity;
 use crate::board::{Board, FunctionEntry};
 use crate::catalog::{Relations, find};
 use crate::clock::{Alarm, Clock};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     token: Token<Core>,
     pub(crate) planner: Planner,
     pub(crate) background: Background,
+    affinity: Affinity,
     pub(crate) config: Config,
     pub(crate) admission: Arc<Admission>,
     pub(crate) clock: Arc<Clock>,
@@ -72,7 +74,9 @@ impl Shared {
         }
         let (clock, alarm) = (Arc::clone(&self.clock), Arc::clone(&self.alarm));
         let me = Weak::clone(&self.me);
+        let affinity = self.affinity;
         let watch = move || {
+            affinity.apply();
             while alarm.wait(&clock) {
                 let Some(shared) = me.upgrade() else { return };
                 if shared.run(Core::tick).is_err() {
@@ -163,6 +167,7 @@ impl LaminarDB {
                 path.display()
             )));
         }
+        let affinity = Affinity::of(config.core_affinity)?;
         let (clock, alarm) = (Arc::new(clock), Arc::new(Alarm::default()));
         let admission = Arc::new(Admission::default());
         let board = Arc::new(Board::new(Arc::clone(&admission), config.max_queued_bytes));
@@ -170,7 +175,8 @@ impl LaminarDB {
         let shared = Arc::new_cyclic(|me| Shared {
             token: Token::new(core, config.wait_strategy),
             planner: Planner::new(),
-            background: Background::default(),
+            background: Background::new(affinity),
+            affinity,
             config,
             admission,
             clock,

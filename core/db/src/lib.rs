@@ -20,6 +20,7 @@
 //! | `keyed_times` | the largest event time of each key of a source |
 //! | `source_timing` | the options of a source about time |
 //! | `history`, `epoch_marks`, `page` | the recent rows that append-only relations keep |
+//! | `affinity` | the core of the database's own threads |
 //! | `log` | what the host is told line by line |
 //! | `token`, `wait` | the executor's token and how callers wait |
 //!
@@ -29,6 +30,7 @@
 
 mod adhoc;
 mod admission;
+mod affinity;
 mod board;
 mod catalog;
 mod change;

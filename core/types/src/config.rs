@@ -56,6 +56,9 @@ pub struct Config {
     pub variables: BTreeMap<String, String>,
     /// Whether the contents of imported Arrow buffers (UTF-8, offsets) are checked.
     pub validate_input: bool,
+    /// The processor core on which the database's own threads stay: those of ad-hoc queries and of
+    /// the timer. Pushes run on the threads that push.
+    pub core_affinity: Option<usize>,
 }
 
 impl Default for Config {
@@ -69,6 +72,7 @@ impl Default for Config {
             wait_strategy: WaitStrategy::default(),
             variables: BTreeMap::new(),
             validate_input: true,
+            core_affinity: None,
         }
     }
 }
@@ -86,6 +90,7 @@ impl Config {
     /// | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
     /// | `variables` | an object of strings: `${NAME}` in definitions |
     /// | `validate_input` | `"full"` or `"trusted"` |
+    /// | `core_affinity` | the number of a processor core |
     ///
     /// Unknown keys and values are errors that name them.
     pub fn from_json(json: &str) -> Result<Self> {
@@ -111,6 +116,7 @@ impl Config {
                     return Err(invalid("validate_input", other, "use \"full\" or \"trusted\""));
                 }
             },
+            core_affinity: raw.core_affinity,
         };
         config.validate()?;
         Ok(config)
@@ -136,6 +142,7 @@ struct RawConfig {
     wait_strategy: Option<String>,
     variables: Option<BTreeMap<String, String>>,
     validate_input: Option<String>,
+    core_affinity: Option<usize>,
 }
 
 fn parse_wait_strategy(text: &str) -> Result<WaitStrategy> {
