@@ -104,7 +104,7 @@ mod table {
         FirstOfEqualKeysStays: "of several rows of a key in one insert the first stays", "dataflow/state/table_rows", ["over a table"];
         DeleteTakesOneRow: "a DELETE takes one of its rows out", "dataflow/state/table_rows", ["over a table"];
         DistinctNeverCeases: "DISTINCT keeps values that were taken back", "dataflow/aggregate/distinct", ["count(DISTINCT)", "sum(DISTINCT)"];
-        DistinctCountsRepeats: "a value that comes twice in a batch counts twice", "dataflow/aggregate/distinct", ["count(DISTINCT)", "sum(DISTINCT)"];
+        DistinctCountsRepeats: "a value that comes again counts again", "dataflow/aggregate/distinct", ["count(DISTINCT)", "sum(DISTINCT)"];
         FirstByArrival: "first and last go by arrival, not by event time", "sql/event_order", ["first", "last"];
         RankOneTooLow: "medians and nth values are one rank too low", "dataflow/aggregate/retained", ["median", "nth_value"];
         TiesByLastArrival: "rows that are equal in an order stand last come first", "dataflow/row_codec", ["ORDER BY LIMIT", "row_number() <= n", "row_number"];

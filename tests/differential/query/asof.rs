@@ -26,9 +26,9 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
         return None;
     }
     let operator = *random.pick(&[">=", ">=", ">", "<=", "<", "NEAREST", "NEAREST", "VERSION"]);
-    // The versions of a relation have a key.
+    // The versions of a relation have a key, and one time from which on they are valid.
     let keys = keys.filter(|_| operator == "VERSION" || random.chance(80));
-    if operator == "VERSION" && keys.is_none() {
+    if operator == "VERSION" && (keys.is_none() || right.times.len() != 1) {
         return None;
     }
     let (outer, is_in_on) = (random.chance(50), random.chance(30));

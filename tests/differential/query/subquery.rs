@@ -52,7 +52,7 @@ pub(super) fn random(
 ) -> Option<Query> {
     let inner = random.pick(relations).clone();
     let keys = join::pair(&outer, &inner)?;
-    let form = random.pick(&FORMS).0;
+    let form = if random.chance(15) { Form::NotIn } else { random.pick(&FORMS).0 };
     let exact = |column: &&Column| column.data_type.is_number() && column.data_type != Type::Double;
     let value = inner.columns.iter().find(exact).cloned().unwrap_or_else(|| keys.1.clone());
     let filter = sound_filter(&inner, 40, random);

@@ -79,7 +79,7 @@ impl Distinct {
         let mut counts = self.counts.writer();
         for (&entry, &(row, slot, weight)) in entries.iter().zip(&rows) {
             let count = counts.at(entry as usize);
-            if self.met.insert(entry) || mutant!(DistinctCountsRepeats) {
+            if self.met.insert(entry) {
                 before.push((entry, row, slot, *count));
             }
             *count += weight;
@@ -89,7 +89,7 @@ impl Distinct {
         for (entry, row, slot, before) in before {
             self.met.remove(entry);
             let after = *self.counts.at(entry as usize);
-            let is_crossing = (before > 0) != (after > 0);
+            let is_crossing = (before > 0) != (after > 0) || mutant!(DistinctCountsRepeats);
             if is_crossing && !(after <= 0 && mutant!(DistinctNeverCeases)) {
                 crossings.rows.push(row);
                 crossings.weights.push(if after > 0 { 1 } else { -1 });
