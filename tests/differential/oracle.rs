@@ -437,7 +437,7 @@ impl Clock {
         let counted = self
             .producers
             .iter()
-            .filter(|(id, producer)| !producer.is_idle && !(ended && **id == 0));
+            .filter(|(id, producer)| !producer.is_idle && (!ended || **id != 0));
         let least = counted.map(|(_, producer)| producer.largest.max(producer.promise)).min();
         if let Some(Some(least)) = least {
             self.reached = self.reached.max(least);

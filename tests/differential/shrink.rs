@@ -163,10 +163,8 @@ fn makes_sense(case: &Case) -> bool {
                 }
                 created.push(&stream.name);
             }
-            Step::Subscribe(stream) => {
-                if !created.contains(&case.streams[*stream].name.as_str()) {
-                    return false;
-                }
+            Step::Subscribe(stream) if !created.contains(&case.streams[*stream].name.as_str()) => {
+                return false;
             }
             Step::Open { producer, .. } => opened.push(*producer),
             Step::Push { producer, .. } if !opened.contains(producer) => return false,

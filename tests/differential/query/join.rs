@@ -35,13 +35,14 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
     let keys = pair(&left, &right)?;
     let last = (left.columns.last()?.clone(), right.columns.last()?.clone());
     let unequal = (random.chance(25) && are_alike(&last.0, &last.1)).then_some(last);
-    Some(Arc::new(Join { word: *random.pick(&WORDS), left, right, keys, unequal }))
+    Some(Arc::new(Join { word: random.pick::<&str>(&WORDS), left, right, keys, unequal }))
 }
 
 /// A column of each side that can be compared. An equality of event times would be a join in time.
 pub(super) fn pair(left: &Relation, right: &Relation) -> Option<(Column, Column)> {
     let (left, right) = (left.plain_columns(), right.plain_columns());
-    let pairs = left.iter().rev().flat_map(|a| right.iter().rev().map(move |b| (*a, *b)));
+    let pairs =
+        left.iter().rev().copied().flat_map(|a| right.iter().rev().copied().map(move |b| (a, b)));
     let pair = pairs.into_iter().find(|(a, b)| are_alike(a, b));
     pair.map(|(a, b)| (a.clone(), b.clone()))
 }
