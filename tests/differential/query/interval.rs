@@ -142,7 +142,7 @@ impl Shape for Interval {
         let (low, high) = (self.low, self.high);
         let in_time = |relation: &Relation| match self.drops_late() {
             true => format!("(SELECT * FROM {} WHERE _t >= _f)", relation.name),
-            false => relation.name.clone(),
+            false => format!("(SELECT * FROM {} WHERE _t IS NOT NULL)", relation.name),
         };
         let (left, right) = (in_time(&self.left), in_time(&self.right));
         let (keys, null_keys) = match &self.keys {
@@ -172,7 +172,13 @@ impl Shape for Interval {
             });
             let word = if side == 'l' { "LEFT ANTI JOIN" } else { "RIGHT ANTI JOIN" };
             let items = numbered(items);
-            format!("SELECT {items} FROM {left} l {word} {right} r {on}{}", ends(side))
+            let own = if side == 'l' { &self.left.name } else { &self.right.name };
+            // Its anti joins lose rows without a time, now and then; they match nothing.
+            format!(
+                "SELECT {items} FROM {left} l {word} {right} r {on}{} UNION ALL SELECT {items} \
+                 FROM (SELECT * FROM {own} WHERE _t IS NULL) {side}",
+                ends(side)
+            )
         };
         match self.word {
             "LEFT JOIN" => format!("{} UNION ALL {}", join("JOIN"), unmatched('l')),
