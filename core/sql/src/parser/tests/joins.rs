@@ -111,7 +111,7 @@ fn refused() {
         ("SELECT * FROM o ASOF JOIN t ON o.a > t.a AND o.b > t.b", ErrorKind::SqlParseError, 29),
         ("SELECT * FROM o ASOF JOIN t USING (k)", ErrorKind::SqlParseError, 29),
         ("SELECT * FROM o ASOF JOIN t", ErrorKind::SqlParseError, 28),
-        ("SELECT * FROM o TEMPORAL PROBE JOIN t ON (k)", ErrorKind::SqlParseError, 44),
+        ("SELECT * FROM o TEMPORAL PROBE JOIN t ON (k)", ErrorKind::SqlParseError, 45),
         ("SELECT * FROM o RIGHT TEMPORAL PROBE JOIN t ON (k)", ErrorKind::Unsupported, 17),
     ] {
         let error = error(sql);

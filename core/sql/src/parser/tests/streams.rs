@@ -65,7 +65,8 @@ fn clauses_come_in_any_order() {
             assert_eq!(query.allow_lateness_ns, Some(10_000_000_000));
             assert_eq!(query.late_data_to.expect("there").value, "late_sink");
             assert_eq!(query.on_error, Some(OnError::Fail));
-            assert_eq!(query.options.len(), 1);
+            assert_eq!(query.state_ttl.expect("there").ns, 3_600_000_000_000);
+            assert!(query.options.is_empty());
         }
     }
 }
