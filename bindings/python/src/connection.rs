@@ -4,22 +4,24 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use laminar_client::{Database, Executed, Schema};
+use laminar_client::{Database, Error, Executed, Schema};
 use pyo3::prelude::*;
 
-use crate::data::Data;
+use crate::data::{Data, Form, text};
 use crate::execute::ExecuteResult;
 use crate::exit;
 use crate::failure::Fallible;
+use crate::log;
 use crate::producer::Producer;
+use crate::query::BatchIterator;
 use crate::result::QueryResult;
 use crate::source::Source;
 use crate::subscription::Subscription;
 use crate::writer::Writer;
 
-/// A database that is open; made by `laminardb.open`. Threads may share it. It closes itself at the
+/// What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`. Threads may share it. It closes itself at the
 /// end of a `with`; after `close()` every call raises ConnectionError.
-#[pyclass(frozen, module = "laminardb")]
+#[pyclass(frozen, subclass, module = "laminardb._laminardb")]
 pub struct Connection {
     database: Arc<Database>,
     /// Shared with what was made from this connection.
@@ -53,6 +55,12 @@ impl Connection {
         Ok(py.detach(|| self.database.close())?)
     }
 
+    /// Stops the database and wakes whoever waits. Unlike after close(), subscriptions may be read
+    /// to their end.
+    fn shutdown(&self, py: Python<'_>) -> Fallible<()> {
+        Ok(py.detach(|| self.database.close())?)
+    }
+
     /// Lets the streams run: what was inserted before is processed now.
     fn start(&self, py: Python<'_>) -> Fallible<()> {
         Ok(py.detach(|| self.database.start())?)
@@ -78,15 +86,27 @@ impl Connection {
         self.sql(py, sql)
     }
 
+    /// Runs a query whose rows are read batch by batch.
+    fn stream(&self, py: Python<'_>, sql: &str) -> Fallible<BatchIterator> {
+        Ok(BatchIterator::new(py.detach(|| self.database.query(sql))?))
+    }
+
+    /// Cancels the query, or ends the subscription, of a number that `queries()` tells; whether
+    /// there was one.
+    fn cancel_query(&self, py: Python<'_>, query_id: u64) -> Fallible<bool> {
+        Ok(py.detach(|| self.database.cancel_query(query_id))?)
+    }
+
     /// The plan of a statement, or of a stream by its name, for people to read.
     fn explain(&self, py: Python<'_>, sql: &str) -> Fallible<String> {
         Ok(py.detach(|| self.database.explain(sql))?)
     }
 
     /// Puts rows into a source and returns how many. Takes one row (a dict), rows (an iterable of
-    /// dicts), columns (a dict of sequences), a data frame of pandas or polars, and anything that
-    /// hands out Arrow data. All of it lands as one epoch, or, when something does not fit,
-    /// nothing: IngestionError names the column.
+    /// dicts), columns (a dict of sequences), a data frame of pandas or polars, anything that hands
+    /// out Arrow data, and text: JSON when it begins with a bracket or a brace, CSV otherwise. All
+    /// of it lands as one epoch, or, when something does not fit, nothing: IngestionError names the
+    /// column.
     fn insert(&self, py: Python<'_>, source: &str, data: &Bound<'_, PyAny>) -> Fallible<u64> {
         let data = Data::read(data, || Ok(py.detach(|| self.columns(source))?))?;
         Ok(py.detach(|| match data {
@@ -96,7 +116,20 @@ impl Connection {
             }
             Data::Array(array, schema) => self.database.insert(source, array, Some(&schema)),
             Data::Stream(stream) => self.database.insert_stream(source, stream),
+            Data::Text(form, text) => self.database.insert_encoded(source, form.encoding(), &text),
         })?)
+    }
+
+    /// Puts rows of JSON (an object, an array of objects, or objects one after another) into a
+    /// source and returns how many. All of it lands, or nothing.
+    fn insert_json(&self, py: Python<'_>, source: &str, json: &Bound<'_, PyAny>) -> Fallible<u64> {
+        self.insert_text(py, source, Form::Json, json)
+    }
+
+    /// Puts rows of CSV, whose first line names the columns, into a source and returns how many.
+    /// All of it lands, or nothing.
+    fn insert_csv(&self, py: Python<'_>, source: &str, csv: &Bound<'_, PyAny>) -> Fallible<u64> {
+        self.insert_text(py, source, Form::Csv, csv)
     }
 
     /// A writer that gathers rows for a source; use it in a `with`.
@@ -109,14 +142,28 @@ impl Connection {
         Ok(Source::new(py.detach(|| self.producer(name))?))
     }
 
-    /// Follows a query: its rows now, then every change of them.
-    fn subscribe(&self, py: Python<'_>, sql: &str) -> Fallible<Subscription> {
-        self.follow(py, sql, None)
+    /// Follows a query, a stream or a sink; `laminardb.Connection` makes the options.
+    #[pyo3(signature = (name_or_query, options_json=None))]
+    fn follow(
+        &self,
+        py: Python<'_>,
+        name_or_query: &str,
+        options_json: Option<&str>,
+    ) -> Fallible<Subscription> {
+        let made = py.detach(|| self.database.subscribe(name_or_query, options_json))?;
+        Ok(Subscription::new(name_or_query.to_string(), made, Arc::clone(&self.closed)))
     }
 
-    /// Follows a stream by its name: every change from now on.
-    fn subscribe_stream(&self, py: Python<'_>, name: &str) -> Fallible<Subscription> {
-        self.follow(py, name, None)
+    /// Takes a checkpoint; returns its number.
+    fn take_checkpoint(&self, py: Python<'_>) -> Fallible<u64> {
+        Ok(py.detach(|| self.database.checkpoint())?)
+    }
+
+    /// Tells `listener(level, line)` of the database's work, from a level (1: errors, 4: all) on;
+    /// None tells nobody any more.
+    fn set_log(&self, py: Python<'_>, level: i32, listener: Option<Py<PyAny>>) -> Fallible<()> {
+        let listener = listener.map(log::listener);
+        Ok(py.detach(|| self.database.set_log(level, listener))?)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -156,13 +203,19 @@ impl Connection {
         Ok(columns)
     }
 
-    fn follow(
+    fn insert_text(
         &self,
         py: Python<'_>,
-        name_or_query: &str,
-        options_json: Option<&str>,
-    ) -> Fallible<Subscription> {
-        let made = py.detach(|| self.database.subscribe(name_or_query, options_json))?;
-        Ok(Subscription::new(name_or_query.to_string(), made, Arc::clone(&self.closed)))
+        source: &str,
+        form: Form,
+        data: &Bound<'_, PyAny>,
+    ) -> Fallible<u64> {
+        let Some(text) = text(data)? else {
+            let class = data.get_type().fully_qualified_name()?.to_string();
+            let message = format!("{} is a str or bytes, not an object of {class}", form.name());
+            return Err(Error::ingestion_argument(message).into());
+        };
+        let insert = || self.database.insert_encoded(source, form.encoding(), &text);
+        Ok(py.detach(insert)?)
     }
 }

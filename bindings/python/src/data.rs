@@ -1,8 +1,8 @@
-//! What `insert` takes, read into rows or Arrow data.
+//! What `insert` takes, read into rows, Arrow data or text.
 
 use std::sync::Arc;
 
-use laminar_client::{Array, ArraySchema, DataType, Error, RowBuffer, Schema, Stream};
+use laminar_client::{Array, ArraySchema, DataType, Encoding, Error, RowBuffer, Schema, Stream};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
@@ -16,11 +16,57 @@ pub enum Data {
     Rows(RowBuffer),
     Array(Array, ArraySchema),
     Stream(Stream),
+    Text(Form, Text),
+}
+
+/// How the rows of a text are written.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    Json,
+    Csv,
+}
+
+impl Form {
+    /// JSON begins with a bracket or a brace, and the names of columns do not.
+    fn of(text: &[u8]) -> Self {
+        match text.trim_ascii_start().first() {
+            Some(b'[' | b'{') => Form::Json,
+            _ => Form::Csv,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Json => "JSON",
+            Form::Csv => "CSV",
+        }
+    }
+
+    pub fn encoding(self) -> Encoding<'static> {
+        match self {
+            Form::Json => Encoding::Json(None),
+            Form::Csv => Encoding::Csv(None),
+        }
+    }
+}
+
+/// Text that is not borrowed from Python, so that the interpreter's lock may be let go.
+pub type Text = Vec<u8>;
+
+/// The text of a str, bytes or bytearray; `None` for anything else.
+pub fn text(data: &Bound<'_, PyAny>) -> Fallible<Option<Text>> {
+    if let Ok(text) = data.cast::<PyString>() {
+        return Ok(Some(text.to_cow()?.as_bytes().to_vec()));
+    }
+    if let Ok(bytes) = data.cast::<PyBytes>() {
+        return Ok(Some(bytes.as_bytes().to_vec()));
+    }
+    Ok(data.cast::<PyByteArray>().ok().map(|bytes| bytes.to_vec()))
 }
 
 impl Data {
     /// Reads one row (a dict), rows (an iterable of dicts), columns (a dict of sequences of one
-    /// length), or anything that hands out Arrow data. `schema` is asked for only when there are
+    /// length), anything that hands out Arrow data, or text of JSON or CSV. `schema` is asked for only when there are
     /// rows to be fitted to it.
     pub fn read(
         data: &Bound<'_, PyAny>,
@@ -29,6 +75,9 @@ impl Data {
         if let Some(arrow) = Self::arrow(data)? {
             return Ok(arrow);
         }
+        if let Some(text) = text(data)? {
+            return Ok(Data::Text(Form::of(&text), text));
+        }
         if let Ok(mapping) = data.cast::<PyMapping>() {
             let schema = schema()?;
             return match columns(mapping)?.filter(|columns| !is_row(columns, &schema)) {
@@ -36,14 +85,11 @@ impl Data {
                 None => rows(data.py(), [Ok(data.clone())], &schema).map(Data::Rows),
             };
         }
-        let text = data.is_instance_of::<PyString>()
-            || data.is_instance_of::<PyBytes>()
-            || data.is_instance_of::<PyByteArray>();
         match data.try_iter() {
-            Ok(iterator) if !text => rows(data.py(), iterator, &schema()?).map(Data::Rows),
+            Ok(iterator) => rows(data.py(), iterator, &schema()?).map(Data::Rows),
             _ => Err(Error::ingestion_argument(format!(
                 "an object of {} cannot be inserted; give a dict, a list of dicts, a dict of lists, \
-                 a data frame or Arrow data",
+                 a data frame, Arrow data, or text of JSON or CSV",
                 data.get_type().fully_qualified_name()?
             ))
             .into()),

@@ -13,7 +13,10 @@ mod execute;
 mod exit;
 mod failure;
 mod from_python;
+mod log;
 mod producer;
+mod query;
+mod ready;
 mod result;
 mod source;
 mod subscription;
@@ -31,6 +34,8 @@ mod _laminardb {
     use crate::execute::ExecuteResult;
     #[pymodule_export]
     use crate::exit::close_all;
+    #[pymodule_export]
+    use crate::query::BatchIterator;
     #[pymodule_export]
     use crate::result::{QueryResult, RowIterator};
     #[pymodule_export]

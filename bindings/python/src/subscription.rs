@@ -1,13 +1,14 @@
 //! `laminardb.Subscription`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use laminar_client::{Canceller, Error, Polled, Schema};
 use pyo3::prelude::*;
 
 use crate::failure::{Failure, Fallible};
+use crate::ready::Ready;
 use crate::result::{QueryResult, pyarrow_schema};
 
 /// How long a wait goes on before Python may handle a signal.
@@ -30,6 +31,7 @@ pub struct Subscription {
     ended: AtomicBool,
     epoch: AtomicU64,
     polling: Mutex<Polling>,
+    ready: OnceLock<Ready>,
 }
 
 struct Polling {
@@ -59,6 +61,7 @@ impl Subscription {
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             polling: Mutex::new(Polling { subscription, is_reset: false }),
+            ready: OnceLock::new(),
         }
     }
 
@@ -157,6 +160,25 @@ impl Subscription {
     #[getter]
     fn lagged(&self) -> u64 {
         self.canceller.lagged()
+    }
+
+    /// A descriptor that can be read when try_next() may have something, after it answered None.
+    fn ready_descriptor(&self, py: Python<'_>) -> Fallible<i32> {
+        py.detach(|| {
+            let polling = self.polling.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if let Some(ready) = self.ready.get() {
+                return Ok(ready.descriptor());
+            }
+            let ready = Ready::watch(&polling.subscription)?;
+            Ok(self.ready.get_or_init(|| ready).descriptor())
+        })
+    }
+
+    /// Takes out what made the descriptor readable; call it before try_next().
+    fn clear_ready(&self) {
+        if let Some(ready) = self.ready.get() {
+            ready.clear();
+        }
     }
 
     /// The next batch, waiting at most so many milliseconds; None when nothing came or will come.

@@ -15,7 +15,23 @@ import atexit as _atexit
 import threading as _threading
 
 from laminardb import codes
+from laminardb._async import AsyncSubscription
+from laminardb._callback import CallbackSubscription
+from laminardb._catalog import (
+    PipelineEdge,
+    PipelineMetrics,
+    PipelineNode,
+    PipelineTopology,
+    QueryInfo,
+    SinkInfo,
+    SourceInfo,
+    SourceMetrics,
+    StreamInfo,
+    StreamMetrics,
+)
 from laminardb._config import LaminarConfig
+from laminardb._connection import Connection, Sink, not_found as _not_found
+from laminardb._definitions import quoted as _quoted
 from laminardb._errors import (
     CheckpointError,
     ConnectionError,
@@ -27,9 +43,10 @@ from laminardb._errors import (
     SchemaError,
     StreamError,
     SubscriptionError,
+    make_error as _make_error,
 )
 from laminardb._laminardb import (
-    Connection,
+    BatchIterator,
     ExecuteResult,
     QueryResult,
     Source,
@@ -39,13 +56,33 @@ from laminardb._laminardb import (
     __version__,
     close_all as _close_all,
 )
+from laminardb.types import (
+    ChangeEvent,
+    ChangeRow,
+    CheckpointResult,
+    CheckpointStatus,
+    Column,
+    MaterializedView,
+    Metrics,
+    Schema,
+    TableStats,
+    Watermark,
+)
 
 BatchWriter = Writer
 Config = LaminarConfig
 
 __all__ = [
+    "AsyncSubscription",
+    "BatchIterator",
     "BatchWriter",
+    "CallbackSubscription",
+    "ChangeEvent",
+    "ChangeRow",
     "CheckpointError",
+    "CheckpointResult",
+    "CheckpointStatus",
+    "Column",
     "Config",
     "Connection",
     "ConnectionError",
@@ -55,18 +92,36 @@ __all__ = [
     "InternalError",
     "LaminarConfig",
     "LaminarError",
+    "MaterializedView",
+    "Metrics",
+    "PipelineEdge",
+    "PipelineMetrics",
+    "PipelineNode",
+    "PipelineTopology",
     "QueryError",
+    "QueryInfo",
     "QueryResult",
+    "Schema",
     "SchemaError",
+    "Sink",
+    "SinkInfo",
     "Source",
+    "SourceInfo",
+    "SourceMetrics",
     "StreamError",
+    "StreamInfo",
+    "StreamMetrics",
     "Subscription",
     "SubscriptionError",
+    "TableStats",
+    "Watermark",
     "Writer",
     "__library_version__",
     "__version__",
     "codes",
+    "connect",
     "execute",
+    "mv",
     "open",
     "query",
     "sql",
@@ -80,6 +135,32 @@ def open(path: str = ":memory:", config: LaminarConfig | None = None) -> Connect
     which this version answers with code UNSUPPORTED.
     """
     return Connection((config or LaminarConfig()).to_json(path))
+
+
+def connect(uri: str, config: LaminarConfig | None = None) -> Connection:
+    """Reaches a database of another process, by a URI. There is no server that could be reached
+    yet: raises ConnectionError with code CONNECTION_FAILED."""
+    raise _make_error(
+        f"LDB-1001: there is no server to reach at `{uri}`: open a database in this process with "
+        "laminardb.open()",
+        codes.CONNECTION_FAILED,
+        "LDB-1001",
+        None,
+        None,
+    )
+
+
+def mv(conn: Connection, name: str, sql: str | None = None) -> MaterializedView:
+    """A stream of a database, to be queried and followed. With `sql`, the query, it is created if
+    there is none of that name; without, SchemaError is raised then."""
+    found = next((stream for stream in conn.streams() if stream.name == name), None)
+    if found is not None:
+        return MaterializedView(conn, name, found.sql)
+    if sql is None:
+        raise _not_found("stream", name)
+    query = sql.strip().removesuffix(";")
+    conn.execute(f"CREATE STREAM IF NOT EXISTS {_quoted(name)} AS {query}")
+    return MaterializedView(conn, name, query)
 
 
 _default: Connection | None = None

@@ -3,14 +3,16 @@
 import dataclasses
 import json
 import os
+import warnings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LaminarConfig:
     """Settings for `laminardb.open`. What is None has the library's default."""
 
-    buffer_size: int | None = None
-    """Rows that a subscription holds until they are polled; a power of two (65,536)."""
+    buffer_size: int = 65_536
+    """Rows that a source is laid out for, and that a subscription holds until they are polled; a
+    power of two."""
     max_queued_bytes: int | None = None
     """Bytes that wait before start() until inserts are refused (256 MiB)."""
     retain_history: int | None = None
@@ -25,6 +27,11 @@ class LaminarConfig:
     """``"full"``, or ``"trusted"`` to skip the checks of the content of Arrow buffers."""
     storage_dir: str | os.PathLike[str] | None = None
     """Directory of a durable database; this version answers it with code UNSUPPORTED."""
+    checkpoint_interval_ms: int | None = None
+    """How often checkpoints are taken; needs a durable database, and warns without one."""
+    table_spill_threshold: int = 1_000_000
+    """Rows of a table above which a durable database may move them to disk. In memory it has no
+    effect."""
 
     def to_json(self, path: str | os.PathLike[str] = ":memory:") -> str:
         """The form that the library reads. A path goes before `storage_dir`."""
@@ -34,4 +41,9 @@ class LaminarConfig:
         if path == ":memory:" and directory is not None:
             path = os.fspath(directory)
         settings["path"] = path
+        del settings["table_spill_threshold"]
+        if settings.pop("checkpoint_interval_ms") is not None and path == ":memory:":
+            warnings.warn(
+                "checkpoint_interval_ms has no effect on a database in memory", stacklevel=3
+            )
         return json.dumps({key: value for key, value in settings.items() if value is not None})

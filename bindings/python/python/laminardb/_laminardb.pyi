@@ -1,7 +1,7 @@
 """The native part of laminardb."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, final, overload, type_check_only
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, Self, TypeAlias, final, overload, type_check_only
 
 import pandas
 import polars
@@ -18,6 +18,7 @@ class _ArrowArray(Protocol):
     ) -> tuple[object, object]: ...
 
 __all__ = [
+    "BatchIterator",
     "Connection",
     "ExecuteResult",
     "close_all",
@@ -32,7 +33,8 @@ __all__ = [
 
 _Row: TypeAlias = Mapping[str, Any]
 _Columns: TypeAlias = Mapping[str, Sequence[Any]]
-_Data: TypeAlias = _Row | _Columns | Iterable[_Row] | _ArrowStream | _ArrowArray
+_Text: TypeAlias = str | bytes | bytearray
+_Data: TypeAlias = _Row | _Columns | Iterable[_Row] | _ArrowStream | _ArrowArray | _Text
 
 __version__: str
 __library_version__: str
@@ -40,12 +42,11 @@ __library_version__: str
 def close_all() -> None:
     """Closes every database that is still open."""
 
-@final
 class Connection:
-    """A database that is open; made by `laminardb.open`. Threads may share it. It closes itself at
+    """What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`. Threads may share it. It closes itself at
     the end of a `with`; after `close()` every call raises ConnectionError."""
 
-    def __new__(cls, config_json: str | None = None) -> Connection: ...
+    def __new__(cls, config_json: str | None = None) -> Self: ...
     @property
     def is_closed(self) -> bool:
         """Whether close() was called."""
@@ -53,6 +54,10 @@ class Connection:
     def close(self) -> None:
         """Shuts the database down. Whoever waits in a subscription wakes. The second time it does
         nothing."""
+
+    def shutdown(self) -> None:
+        """Stops the database and wakes whoever waits. Unlike after close(), subscriptions may be
+        read to their end."""
 
     def start(self) -> None:
         """Lets the streams run: what was inserted before is processed now."""
@@ -66,14 +71,30 @@ class Connection:
     def query(self, sql: str) -> QueryResult:
         """Runs a query and reads all of its rows."""
 
+    def stream(self, sql: str) -> BatchIterator:
+        """Runs a query whose rows are read batch by batch."""
+
+    def cancel_query(self, query_id: int) -> bool:
+        """Cancels the query, or ends the subscription, of a number that `queries()` tells; whether
+        there was one."""
+
     def explain(self, sql: str) -> str:
         """The plan of a statement, or of a stream by its name, for people to read."""
 
     def insert(self, source: str, data: _Data) -> int:
         """Puts rows into a source and returns how many. Takes one row (a dict), rows (an iterable
-        of dicts), columns (a dict of sequences), a data frame of pandas or polars, and anything
-        that hands out Arrow data. All of it lands as one epoch, or, when something does not fit,
-        nothing: IngestionError names the column."""
+        of dicts), columns (a dict of sequences), a data frame of pandas or polars, anything that
+        hands out Arrow data, and text: JSON when it begins with a bracket or a brace, CSV
+        otherwise. All of it lands as one epoch, or, when something does not fit, nothing:
+        IngestionError names the column."""
+
+    def insert_json(self, source: str, json: _Text) -> int:
+        """Puts rows of JSON (an object, an array of objects, or objects one after another) into a
+        source and returns how many. All of it lands, or nothing."""
+
+    def insert_csv(self, source: str, csv: _Text) -> int:
+        """Puts rows of CSV, whose first line names the columns, into a source and returns how many.
+        All of it lands, or nothing."""
 
     def writer(self, source: str) -> Writer:
         """A writer that gathers rows for a source; use it in a `with`."""
@@ -81,14 +102,33 @@ class Connection:
     def source(self, name: str) -> Source:
         """A producer of a source, whose pushes are processed when they return."""
 
-    def subscribe(self, sql: str) -> Subscription:
-        """Follows a query: its rows now, then every change of them."""
+    def follow(self, name_or_query: str, options_json: str | None = None) -> Subscription:
+        """Follows a query, a stream or a sink; `laminardb.Connection` makes the options."""
 
-    def subscribe_stream(self, name: str) -> Subscription:
-        """Follows a stream by its name: every change from now on."""
+    def take_checkpoint(self) -> int:
+        """Takes a checkpoint; returns its number."""
 
-    def __enter__(self) -> Connection: ...
+    def set_log(self, level: int, listener: Callable[[int, str], object] | None) -> None:
+        """Tells `listener(level, line)` of the database's work, from a level (1: errors, 4: all)
+        on; None tells nobody any more."""
+
+    def __enter__(self) -> Self: ...
     def __exit__(self, _class: object, _error: object, _traceback: object) -> None: ...
+
+@final
+class BatchIterator:
+    """The batches of a query, one after another, each as a QueryResult. They are computed as they
+    are read."""
+
+    @property
+    def query_id(self) -> int:
+        """The number of the query, for `Connection.cancel_query`; 0 when it is not listed."""
+
+    def cancel(self) -> None:
+        """Cancels the query: reading on raises QueryError with code QUERY_CANCELLED."""
+
+    def __iter__(self) -> BatchIterator: ...
+    def __next__(self) -> QueryResult: ...
 
 @final
 class ExecuteResult:
@@ -241,6 +281,13 @@ class Subscription:
     @property
     def lagged(self) -> int:
         """Rows that were missed since the subscription was made."""
+
+    def ready_descriptor(self) -> int:
+        """A descriptor that can be read when try_next() may have something, after it answered
+        None."""
+
+    def clear_ready(self) -> None:
+        """Takes out what made the descriptor readable; call it before try_next()."""
 
     def next_timeout(self, timeout_ms: int) -> QueryResult | None:
         """The next batch, waiting at most so many milliseconds; None when nothing came or will

@@ -1,0 +1,104 @@
+"""Subscriptions for asyncio."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from laminardb import codes
+from laminardb._errors import ConnectionError
+from laminardb._laminardb import QueryResult, Subscription
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class AsyncSubscription:
+    """A subscription to be read from an event loop. Nothing waits in a thread: the loop watches a
+    descriptor that the database makes readable when there is something."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._descriptor = subscription.ready_descriptor()
+        self._reading = asyncio.Lock()
+
+    @property
+    def schema(self) -> "pyarrow.Schema":
+        """The columns of the batches, as a pyarrow.Schema."""
+        return self._subscription.schema
+
+    @property
+    def is_active(self) -> bool:
+        """Whether more can come: False after cancel(), after the end, and when the connection was
+        closed."""
+        return self._subscription.is_active
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the last batch; 0 before the first."""
+        return self._subscription.epoch
+
+    @property
+    def lagged(self) -> int:
+        """Rows that were missed since the subscription was made."""
+        return self._subscription.lagged
+
+    def try_next(self) -> QueryResult | None:
+        """The next batch if there is one; None otherwise."""
+        return self._subscription.try_next()
+
+    async def next(self) -> QueryResult | None:
+        """The next batch, waiting as long as it takes; None when nothing will come any more."""
+        async with self._reading:
+            self._subscription.clear_ready()
+            batch = self._subscription.try_next()
+            while batch is None and self._subscription.is_active:
+                await self._readable()
+                self._subscription.clear_ready()
+                try:
+                    batch = self._subscription.try_next()
+                except ConnectionError as error:
+                    # Closed under the call: the end, as for who waits in a thread.
+                    if error.code != codes.CONNECTION_CLOSED:
+                        raise
+            return batch
+
+    async def next_timeout(self, timeout_ms: int) -> QueryResult | None:
+        """The next batch, waiting at most so many milliseconds; None when nothing came or will
+        come."""
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await self.next()
+        except TimeoutError:
+            # A batch that came at the last moment is not lost: next() does not wait after it has
+            # taken one.
+            return None
+
+    def cancel(self) -> None:
+        """Ends the subscription and wakes whoever waits. The second time it does nothing."""
+        self._subscription.cancel()
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        readable = loop.create_future()
+        loop.add_reader(self._descriptor, lambda: readable.done() or readable.set_result(None))
+        try:
+            await readable
+        finally:
+            loop.remove_reader(self._descriptor)
+
+    def __aiter__(self) -> "AsyncSubscription":
+        return self
+
+    async def __anext__(self) -> QueryResult:
+        batch = await self.next()
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
+
+    async def __aenter__(self) -> "AsyncSubscription":
+        return self
+
+    async def __aexit__(self, _class: object, _error: object, _traceback: object) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<laminardb.AsyncSubscription of {self._subscription!r}>"
