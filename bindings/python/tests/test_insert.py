@@ -133,7 +133,7 @@ def test_nothing_is_no_rows(sensors: laminardb.Connection, nothing: Any) -> None
         (pa.table({"ts": ["one"]}), "ts"),
         (pd.DataFrame({"ts": [1], "value": ["hot"]}), "value"),
         (pl.DataFrame({"ts": [1.5]}), "ts"),
-        ("text", "str"),
+        ("text", "`text`"),
         (7, "int"),
         (None, "NoneType"),
     ],

@@ -1,5 +1,6 @@
 """How programs use the package, for mypy to read: it is not run."""
 
+import asyncio
 from typing import assert_type
 
 import laminardb
@@ -34,8 +35,38 @@ def program() -> None:
             assert_type(batch, laminardb.QueryResult)
             assert_type(batch.weights, list[int] | None)
         assert_type(subscription.next_timeout(10), laminardb.QueryResult | None)
+        assert_type(conn.insert_json("s", b"[]") + conn.insert_csv("s", "id\n1\n"), int)
+        assert_type(conn.tables(), list[str])
+        assert_type(conn.metrics().pipeline_watermark, int | None)
+        assert_type([node.sql for node in conn.topology().nodes], list[str | None])
+        metrics = conn.source_metrics("s")
+        if metrics:
+            assert_type(metrics.utilization, float)
+        for batch in conn.stream("SELECT * FROM s"):
+            assert_type(batch, laminardb.QueryResult)
+        assert_type(conn.checkpoint(), laminardb.CheckpointResult | None)
+        view = laminardb.mv(conn, "ids", "SELECT id FROM s")
+        handle = view.subscribe(handler=on_change)
+        assert_type(handle.wait(1.0), bool)
+        conn.sink("ids").subscribe_callback(lambda batch: print(batch.num_rows))
+    asyncio.run(loop())
     try:
         laminardb.sql("SELECT")
     except laminardb.QueryError as error:
         assert_type(error.code, int)
         assert error.code == codes.SQL_PARSE_ERROR
+
+
+def on_change(event: laminardb.ChangeEvent) -> None:
+    for row in event:
+        assert_type(row.to_dict(), dict[str, object])  # type: ignore[assert-type]
+        print(row.op, row["id"])
+
+
+async def loop() -> None:
+    async with laminardb.open() as conn:
+        assert_type(conn, laminardb.Connection)
+        subscription = await conn.subscribe_async("SELECT 1")
+        async for batch in subscription:
+            assert_type(batch, laminardb.QueryResult)
+        assert_type(await subscription.next_timeout(10), laminardb.QueryResult | None)

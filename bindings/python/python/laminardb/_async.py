@@ -8,7 +8,7 @@ from laminardb._errors import ConnectionError
 from laminardb._laminardb import QueryResult, Subscription
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
 
 class AsyncSubscription:
@@ -79,7 +79,12 @@ class AsyncSubscription:
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()
         readable = loop.create_future()
-        loop.add_reader(self._descriptor, lambda: readable.done() or readable.set_result(None))
+
+        def is_readable() -> None:
+            if not readable.done():
+                readable.set_result(None)
+
+        loop.add_reader(self._descriptor, is_readable)
         try:
             await readable
         finally:

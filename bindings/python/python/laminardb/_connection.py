@@ -14,7 +14,7 @@ from laminardb._laminardb import QueryResult, Subscription
 from laminardb.types import CheckpointResult
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
 
 class Sink:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, final, overload, typ
 import pandas
 import polars
 import pyarrow  # type: ignore[import-untyped]
+from typing_extensions import disjoint_base
 
 @type_check_only
 class _ArrowStream(Protocol):
@@ -42,6 +43,7 @@ __library_version__: str
 def close_all() -> None:
     """Closes every database that is still open."""
 
+@disjoint_base
 class Connection:
     """What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`. Threads may share it. It closes itself at
     the end of a `with`; after `close()` every call raises ConnectionError."""

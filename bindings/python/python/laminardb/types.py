@@ -12,7 +12,7 @@ from laminardb._laminardb import QueryResult
 if TYPE_CHECKING:
     import pandas
     import polars
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
     from laminardb._connection import Connection
 

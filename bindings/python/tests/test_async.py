@@ -1,0 +1,159 @@
+"""Subscriptions in an event loop."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import laminardb
+from laminardb import codes
+
+ROW = {"ts": 1, "device": "a", "value": 1.0}
+
+
+def run(main: Callable[[], Awaitable[object]]) -> None:
+    async def limited() -> None:
+        await asyncio.wait_for(main(), 30)
+
+    asyncio.run(limited())
+
+
+def test_iteration(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_async("SELECT ts FROM sensors")
+        assert subscription.schema.names == ["ts"]
+        seen = []
+
+        async def push() -> None:
+            for ts in range(20):
+                sensors.insert("sensors", {"ts": ts})
+                await asyncio.sleep(0.001)
+
+        pushing = asyncio.create_task(push())
+        async for batch in subscription:
+            seen += batch.fetchall()
+            if len(seen) == 20:
+                subscription.cancel()
+        await pushing
+        assert seen == [(ts,) for ts in range(20)]
+        assert not subscription.is_active
+        assert subscription.try_next() is None
+        subscription.cancel()
+
+    run(main)
+
+
+def test_what_another_thread_pushes_wakes_the_loop(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_stream_async("sensors")
+        assert subscription.try_next() is None
+        pushing = threading.Timer(0.1, sensors.insert, ("sensors", ROW))
+        pushing.start()
+        batch = await subscription.next()
+        assert batch is not None and batch.fetchall() == [(1, "a", 1.0)]
+        assert subscription.epoch == batch.epoch
+        assert subscription.lagged == 0
+        pushing.join()
+
+    run(main)
+
+
+def test_the_loop_is_free_while_one_waits(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_async("SELECT * FROM sensors")
+        waiting = asyncio.create_task(subscription.next())
+        turns = 0
+        start = time.monotonic()
+        while time.monotonic() - start < 0.2:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 100
+        assert not waiting.done()
+        sensors.insert("sensors", ROW)
+        batch = await waiting
+        assert batch is not None and len(batch) == 1
+
+    run(main)
+
+
+def test_timeouts(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_async("SELECT * FROM sensors")
+        start = time.monotonic()
+        assert await subscription.next_timeout(50) is None
+        assert 0.04 < time.monotonic() - start < 5
+        sensors.insert("sensors", ROW)
+        for timeout_ms in (1000, 0):
+            batch = await subscription.next_timeout(timeout_ms)
+            assert batch is not None
+            sensors.insert("sensors", ROW)
+
+    run(main)
+
+
+@pytest.mark.parametrize("end", ["cancel", "close", "shutdown"])
+def test_the_end_wakes_who_waits(sensors: laminardb.Connection, end: str) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_async("SELECT * FROM sensors")
+        waiting = asyncio.create_task(subscription.next())
+        await asyncio.sleep(0.05)
+        if end == "cancel":
+            subscription.cancel()
+        else:
+            await asyncio.to_thread(getattr(sensors, end))
+        assert await waiting is None
+        assert not subscription.is_active
+
+    run(main)
+
+
+def test_a_task_that_is_cancelled_leaves_the_subscription(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        async with await sensors.subscribe_async("SELECT * FROM sensors") as subscription:
+            waiting = asyncio.create_task(subscription.next())
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            sensors.insert("sensors", ROW)
+            batch = await subscription.next()
+            assert batch is not None and len(batch) == 1
+        assert not subscription.is_active
+
+    run(main)
+
+
+def test_several_tasks_share_one(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_async("SELECT * FROM sensors")
+        waiting = [asyncio.create_task(subscription.next()) for _ in range(3)]
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            sensors.insert("sensors", ROW)
+        batches = await asyncio.gather(*waiting)
+        assert all(batch is not None and len(batch) == 1 for batch in batches)
+
+    run(main)
+
+
+def test_the_connection_closes_itself() -> None:
+    async def main() -> None:
+        async with laminardb.open() as conn:
+            assert not conn.is_closed
+        assert conn.is_closed
+        with pytest.raises(laminardb.ConnectionError) as caught:
+            await conn.subscribe_async("SELECT 1")
+        assert caught.value.code == codes.CONNECTION_CLOSED
+
+    run(main)
+
+
+def test_an_error_comes_out(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        with pytest.raises(laminardb.LaminarError) as caught:
+            await sensors.subscribe_stream_async("missing")
+        assert caught.value.code == codes.TABLE_NOT_FOUND
+
+    run(main)
