@@ -139,13 +139,30 @@ def test_changes_say_what_they_are(sensors: laminardb.Connection) -> None:
 
 
 def test_a_row_that_came_twice_is_there_twice(sensors: laminardb.Connection) -> None:
-    subscription = sensors.subscribe("SELECT device FROM sensors")
+    sensors.execute("CREATE STREAM twice AS SELECT device FROM sensors EMIT CHANGES")
+    subscription = sensors.subscribe_stream("twice")
     sensors.insert("sensors", {"ts": [1, 2], "device": ["a", "a"]})
     batch = subscription.try_next()
     assert batch is not None
     event = ChangeEvent(batch)
-    assert [row.to_dict() for row in event] == [{"device": "a"}] * 2
+    assert list(event) == [ChangeRow({"device": "a"}, "insert")] * 2
     assert len(event) == 2
+
+
+def test_new_rows_of_emit_on_update_are_inserted(sensors: laminardb.Connection) -> None:
+    sensors.execute(f"CREATE STREAM counts AS {COUNTS} EMIT ON UPDATE")
+    subscription = sensors.subscribe_stream("counts")
+    sensors.insert("sensors", {"ts": 1, "device": "a"})
+    sensors.insert("sensors", {"ts": 2, "device": "a"})
+    found = [row for batch in drain(subscription) for row in ChangeEvent(batch)]
+    assert found == [
+        ChangeRow({"device": "a", "n": 1}, "insert"),
+        ChangeRow({"device": "a", "n": 2}, "insert"),
+    ]
+
+
+def drain(subscription: laminardb.Subscription) -> list[QueryResult]:
+    return list(iter(subscription.try_next, None))
 
 
 def test_a_sink_is_followed(sensors: laminardb.Connection) -> None:

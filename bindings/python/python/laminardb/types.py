@@ -194,7 +194,10 @@ class ChangeRow:
 
 
 class ChangeEvent:
-    """A batch of changes, row by row. A row that came or went several times is there as often."""
+    """A batch of changes, row by row. A row that came or went several times is there as often.
+
+    The column `_weight` of EMIT CHANGES is told as the `op` of each row.
+    """
 
     def __init__(self, result: QueryResult) -> None:
         self.result = result
@@ -222,12 +225,14 @@ class ChangeEvent:
         return self.result.arrow()
 
     def __iter__(self) -> Iterator[ChangeRow]:
-        columns = self.result.columns
-        weights = self.result.weights or [1] * self.result.num_rows
-        for row, weight in zip(self.result, weights, strict=True):
+        columns, weights = self.result.columns, self.result.weights
+        each = [1] * self.result.num_rows if weights is None else weights
+        for row, weight in zip(self.result, each, strict=True):
+            values = dict(zip(columns, row, strict=True))
+            if weights is not None:
+                values.pop("_weight", None)
             for _ in range(abs(weight)):
-                values = dict(zip(columns, row, strict=True))
-                yield ChangeRow(values, "insert" if weight > 0 else "delete")
+                yield ChangeRow(dict(values), "insert" if weight > 0 else "delete")
 
     def __len__(self) -> int:
         weights = self.result.weights
