@@ -124,7 +124,7 @@ private:
             return;
         }
         if (call == "insert") {
-            const laminar::Source source = db_->source(step["into"].words);
+            laminar::Source source = db_->source(step["into"].words);
             return count(step, push(source, step["rows"]));
         }
         if (call == "insert_json" || call == "insert_csv") return insert_text(step);
@@ -214,13 +214,9 @@ private:
     }
 
     // Rows of the language: an appender's. It has no nested columns, which go as JSON.
-    std::uint64_t push(const laminar::Source& source, const Json& rows) {
+    std::uint64_t push(laminar::Source& source, const Json& rows) {
         if (std::any_of(rows.items.begin(), rows.items.end(), has_nested)) {
-            const std::string text = rows.dump();
-            std::uint64_t taken = 0;
-            laminar::detail::Slot slot;
-            slot.check(laminar_push_json(source.capi(), text.data(), text.size(), nullptr, &taken, slot));
-            return taken;
+            return source.push_json(rows.dump());
         }
         laminar::Appender appender = source.appender();
         const std::uint64_t taken = append(appender, source.schema(), rows);
@@ -339,7 +335,9 @@ private:
     std::string fill(std::string text) const {
         for (const auto& [name, value] : saved_) {
             const std::string mark = "{{" + name + "}}";
-            for (std::size_t at; (at = text.find(mark)) != std::string::npos;) text.replace(at, mark.size(), value);
+            for (const std::string& whole : {"\"" + mark + "\"", mark}) {
+                for (std::size_t at; (at = text.find(whole)) != std::string::npos;) text.replace(at, whole.size(), value);
+            }
         }
         return text;
     }

@@ -127,6 +127,7 @@ class Session:
     def step(self, step):
         text = json.dumps(step)
         for name, value in self.saved.items():
+            text = text.replace('"{{' + name + '}}"', str(value))
             text = text.replace("{{" + name + "}}", str(value))
         step = json.loads(text)
         wanted = step.get("error")
@@ -230,8 +231,7 @@ class Session:
 
     def call_subscribe(self, step):
         to, options = step["to"], step.get("options", {})
-        is_query = to.upper().startswith("SELECT ")
-        follow = self.db.subscribe if is_query else self.db.subscribe_stream
+        follow = self.db.subscribe if " " in to else self.db.subscribe_stream
         self.handles[step["as"]] = follow(to, **options)
 
     def call_cancel(self, step):
