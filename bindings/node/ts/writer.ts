@@ -81,6 +81,13 @@ export class Writer implements AsyncDisposable {
     await Promise.all([pushed, this.#producer.setWatermark(ts)]);
   }
 
+  /** Pushes the rows gathered, then says that nothing more comes; a later insert is refused. */
+  async endOfInput(): Promise<void> {
+    this.#producer.check();
+    await this.#push();
+    await this.#producer.end();
+  }
+
   /** Pushes the rows gathered; answers how many. */
   async flush(): Promise<number> {
     this.#producer.check();

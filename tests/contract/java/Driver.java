@@ -277,8 +277,8 @@ public final class Driver {
 
     private static boolean equal(Object wanted, Object got) {
         if (wanted instanceof BigDecimal number) {
-            return got instanceof BigDecimal other ? number.compareTo(other) == 0
-                    : got instanceof Double other && number.doubleValue() == other;
+            return got instanceof BigDecimal exact ? number.compareTo(exact) == 0
+                    : got instanceof Double real && number.doubleValue() == real;
         }
         if (wanted instanceof String && got instanceof BigDecimal) {
             return wanted.equals(((BigDecimal) got).toPlainString());
@@ -345,7 +345,7 @@ public final class Driver {
     /** A value of a scenario as Java has it. */
     private static Object java(Object value) {
         if (value instanceof BigDecimal number) {
-            return number.scale() <= 0 && number.precision() < 19 ? (Object) number.longValueExact()
+            return number.scale() <= 0 && number.precision() - number.scale() < 19 ? (Object) number.longValueExact()
                     : number.doubleValue();
         } else if (value instanceof List<?> items) {
             List<Object> out = new ArrayList<>();
