@@ -74,22 +74,29 @@ private:
 
 /**
  * A NUL-terminated UTF-8 argument: a literal, a `const char*` or a `std::string`, not copied.
- * Throws for a string with a NUL inside, which C would cut off.
  */
 class Text {
 public:
     Text(const char* text) noexcept : text_(text) {}
-    Text(const std::string& text) : text_(text.c_str()) {
-        if (text.find('\0') != std::string::npos) {
-            throw Error(LAMINAR_QUERY_FAILED, "LDB-4001",
-                        "LDB-4001: the text has a NUL character inside: remove it");
-        }
-    }
+    Text(const std::string& text) noexcept
+        : text_(text.c_str()), has_nul_(text.find('\0') != std::string::npos) {}
 
-    const char* c_str() const noexcept { return text_; }
+    /** What C takes. Throws this error for a string with a NUL inside, which C would cut off. */
+    const char* c_str(laminar_status code, const char* ldb_code) const {
+        if (has_nul_) {
+            const std::string reason = ": the text contains a NUL character: remove it";
+            throw Error(code, ldb_code, (ldb_code + reason).c_str());
+        }
+        return text_;
+    }
+    /** The same, for SQL. */
+    const char* sql() const { return c_str(LAMINAR_SQL_PARSE_ERROR, "LDB-4101"); }
+    /** The same, for the name of a source. */
+    const char* source() const { return c_str(LAMINAR_INGESTION_FAILED, "LDB-3001"); }
 
 private:
     const char* text_;
+    bool has_nul_ = false;
 };
 
 namespace detail {
@@ -678,27 +685,28 @@ public:
         }
         detail::Slot slot;
         laminar_db* handle = nullptr;
-        slot.check(laminar_open(config_json.c_str(), &handle, slot));
+        const char* config = config_json.c_str(LAMINAR_CONNECTION_FAILED, "LDB-1001");
+        slot.check(laminar_open(config, &handle, slot));
         return Database(handle);
     }
 
     /** Runs one statement of any kind; rows it has are dropped. */
     void execute(Text sql) const {
         detail::Slot slot;
-        slot.check(laminar_execute(capi(), sql.c_str(), nullptr, slot));
+        slot.check(laminar_execute(capi(), sql.sql(), nullptr, slot));
     }
 
     /** Runs one statement of any kind: the rows of a query, or one row that says what was done. */
     void execute(Text sql, Stream& out) const {
         detail::Slot slot;
-        slot.check(laminar_execute(capi(), sql.c_str(), out.out(), slot));
+        slot.check(laminar_execute(capi(), sql.sql(), out.out(), slot));
     }
 
     /** Runs a query over one consistent epoch. */
     Query query(Text sql) const {
         detail::Slot slot;
         laminar_query* handle = nullptr;
-        slot.check(laminar_query_open(capi(), sql.c_str(), &handle, slot));
+        slot.check(laminar_query_open(capi(), sql.sql(), &handle, slot));
         return Query(handle);
     }
 
@@ -706,7 +714,7 @@ public:
     std::string explain(Text sql) const {
         detail::Slot slot;
         char* text = nullptr;
-        slot.check(laminar_explain(capi(), sql.c_str(), &text, slot));
+        slot.check(laminar_explain(capi(), sql.sql(), &text, slot));
         const detail::Handle<char, laminar_string_free> owned(text);
         return std::string(text);
     }
@@ -727,7 +735,7 @@ public:
     Source source(Text name) const {
         detail::Slot slot;
         laminar_source* handle = nullptr;
-        slot.check(laminar_source_open(capi(), name.c_str(), &handle, slot));
+        slot.check(laminar_source_open(capi(), name.source(), &handle, slot));
         return Source(handle);
     }
 
@@ -740,13 +748,13 @@ public:
     }
     void insert(Text source, ArrowArray* batch, const ArrowSchema* schema = nullptr) const {
         detail::Slot slot;
-        slot.check(laminar_insert(capi(), source.c_str(), batch, schema, slot));
+        slot.check(laminar_insert(capi(), source.source(), batch, schema, slot));
     }
 
     /** Pushes every batch of a stream as one epoch by the source's name. */
     void insert(Text source, Stream&& stream) const {
         detail::Slot slot;
-        slot.check(laminar_insert_stream(capi(), source.c_str(), stream.get(), slot));
+        slot.check(laminar_insert_stream(capi(), source.source(), stream.get(), slot));
     }
 
     /** Cancels the query of a number, or ends the subscription of one; whether there was one. */
@@ -770,8 +778,9 @@ public:
         detail::Slot slot;
         laminar_subscription* handle = nullptr;
         const std::string json = options_json(options);
-        slot.check(laminar_subscribe(capi(), name_or_query.c_str(),
-                                     json.empty() ? nullptr : json.c_str(), &handle, slot));
+        const char* name = name_or_query.c_str(LAMINAR_SUBSCRIPTION_FAILED, "LDB-5001");
+        slot.check(laminar_subscribe(capi(), name, json.empty() ? nullptr : json.c_str(), &handle,
+                                     slot));
         return Subscription(handle);
     }
 

@@ -64,6 +64,7 @@ stage library tools cmake/stage.sh
 stage c library tests/capi/run.sh
 stage packages library tests/consumers/run.sh
 stage bindings library bindings/test.sh
+stage contract bindings tests/contract/run.sh
 stage readme bindings tests/readme.sh
 stage demo library docs/demo/run.sh --fast --plain
 

@@ -201,8 +201,12 @@ static void errors_are_exceptions() {
     }
     throws(__LINE__, LAMINAR_TABLE_NOT_FOUND, "ghost", [&] { db.source("ghost"); });
     throws(__LINE__, LAMINAR_TABLE_NOT_FOUND, "ghost", [&] { db.subscribe("ghost"); });
-    throws(__LINE__, LAMINAR_QUERY_FAILED, "NUL",
+    throws(__LINE__, LAMINAR_SQL_PARSE_ERROR, "NUL",
            [&] { db.execute(std::string("SELECT 1\0 + 1", 13)); });
+    throws(__LINE__, LAMINAR_INGESTION_FAILED, "NUL",
+           [&] { db.source(std::string("readings\0", 9)); });
+    throws(__LINE__, LAMINAR_SUBSCRIPTION_FAILED, "NUL",
+           [&] { db.subscribe(std::string("readings\0", 9)); });
     auto source = db.source("readings");
     CHECK(source.name() == "readings" && source.capacity() > 0 && source.pending() == 0);
     CHECK_INT(source.schema().columns(), 3);

@@ -63,7 +63,8 @@ void compare(const Json& step, std::vector<Came> got) {
 
 bool has_nested(const Json& row) {
     for (const auto& [name, value] : row.members) {
-        const bool tagged = value.kind == Json::object && value.members.size() == 1 && value.members[0].first[0] == '@';
+        const bool tagged = value.kind == Json::object && value.members.size() == 1 &&
+                            value.members[0].first[0] == '@';
         if (value.kind == Json::list || (value.kind == Json::object && !tagged)) return true;
     }
     return false;
@@ -100,7 +101,8 @@ public:
 private:
     void open(const Json& step) {
         const Json* config = step.find("config");
-        db_.emplace(laminar::Database::open(config == nullptr ? std::string("{}") : config->dump()));
+        db_.emplace(
+            laminar::Database::open(config == nullptr ? std::string("{}") : config->dump()));
     }
 
     void run(const Json& step) {
@@ -133,7 +135,8 @@ private:
             laminar::Source source = db_->source(step["of"].words);
             std::optional<laminar::Appender> gathered;
             if (call == "writer") gathered = source.appender();
-            producers_.insert_or_assign(step["as"].words, Producer{std::move(source), std::move(gathered)});
+            producers_.insert_or_assign(step["as"].words,
+                                        Producer{std::move(source), std::move(gathered)});
             return;
         }
         if (call == "subscribe") return subscribe(step);
@@ -141,7 +144,8 @@ private:
         if (call == "cancel") return subscriptions_.at(step["by"].words).cancel();
         Producer& producer = producers_.at(step["by"].words);
         if (call == "clone") {
-            producers_.insert_or_assign(step["as"].words, Producer{producer.source.clone(), std::nullopt});
+            producers_.insert_or_assign(step["as"].words,
+                                        Producer{producer.source.clone(), std::nullopt});
         } else if (call == "push") {
             count(step, push(producer.source, step["rows"]));
         } else if (call == "write") {
@@ -174,7 +178,8 @@ private:
         const laminar::Schema schema = rows.schema();
         std::string statement, object;
         std::int64_t affected = 0;
-        const bool made_up = schema.columns() == 3 && schema.name(0) == "statement" && schema.name(2) == "rows_affected";
+        const bool made_up = schema.columns() == 3 && schema.name(0) == "statement" &&
+                             schema.name(2) == "rows_affected";
         for (laminar::Array batch = rows.next(); batch; batch = rows.next()) {
             if (!made_up) {
                 affected += batch.rows();
@@ -186,12 +191,15 @@ private:
             affected = row.items[2].integer();
         }
         const std::string word = statement.substr(0, statement.find(' '));
-        const std::string kind = !made_up                                                  ? "query"
-                                 : word == "CREATE" || word == "DROP" || word == "ALTER"   ? "ddl"
-                                 : word == "INSERT" || word == "UPDATE" || word == "DELETE" ? "dml"
-                                                                                           : "utility";
-        if (const Json* wanted = step.find("kind"); wanted != nullptr && wanted->words != kind) fail("its kind is " + kind);
-        if (const Json* wanted = step.find("object"); wanted != nullptr && wanted->words != object) fail("its object is " + object);
+        const std::string kind = !made_up                                                ? "query"
+                                 : word == "CREATE" || word == "DROP" || word == "ALTER" ? "ddl"
+                                 : word == "INSERT" || word == "UPDATE" || word == "DELETE"
+                                     ? "dml"
+                                     : "utility";
+        if (const Json* wanted = step.find("kind"); wanted != nullptr && wanted->words != kind)
+            fail("its kind is " + kind);
+        if (const Json* wanted = step.find("object"); wanted != nullptr && wanted->words != object)
+            fail("its object is " + object);
         count(step, static_cast<std::uint64_t>(affected));
     }
 
@@ -205,12 +213,16 @@ private:
         if (const Json* columns = step.find("columns")) {
             for (std::size_t i = 0; i < columns->items.size(); ++i) {
                 const auto at = static_cast<std::int64_t>(i);
-                if (at >= schema.columns() || schema.name(at) != columns->items[i].words) fail("the columns differ");
+                if (at >= schema.columns() || schema.name(at) != columns->items[i].words)
+                    fail("the columns differ");
             }
-            if (schema.columns() != static_cast<std::int64_t>(columns->items.size())) fail("there are more columns");
+            if (schema.columns() != static_cast<std::int64_t>(columns->items.size()))
+                fail("there are more columns");
         }
-        if (const Json* name = step.find("save")) saved_[name->words] = rows.at(0).row.items.at(0).words;
-        else compare(step, std::move(rows));
+        if (const Json* name = step.find("save"))
+            saved_[name->words] = rows.at(0).row.items.at(0).words;
+        else
+            compare(step, std::move(rows));
     }
 
     // Rows of the language: an appender's. It has no nested columns, which go as JSON.
@@ -224,12 +236,14 @@ private:
         return taken;
     }
 
-    static std::uint64_t append(laminar::Appender& appender, const laminar::Schema& schema, const Json& rows) {
+    static std::uint64_t append(laminar::Appender& appender, const laminar::Schema& schema,
+                                const Json& rows) {
         for (const Json& row : rows.items) {
             for (const auto& [name, value] : row.members) {
                 std::int64_t column = 0;
                 while (column < schema.columns() && schema.name(column) != name) ++column;
-                const ArrowSchema* of = column < schema.columns() ? schema.get()->children[column] : schema.get();
+                const ArrowSchema* of =
+                    column < schema.columns() ? schema.get()->children[column] : schema.get();
                 set_cell(appender, static_cast<std::size_t>(column), of, value);
             }
             appender.end_row();
@@ -241,10 +255,12 @@ private:
         const std::string &into = step["into"].words, &text = step["text"].words;
         const Json* options = step.find("options");
         const std::string json = options == nullptr ? "{}" : options->dump();
-        const auto insert = step["call"].words == "insert_json" ? laminar_insert_json : laminar_insert_csv;
+        const auto insert =
+            step["call"].words == "insert_json" ? laminar_insert_json : laminar_insert_csv;
         std::uint64_t rows = 0;
         laminar::detail::Slot slot;
-        slot.check(insert(db_->capi(), into.c_str(), text.data(), text.size(), json.c_str(), &rows, slot));
+        slot.check(
+            insert(db_->capi(), into.c_str(), text.data(), text.size(), json.c_str(), &rows, slot));
         count(step, rows);
     }
 
@@ -255,7 +271,8 @@ private:
         std::uint64_t rows = 0;
         laminar::detail::Slot slot;
         slot.check(laminar_query_ipc(query.capi(), &bytes, &length, slot));
-        const laminar_status status = laminar_insert_ipc(db_->capi(), step["into"].words.c_str(), bytes, length, &rows, slot);
+        const laminar_status status =
+            laminar_insert_ipc(db_->capi(), step["into"].words.c_str(), bytes, length, &rows, slot);
         laminar_bytes_free(bytes, length);
         slot.check(status);
         count(step, rows);
@@ -267,7 +284,9 @@ private:
         const std::string& to = step["to"].words;
         laminar_subscription* handle = nullptr;
         laminar::detail::Slot slot;
-        slot.check(laminar_subscribe(db_->capi(), laminar::Text(to).c_str(), json.c_str(), &handle, slot));
+        slot.check(laminar_subscribe(
+            db_->capi(), laminar::Text(to).c_str(LAMINAR_SUBSCRIPTION_FAILED, "LDB-5001"),
+            json.c_str(), &handle, slot));
         subscriptions_.insert_or_assign(step["as"].words, laminar::Subscription(handle));
     }
 
@@ -290,7 +309,8 @@ private:
             if (change.outcome == laminar::Outcome::lagged) {
                 const auto lagged = static_cast<long long>(subscription.lagged());
                 const Json* rows = next("a lag").find("lagged");
-                if (rows == nullptr || rows->integer() != lagged) fail("it lagged by " + std::to_string(lagged));
+                if (rows == nullptr || rows->integer() != lagged)
+                    fail("it lagged by " + std::to_string(lagged));
                 continue;
             }
             if (change.outcome == laminar::Outcome::reset) {
@@ -302,28 +322,33 @@ private:
             for (std::size_t row = 0; row < rows.size(); ++row) rows[row].weight = weights[row];
             const Json& event = next(shown(rows));
             if (event.find("rows") == nullptr) fail("rows came: " + shown(rows));
-            if ((event.find("reset") != nullptr) != reset) fail(reset ? "it was reset" : "it was not reset");
+            if ((event.find("reset") != nullptr) != reset)
+                fail(reset ? "it was reset" : "it was not reset");
             compare(event, std::move(rows));
             reset = false;
-            if (const Json* name = step.find("save")) saved_[name->words] = std::to_string(change.epoch);
+            if (const Json* name = step.find("save"))
+                saved_[name->words] = std::to_string(change.epoch);
         }
         if (at != wanted.size()) fail("it did not answer " + wanted[at].dump());
     }
 
     static void count(const Json& step, std::uint64_t got) {
         const Json* wanted = step.find("count");
-        if (wanted != nullptr && static_cast<std::uint64_t>(wanted->integer()) != got) fail("the count is " + std::to_string(got));
+        if (wanted != nullptr && static_cast<std::uint64_t>(wanted->integer()) != got)
+            fail("the count is " + std::to_string(got));
     }
 
     static void check_error(const Json& wanted, const laminar::Error& error) {
         const std::string message = error.what();
-        bool same = wanted["code"].integer() == error.code() && wanted["ldb"].words == error.ldb_code();
+        bool same =
+            wanted["code"].integer() == error.code() && wanted["ldb"].words == error.ldb_code();
         if (const Json* line = wanted.find("line")) {
             same = same && static_cast<std::uint64_t>(line->integer()) == error.line() &&
                    static_cast<std::uint64_t>(wanted["column"].integer()) == error.column();
         }
         if (const Json* says = wanted.find("says")) {
-            for (const Json& part : says->items) same = same && message.find(part.words) != std::string::npos;
+            for (const Json& part : says->items)
+                same = same && message.find(part.words) != std::string::npos;
         }
         if (!same) {
             fail("it failed otherwise: " + std::to_string(error.code()) + " " + message + " (" +
@@ -336,7 +361,8 @@ private:
         for (const auto& [name, value] : saved_) {
             const std::string mark = "{{" + name + "}}";
             for (const std::string& whole : {"\"" + mark + "\"", mark}) {
-                for (std::size_t at; (at = text.find(whole)) != std::string::npos;) text.replace(at, whole.size(), value);
+                for (std::size_t at; (at = text.find(whole)) != std::string::npos;)
+                    text.replace(at, whole.size(), value);
             }
         }
         return text;

@@ -51,18 +51,18 @@ struct Json {
     std::string dump() const {
         std::string out;
         switch (kind) {
-        case null: return "null";
-        case boolean: return truth ? "true" : "false";
-        case number: return words;
-        case text: return quoted(words);
-        case list:
-            for (const Json& item : items) out += (out.empty() ? "" : ",") + item.dump();
-            return "[" + out + "]";
-        case object:
-            for (const auto& [key, value] : members) {
-                out += (out.empty() ? "" : ",") + quoted(key) + ":" + value.dump();
-            }
-            return "{" + out + "}";
+            case null: return "null";
+            case boolean: return truth ? "true" : "false";
+            case number: return words;
+            case text: return quoted(words);
+            case list:
+                for (const Json& item : items) out += (out.empty() ? "" : ",") + item.dump();
+                return "[" + out + "]";
+            case object:
+                for (const auto& [key, value] : members) {
+                    out += (out.empty() ? "" : ",") + quoted(key) + ":" + value.dump();
+                }
+                return "{" + out + "}";
         }
         return out;
     }
@@ -80,8 +80,10 @@ private:
         std::string out = "\"";
         for (const char c : words) {
             if (c == '"' || c == '\\') out += '\\';
-            if (c == '\n') out += "\\n";
-            else out += c;
+            if (c == '\n')
+                out += "\\n";
+            else
+                out += c;
         }
         return out + '"';
     }
@@ -91,7 +93,9 @@ private:
         std::size_t at = 0;
 
         void space() {
-            while (at < source.size() && std::string(" \t\r\n").find(source[at]) != std::string::npos) ++at;
+            while (at < source.size() &&
+                   std::string(" \t\r\n").find(source[at]) != std::string::npos)
+                ++at;
         }
         char peek() {
             space();
@@ -104,36 +108,39 @@ private:
             return true;
         }
         void must(char wanted) {
-            if (!take(wanted)) throw std::runtime_error("JSON wants " + std::string(1, wanted) + " at " + std::to_string(at));
+            if (!take(wanted))
+                throw std::runtime_error("JSON wants " + std::string(1, wanted) + " at " +
+                                         std::to_string(at));
         }
 
         Json value() {
             Json json;
             switch (peek()) {
-            case '{':
-                json.kind = object;
-                for (++at; !take('}'); take(',')) {
-                    peek();
-                    std::string key = string();
-                    must(':');
-                    json.members.emplace_back(std::move(key), value());
+                case '{':
+                    json.kind = object;
+                    for (++at; !take('}'); take(',')) {
+                        peek();
+                        std::string key = string();
+                        must(':');
+                        json.members.emplace_back(std::move(key), value());
+                    }
+                    return json;
+                case '[':
+                    json.kind = list;
+                    for (++at; !take(']'); take(',')) json.items.push_back(value());
+                    return json;
+                case '"': return of_text(string());
+                case 't': at += 4; return of_bool(true);
+                case 'f': at += 5; return of_bool(false);
+                case 'n': at += 4; return json;
+                default: {
+                    const std::size_t end = source.find_first_not_of("+-.0123456789eE", at);
+                    Json digits = of_number(source.substr(at, end - at));
+                    if (digits.words.empty())
+                        throw std::runtime_error("no JSON at " + std::to_string(at));
+                    at = end == std::string::npos ? source.size() : end;
+                    return digits;
                 }
-                return json;
-            case '[':
-                json.kind = list;
-                for (++at; !take(']'); take(',')) json.items.push_back(value());
-                return json;
-            case '"': return of_text(string());
-            case 't': at += 4; return of_bool(true);
-            case 'f': at += 5; return of_bool(false);
-            case 'n': at += 4; return json;
-            default: {
-                const std::size_t end = source.find_first_not_of("+-.0123456789eE", at);
-                Json digits = of_number(source.substr(at, end - at));
-                if (digits.words.empty()) throw std::runtime_error("no JSON at " + std::to_string(at));
-                at = end == std::string::npos ? source.size() : end;
-                return digits;
-            }
             }
         }
 
@@ -148,14 +155,14 @@ private:
                 const char escaped = source.at(at + 1);
                 at += 2;
                 switch (escaped) {
-                case 'n': out += '\n'; break;
-                case 't': out += '\t'; break;
-                case 'r': out += '\r'; break;
-                case 'u': // the scenarios escape ASCII only
-                    out += static_cast<char>(std::stoi(source.substr(at, 4), nullptr, 16));
-                    at += 4;
-                    break;
-                default: out += escaped;
+                    case 'n': out += '\n'; break;
+                    case 't': out += '\t'; break;
+                    case 'r': out += '\r'; break;
+                    case 'u': // the scenarios escape ASCII only
+                        out += static_cast<char>(std::stoi(source.substr(at, 4), nullptr, 16));
+                        at += 4;
+                        break;
+                    default: out += escaped;
                 }
             }
             ++at;

@@ -78,7 +78,8 @@ inline std::string decimal_text(const std::uint8_t* bytes, int scale) {
     const bool negative = value < 0;
     std::string digits;
     for (; value != 0; value /= 10) {
-        digits.insert(digits.begin(), static_cast<char>('0' + std::abs(static_cast<int>(value % 10))));
+        digits.insert(digits.begin(),
+                      static_cast<char>('0' + std::abs(static_cast<int>(value % 10))));
     }
     while (static_cast<int>(digits.size()) <= scale) digits.insert(digits.begin(), '0');
     if (scale > 0) digits.insert(digits.size() - static_cast<std::size_t>(scale), ".");
@@ -105,80 +106,94 @@ inline std::string hexadecimal(const std::string& bytes) {
 
 inline Json cell(const ArrowSchema* schema, const ArrowArray* array, std::int64_t row) {
     const std::int64_t at = array->offset + row;
-    const auto* valid = array->n_buffers > 0 ? static_cast<const std::uint8_t*>(array->buffers[0]) : nullptr;
+    const auto* valid =
+        array->n_buffers > 0 ? static_cast<const std::uint8_t*>(array->buffers[0]) : nullptr;
     const std::string format = schema->format;
     if (format == "n" || (valid != nullptr && (valid[at / 8] >> (at % 8) & 1) == 0)) return {};
     if (schema->dictionary != nullptr) {
-        const ArrowSchema plain_keys = [&] { ArrowSchema keys = *schema; keys.dictionary = nullptr; return keys; }();
+        const ArrowSchema plain_keys = [&] {
+            ArrowSchema keys = *schema;
+            keys.dictionary = nullptr;
+            return keys;
+        }();
         return cell(schema->dictionary, array->dictionary, cell(&plain_keys, array, row).integer());
     }
     const void* data = array->n_buffers > 1 ? array->buffers[1] : nullptr;
-    const auto number = [&](auto type) {
-        return static_cast<const decltype(type)*>(data)[at];
-    };
+    const auto number = [&](auto type) { return static_cast<const decltype(type)*>(data)[at]; };
     const auto integer = [&](auto type) { return Json::of_number(std::to_string(number(type))); };
     const auto bounds = [&](bool wide) {
-        return wide ? std::pair{number(std::int64_t{}), static_cast<const std::int64_t*>(data)[at + 1]}
-                    : std::pair<std::int64_t, std::int64_t>{number(std::int32_t{}), static_cast<const std::int32_t*>(data)[at + 1]};
+        return wide ? std::pair{number(std::int64_t{}),
+                                static_cast<const std::int64_t*>(data)[at + 1]}
+                    : std::pair<std::int64_t, std::int64_t>{
+                          number(std::int32_t{}), static_cast<const std::int32_t*>(data)[at + 1]};
     };
     const auto bytes = [&](bool wide) {
         const auto [from, to] = bounds(wide);
-        return std::string(static_cast<const char*>(array->buffers[2]) + from, static_cast<std::size_t>(to - from));
+        return std::string(static_cast<const char*>(array->buffers[2]) + from,
+                           static_cast<std::size_t>(to - from));
     };
     switch (format[0]) {
-    case 'b': return Json::of_bool(static_cast<const std::uint8_t*>(data)[at / 8] >> (at % 8) & 1);
-    case 'c': return integer(std::int8_t{});
-    case 'C': return integer(std::uint8_t{});
-    case 's': return integer(std::int16_t{});
-    case 'S': return integer(std::uint16_t{});
-    case 'i': return integer(std::int32_t{});
-    case 'I': return integer(std::uint32_t{});
-    case 'l': return integer(std::int64_t{});
-    case 'L': return integer(std::uint64_t{});
-    case 'f': return real_json(number(float{}));
-    case 'g': return real_json(number(double{}));
-    case 'u': return Json::of_text(bytes(false));
-    case 'U': return Json::of_text(bytes(true));
-    case 'z': return Json::of_text(hexadecimal(bytes(false)));
-    case 'Z': return Json::of_text(hexadecimal(bytes(true)));
-    case 'd': {
-        const int scale = std::stoi(format.substr(format.find(',') + 1));
-        return Json::of_text(decimal_text(static_cast<const std::uint8_t*>(data) + 16 * at, scale));
-    }
-    case 't': {
-        if (format == "tdD") return Json::of_text(date_text(number(std::int32_t{})));
-        const std::int64_t per_second = units_per_second(format[2]);
-        if (format[1] == 't') {
-            const std::int64_t count = format[2] == 's' || format[2] == 'm' ? number(std::int32_t{}) : number(std::int64_t{});
-            return Json::of_text(time_text(count, per_second));
+        case 'b':
+            return Json::of_bool(static_cast<const std::uint8_t*>(data)[at / 8] >> (at % 8) & 1);
+        case 'c': return integer(std::int8_t{});
+        case 'C': return integer(std::uint8_t{});
+        case 's': return integer(std::int16_t{});
+        case 'S': return integer(std::uint16_t{});
+        case 'i': return integer(std::int32_t{});
+        case 'I': return integer(std::uint32_t{});
+        case 'l': return integer(std::int64_t{});
+        case 'L': return integer(std::uint64_t{});
+        case 'f': return real_json(number(float{}));
+        case 'g': return real_json(number(double{}));
+        case 'u': return Json::of_text(bytes(false));
+        case 'U': return Json::of_text(bytes(true));
+        case 'z': return Json::of_text(hexadecimal(bytes(false)));
+        case 'Z': return Json::of_text(hexadecimal(bytes(true)));
+        case 'd': {
+            const int scale = std::stoi(format.substr(format.find(',') + 1));
+            return Json::of_text(
+                decimal_text(static_cast<const std::uint8_t*>(data) + 16 * at, scale));
         }
-        if (format[1] == 's') {
-            const std::int64_t count = number(std::int64_t{});
-            const std::int64_t per_day = 86400 * per_second;
-            const std::int64_t days = count / per_day - (count % per_day < 0);
-            return Json::of_text(date_text(days) + "T" + time_text(count - days * per_day, per_second));
+        case 't': {
+            if (format == "tdD") return Json::of_text(date_text(number(std::int32_t{})));
+            const std::int64_t per_second = units_per_second(format[2]);
+            if (format[1] == 't') {
+                const std::int64_t count = format[2] == 's' || format[2] == 'm'
+                                               ? number(std::int32_t{})
+                                               : number(std::int64_t{});
+                return Json::of_text(time_text(count, per_second));
+            }
+            if (format[1] == 's') {
+                const std::int64_t count = number(std::int64_t{});
+                const std::int64_t per_day = 86400 * per_second;
+                const std::int64_t days = count / per_day - (count % per_day < 0);
+                return Json::of_text(date_text(days) + "T" +
+                                     time_text(count - days * per_day, per_second));
+            }
+            break;
         }
-        break;
-    }
-    case '+': {
-        Json json;
-        if (format == "+s") {
-            json.kind = Json::object;
-            for (std::int64_t i = 0; i < schema->n_children; ++i) {
-                json.members.emplace_back(schema->children[i]->name, cell(schema->children[i], array->children[i], at));
+        case '+': {
+            Json json;
+            if (format == "+s") {
+                json.kind = Json::object;
+                for (std::int64_t i = 0; i < schema->n_children; ++i) {
+                    json.members.emplace_back(schema->children[i]->name,
+                                              cell(schema->children[i], array->children[i], at));
+                }
+                return json;
+            }
+            const auto [from, to] = bounds(format == "+L");
+            json.kind = format == "+m" ? Json::object : Json::list;
+            for (std::int64_t i = from; i < to; ++i) {
+                Json item = cell(schema->children[0], array->children[0], i);
+                if (format == "+m")
+                    json.members.emplace_back(item.members[0].second.words, item.members[1].second);
+                else
+                    json.items.push_back(std::move(item));
             }
             return json;
         }
-        const auto [from, to] = bounds(format == "+L");
-        json.kind = format == "+m" ? Json::object : Json::list;
-        for (std::int64_t i = from; i < to; ++i) {
-            Json item = cell(schema->children[0], array->children[0], i);
-            if (format == "+m") json.members.emplace_back(item.members[0].second.words, item.members[1].second);
-            else json.items.push_back(std::move(item));
-        }
-        return json;
-    }
-    default: break;
+        default: break;
     }
     throw std::runtime_error("this driver does not read the Arrow format " + format);
 }
@@ -206,7 +221,8 @@ inline bool equal(const Json& wanted, const Json& got) {
 }
 
 // Sets one column of the row that an appender builds.
-inline void set_cell(laminar::Appender& rows, std::size_t column, const ArrowSchema* schema, const Json& value) {
+inline void set_cell(laminar::Appender& rows, std::size_t column, const ArrowSchema* schema,
+                     const Json& value) {
     const std::string format = schema->format;
     if (value.kind == Json::null) {
         rows.set(column, nullptr);
@@ -215,21 +231,31 @@ inline void set_cell(laminar::Appender& rows, std::size_t column, const ArrowSch
     } else if (value.kind == Json::text) {
         rows.set(column, value.words);
     } else if (value.kind == Json::number) {
-        if (value.words.find_first_of(".eE") == std::string::npos) rows.set(column, static_cast<std::int64_t>(value.integer()));
-        else rows.set(column, value.real());
+        if (value.words.find_first_of(".eE") == std::string::npos)
+            rows.set(column, static_cast<std::int64_t>(value.integer()));
+        else
+            rows.set(column, value.real());
     } else {
         const auto& [tag, tagged] = value.members.at(0);
         const std::string& words = tagged.words;
-        if (tag == "@decimal") rows.set(column, words);
-        else if (tag == "@float") rows.set(column, std::strtod(words.c_str(), nullptr));
-        else if (tag == "@int" && words[0] == '-') rows.set(column, static_cast<std::int64_t>(std::stoll(words)));
-        else if (tag == "@int") rows.set(column, static_cast<std::uint64_t>(std::stoull(words)));
-        else if (tag == "@date") rows.set(column, count_of(words, 1) / 86400);
-        else if (tag == "@time" || tag == "@timestamp" || tag == "@instant") rows.set(column, count_of(words, units_per_second(format[2])));
+        if (tag == "@decimal")
+            rows.set(column, words);
+        else if (tag == "@float")
+            rows.set(column, std::strtod(words.c_str(), nullptr));
+        else if (tag == "@int" && words[0] == '-')
+            rows.set(column, static_cast<std::int64_t>(std::stoll(words)));
+        else if (tag == "@int")
+            rows.set(column, static_cast<std::uint64_t>(std::stoull(words)));
+        else if (tag == "@date")
+            rows.set(column, count_of(words, 1) / 86400);
+        else if (tag == "@time" || tag == "@timestamp" || tag == "@instant")
+            rows.set(column, count_of(words, units_per_second(format[2])));
         else if (tag == "@bytes") {
             std::string bytes;
-            for (std::size_t i = 0; i < words.size(); i += 2) bytes += static_cast<char>(std::stoi(words.substr(i, 2), nullptr, 16));
+            for (std::size_t i = 0; i < words.size(); i += 2)
+                bytes += static_cast<char>(std::stoi(words.substr(i, 2), nullptr, 16));
             rows.set_binary(column, bytes.data(), bytes.size());
-        } else throw std::runtime_error("there is no value " + tag);
+        } else
+            throw std::runtime_error("there is no value " + tag);
     }
 }

@@ -89,13 +89,15 @@ public final class Driver {
             }
             if (wanted.containsKey("says")) {
                 for (Object part : list(wanted.get("says"))) {
-                    check(error.getMessage().contains((String) part), part + " is not in " + error.getMessage());
+                    check(error.getMessage().contains((String) part),
+                            part + " is not in " + error.getMessage());
                 }
             }
             return;
         }
         check(wanted == null, "it did not fail");
-        check(!step.containsKey("count") || number(step, "count") == counted, "the count is " + counted);
+        check(!step.containsKey("count") || number(step, "count") == counted,
+                "the count is " + counted);
     }
 
     private Long call(Map<String, Object> step) {
@@ -111,7 +113,8 @@ public final class Driver {
                 String kind = result.resultType().name().toLowerCase(Locale.ROOT);
                 check(step.getOrDefault("kind", kind).equals(kind), "its kind is " + kind);
                 String object = result.ddlObject();
-                check(!step.containsKey("object") || step.get("object").equals(object), "its object is " + object);
+                check(!step.containsKey("object") || step.get("object").equals(object),
+                        "its object is " + object);
                 return result.rowsAffected();
             }
             case "query" -> query(step);
@@ -134,15 +137,18 @@ public final class Driver {
                 return db.insertJson(into, (String) step.get("text"));
             }
             case "insert_csv" -> {
-                return db.insertCsv(into, (String) step.get("text"), csvOptions(map(step.get("options"))));
+                return db.insertCsv(
+                        into, (String) step.get("text"), csvOptions(map(step.get("options"))));
             }
             case "copy" -> {
                 try (QueryResult query = db.query(sql)) {
                     return db.insertIpc(into, query.toIpc());
                 }
             }
-            case "source" -> sources.put((String) step.get("as"), db.source((String) step.get("of")));
-            case "writer" -> writers.put((String) step.get("as"), db.writer((String) step.get("of")));
+            case "source" ->
+                sources.put((String) step.get("as"), db.source((String) step.get("of")));
+            case "writer" ->
+                writers.put((String) step.get("as"), db.writer((String) step.get("of")));
             case "clone" -> sources.put((String) step.get("as"), sources.get(by).clone());
             case "push" -> {
                 return sources.get(by).pushBatch(rows(step));
@@ -182,7 +188,8 @@ public final class Driver {
             }
             case "subscribe" -> {
                 SubscribeOptions options = subscribeOptions(map(step.get("options")));
-                subscriptions.put((String) step.get("as"), db.subscribe((String) step.get("to"), options));
+                subscriptions.put(
+                        (String) step.get("as"), db.subscribe((String) step.get("to"), options));
             }
             case "cancel" -> subscriptions.get(by).cancel();
             case "poll" -> poll(step, subscriptions.get(by));
@@ -194,7 +201,8 @@ public final class Driver {
     private void query(Map<String, Object> step) {
         try (QueryResult query = db.query((String) step.get("sql"))) {
             List<String> names = query.schema().fields().stream().map(Field::name).toList();
-            check(!step.containsKey("columns") || step.get("columns").equals(names), "the columns are " + names);
+            check(!step.containsKey("columns") || step.get("columns").equals(names),
+                    "the columns are " + names);
             List<Came> rows = new ArrayList<>();
             for (Batch batch : query) {
                 add(rows, batch);
@@ -218,7 +226,8 @@ public final class Driver {
                     throw error;
                 }
                 Map<String, Object> event = wanted.isEmpty() ? Map.of() : map(wanted.remove(0));
-                boolean same = event.containsKey("lagged") && number(event, "lagged") == subscription.lagged();
+                boolean same = event.containsKey("lagged")
+                        && number(event, "lagged") == subscription.lagged();
                 check(same, "it lagged by " + subscription.lagged());
                 continue;
             }
@@ -227,7 +236,8 @@ public final class Driver {
             }
             Map<String, Object> event = wanted.isEmpty() ? Map.of() : map(wanted.remove(0));
             check(event.containsKey("rows"), "rows came: " + change.toMaps());
-            check(event.getOrDefault("reset", false).equals(change.isReset()), "reset: " + change.isReset());
+            check(event.getOrDefault("reset", false).equals(change.isReset()),
+                    "reset: " + change.isReset());
             List<Came> rows = new ArrayList<>();
             add(rows, change);
             compare(event, rows);
@@ -236,7 +246,8 @@ public final class Driver {
             }
         }
         if (!subscription.isActive()) {
-            check(!wanted.isEmpty() && map(wanted.remove(0)).containsKey("end"), "it is at its end");
+            check(!wanted.isEmpty() && map(wanted.remove(0)).containsKey("end"),
+                    "it is at its end");
         }
         check(wanted.isEmpty(), "it did not answer " + wanted);
     }
@@ -261,9 +272,11 @@ public final class Driver {
         for (int at = 0; at < rows.size(); at++) {
             Object wanted = rows.get(at);
             long weight = step.containsKey("weights")
-                    ? ((BigDecimal) list(step.get("weights")).get(at)).longValueExact() : 1;
+                    ? ((BigDecimal) list(step.get("weights")).get(at)).longValueExact()
+                    : 1;
             Came found = null;
-            for (Came came : step.containsKey("ordered") && !got.isEmpty() ? got.subList(0, 1) : got) {
+            for (Came came :
+                    step.containsKey("ordered") && !got.isEmpty() ? got.subList(0, 1) : got) {
                 if (came.weight() == weight && equal(wanted, came.row())) {
                     found = came;
                     break;
@@ -277,7 +290,8 @@ public final class Driver {
 
     private static boolean equal(Object wanted, Object got) {
         if (wanted instanceof BigDecimal number) {
-            return got instanceof BigDecimal exact ? number.compareTo(exact) == 0
+            return got instanceof BigDecimal exact
+                    ? number.compareTo(exact) == 0
                     : got instanceof Double real && number.doubleValue() == real;
         }
         if (wanted instanceof String && got instanceof BigDecimal) {
@@ -292,14 +306,16 @@ public final class Driver {
         }
         if (wanted instanceof Map<?, ?> members && got instanceof Map<?, ?> others) {
             return members.keySet().equals(others.keySet())
-                    && members.keySet().stream().allMatch(name -> equal(members.get(name), others.get(name)));
+                    && members.keySet().stream().allMatch(
+                            name -> equal(members.get(name), others.get(name)));
         }
         return wanted == null ? got == null : wanted.equals(got);
     }
 
     /** A value of Java as scenarios expect it. */
     private static Object plain(Object value) {
-        if (value instanceof Byte || value instanceof Short || value instanceof Integer || value instanceof Long) {
+        if (value instanceof Byte || value instanceof Short || value instanceof Integer
+                || value instanceof Long) {
             return BigDecimal.valueOf(((Number) value).longValue());
         } else if (value instanceof BigInteger integer) {
             return new BigDecimal(integer);
@@ -345,7 +361,8 @@ public final class Driver {
     /** A value of a scenario as Java has it. */
     private static Object java(Object value) {
         if (value instanceof BigDecimal number) {
-            return number.scale() <= 0 && number.precision() - number.scale() < 19 ? (Object) number.longValueExact()
+            return number.scale() <= 0 && number.precision() - number.scale() < 19
+                    ? (Object) number.longValueExact()
                     : number.doubleValue();
         } else if (value instanceof List<?> items) {
             List<Object> out = new ArrayList<>();
@@ -386,8 +403,11 @@ public final class Driver {
                 case "buffer_size" -> builder.bufferSize((int) number(config, key));
                 case "max_queued_bytes" -> builder.maxQueuedBytes(number(config, key));
                 case "retain_history" -> builder.retainHistory(number(config, key));
-                case "push_timeout_ms" -> builder.pushTimeout(Duration.ofMillis(number(config, key)));
-                case "variables" -> map(config.get(key)).forEach((name, text) -> builder.variable(name, (String) text));
+                case "push_timeout_ms" ->
+                    builder.pushTimeout(Duration.ofMillis(number(config, key)));
+                case "variables" ->
+                    map(config.get(key))
+                            .forEach((name, text) -> builder.variable(name, (String) text));
                 default -> throw new AssertionError("there is no setting " + key);
             }
         }
@@ -400,8 +420,9 @@ public final class Driver {
             options = switch (key) {
                 case "snapshot" -> options.snapshot((Boolean) given.get(key));
                 case "capacity" -> options.capacity((int) number(given, key));
-                case "on_full" -> options.onFull(SubscribeOptions.OnFull.valueOf(
-                        ((String) given.get(key)).toUpperCase(Locale.ROOT)));
+                case "on_full" ->
+                    options.onFull(SubscribeOptions.OnFull.valueOf(
+                            ((String) given.get(key)).toUpperCase(Locale.ROOT)));
                 case "predicate" -> options.where((String) given.get(key));
                 case "as_of_epoch" -> options.asOfEpoch(number(given, key));
                 default -> throw new AssertionError("there is no option " + key);

@@ -94,7 +94,8 @@ final class Json {
                         character = (char) Integer.parseInt(text.substring(at + 1, at + 5), 16);
                         at += 4;
                     }
-                    default -> { }
+                    default -> {
+                    }
                 }
             }
             out.append(character);

@@ -1,10 +1,10 @@
 // Runs contract scenarios through @laminardb/node: `driver.mjs scenario.json...`; see ../README.md.
+import { codes, LaminarDB, LaminarError } from "@laminardb/node";
 import { readFileSync } from "node:fs";
 
-import { LaminarDB, LaminarError, codes } from "@laminardb/node";
-
 function check(condition, ...what) {
-  if (!condition) throw new Error(what.map((part) => (typeof part === "string" ? part : shown(part))).join(" "));
+  if (!condition)
+    throw new Error(what.map((part) => (typeof part === "string" ? part : shown(part))).join(" "));
 }
 
 function shown(value) {
@@ -47,34 +47,36 @@ const TIME = /^\d\d:\d\d:\d\d/;
 
 function equal(wanted, got) {
   if (got instanceof Date) {
-    return typeof wanted === "string" && Date.parse(wanted.includes("T") ? `${wanted}Z` : wanted) === got.getTime();
+    return typeof wanted === "string" &&
+        Date.parse(wanted.includes("T") ? `${wanted}Z` : wanted) === got.getTime();
   }
   if (got instanceof Uint8Array) return wanted === Buffer.from(got).toString("hex");
   if (got instanceof Map) return equal(wanted, Object.fromEntries(got));
   if (typeof wanted === "string" && (typeof got === "bigint" || typeof got === "number")) {
     return wanted === String(got) || (TIME.test(wanted) && nanoseconds(wanted) === Number(got));
   }
-  if (typeof wanted === "number") return (typeof got === "bigint" || typeof got === "number") && wanted === Number(got);
+  if (typeof wanted === "number")
+    return (typeof got === "bigint" || typeof got === "number") && wanted === Number(got);
   if (Array.isArray(wanted)) {
-    return Array.isArray(got) && wanted.length === got.length && wanted.every((item, at) => equal(item, got[at]));
+    return Array.isArray(got) && wanted.length === got.length &&
+        wanted.every((item, at) => equal(item, got[at]));
   }
   if (typeof wanted === "object" && wanted !== null) {
     const names = Object.keys(wanted);
     return (
-      typeof got === "object" && got !== null && names.length === Object.keys(got).length &&
-      names.every((name) => name in got && equal(wanted[name], got[name]))
-    );
+        typeof got === "object" && got !== null && names.length === Object.keys(got).length &&
+        names.every((name) => name in got && equal(wanted[name], got[name])));
   }
   return wanted === got;
 }
 
 /** In any order unless `ordered`, as SQL promises none. */
 function compare(step, batches) {
-  const got = batches.flatMap((batch) =>
-    batch.toArray().map((row, at) => ({
-      row: batch.schema.names.map((name) => row[name]),
-      weight: batch.weights?.[at] ?? 1,
-    })),
+  const got = batches.flatMap(
+      (batch) => batch.toArray().map((row, at) => ({
+                                       row: batch.schema.names.map((name) => row[name]),
+                                       weight: batch.weights?.[at] ?? 1,
+                                     })),
   );
   const all = got.slice();
   step.rows.forEach((wanted, at) => {
@@ -88,7 +90,8 @@ function compare(step, batches) {
 }
 
 const camel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-const camelKeys = (object = {}) => Object.fromEntries(Object.entries(object).map(([key, value]) => [camel(key), value]));
+const camelKeys = (object = {}) =>
+    Object.fromEntries(Object.entries(object).map(([key, value]) => [camel(key), value]));
 
 const calls = {
   async open(step) {
@@ -108,11 +111,13 @@ const calls = {
   },
   async query(step) {
     const query = this.db.query(step.sql);
-    const { names } = await query.schema();
+    const {names} = await query.schema();
     const batches = await query.batches();
     check(step.columns === undefined || equal(step.columns, names), "the columns are", names);
-    if (step.save !== undefined) this.saved.set(step.save, String(Object.values(batches[0].toArray()[0])[0]));
-    else compare(step, batches);
+    if (step.save !== undefined)
+      this.saved.set(step.save, String(Object.values(batches[0].toArray()[0])[0]));
+    else
+      compare(step, batches);
   },
   async cancelled_query(step) {
     const query = this.db.query(step.sql);
@@ -170,9 +175,10 @@ const calls = {
     return source.capacity();
   },
   async subscribe(step) {
-    const { predicate, ...options } = step.options ?? {};
-    const where = predicate === undefined ? {} : { where: predicate };
-    this.handles.set(step.as, await this.db.subscribe(step.to, { ...camelKeys(options), ...where }).ready());
+    const {predicate, ...options} = step.options ?? {};
+    const where = predicate === undefined ? {} : {where: predicate};
+    this.handles.set(
+        step.as, await this.db.subscribe(step.to, {...camelKeys(options), ...where}).ready());
   },
   cancel(_step, subscription) {
     subscription.cancel();
@@ -184,7 +190,8 @@ const calls = {
       try {
         change = subscription.poll();
       } catch (error) {
-        if (!(error instanceof LaminarError) || error.code !== codes.SUBSCRIPTION_LAGGED) throw error;
+        if (!(error instanceof LaminarError) || error.code !== codes.SUBSCRIPTION_LAGGED)
+          throw error;
         check(wanted.shift()?.lagged === subscription.lagged, "it lagged by", subscription.lagged);
         continue;
       }
@@ -201,7 +208,7 @@ const calls = {
 };
 
 function open(step) {
-  const { path, ...config } = step.config ?? {};
+  const {path, ...config} = step.config ?? {};
   return LaminarDB.open(path, camelKeys(config));
 }
 
@@ -210,16 +217,18 @@ async function run(session, text) {
     text = text.replaceAll(`"{{${name}}}"`, value).replaceAll(`{{${name}}}`, value);
   }
   const step = JSON.parse(text);
-  const { error: wanted } = step;
+  const {error: wanted} = step;
   let counted;
   try {
     check(step.call in calls, "there is no call", step.call);
     counted = await calls[step.call].call(session, step, session.handles.get(step.by));
   } catch (error) {
     if (wanted === undefined || !(error instanceof LaminarError)) throw error;
-    const { code, ldbCode, line, column, message } = error;
+    const {code, ldbCode, line, column, message} = error;
     check(code === wanted.code && ldbCode === wanted.ldb, code, message);
-    check(wanted.line === undefined || (line === wanted.line && column === wanted.column), "at", line, column, message);
+    check(
+        wanted.line === undefined || (line === wanted.line && column === wanted.column), "at", line,
+        column, message);
     for (const part of wanted.says ?? []) check(message.includes(part), part, "is not in", message);
     return;
   }
@@ -233,7 +242,7 @@ for (const file of files) {
   let at = 0;
   try {
     const scenario = JSON.parse(readFileSync(file, "utf8"));
-    const session = { db: await open(scenario), handles: new Map(), saved: new Map() };
+    const session = {db: await open(scenario), handles: new Map(), saved: new Map()};
     if (scenario.started ?? true) await session.db.start();
     for (const step of scenario.steps) {
       at += 1;

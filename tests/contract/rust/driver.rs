@@ -310,7 +310,8 @@ fn equal(wanted: &Json, got: &Json) -> bool {
             wanted.len() == got.len() && wanted.iter().zip(got).all(|(a, b)| equal(a, b))
         }
         (Json::Object(wanted), Json::Object(got)) => {
-            let same = |(name, value): (&String, &Json)| got.get(name).is_some_and(|b| equal(value, b));
+            let same =
+                |(name, value): (&String, &Json)| got.get(name).is_some_and(|b| equal(value, b));
             wanted.len() == got.len() && wanted.iter().all(same)
         }
         _ => wanted == got,
@@ -352,9 +353,9 @@ fn plain(value: &Value<'_>) -> Json {
             json!(format!("{}T{}", date_text(value.div_euclid(per_day)), time_text(nanoseconds)))
         }
         Value::List(items) => items.iter().map(plain).collect(),
-        Value::Struct(fields) => {
-            Json::Object(fields.iter().map(|(name, value)| (name.to_string(), plain(value))).collect())
-        }
+        Value::Struct(fields) => Json::Object(
+            fields.iter().map(|(name, value)| (name.to_string(), plain(value))).collect(),
+        ),
         Value::Map(entries) => {
             Json::Object(entries.iter().map(|(key, value)| (key.to_text(), plain(value))).collect())
         }
@@ -386,7 +387,9 @@ fn native(value: &Json) -> Outcome<Value<'_>> {
         Json::String(text) => Value::Str(text.into()),
         Json::Array(items) => Value::List(items.iter().map(native).collect::<Outcome<_>>()?),
         Json::Object(members) => {
-            if let Some((tag, tagged)) = members.iter().next().filter(|(tag, _)| tag.starts_with('@')) {
+            if let Some((tag, tagged)) =
+                members.iter().next().filter(|(tag, _)| tag.starts_with('@'))
+            {
                 return tagged_value(tag, text(tagged));
             }
             let field = |(name, value): (&'_ String, _)| Ok((name.clone().into(), native(value)?));
