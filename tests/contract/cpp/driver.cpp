@@ -5,6 +5,7 @@
 #include <laminar.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <fstream>
 #include <functional>
@@ -299,8 +300,11 @@ private:
             if (at == wanted.size()) fail("there is more than expected: " + what);
             return wanted[at++];
         };
+        const Json* wait = step.find("timeout_ms");
+        std::chrono::milliseconds timeout(wait == nullptr ? 0 : wait->integer());
         for (bool reset = false;;) {
-            const laminar::Change change = subscription.poll();
+            const laminar::Change change = subscription.poll(timeout);
+            timeout = std::chrono::milliseconds(0);
             if (change.outcome == laminar::Outcome::again) break;
             if (change.outcome == laminar::Outcome::end) {
                 if (next("the end").find("end") == nullptr) fail("it is at its end");

@@ -156,7 +156,20 @@ inline Json cell(const ArrowSchema* schema, const ArrowArray* array, std::int64_
         }
         case 't': {
             if (format == "tdD") return Json::of_text(date_text(number(std::int32_t{})));
-            const std::int64_t per_second = units_per_second(format[2]);
+            if (format == "tin") {
+            const auto* interval = static_cast<const std::uint8_t*>(data) + 16 * at;
+            std::int32_t months_and_days[2];
+            std::int64_t nanoseconds;
+            std::memcpy(months_and_days, interval, sizeof months_and_days);
+            std::memcpy(&nanoseconds, interval + 8, sizeof nanoseconds);
+            Json json;
+            json.kind = Json::object;
+            json.members = {{"months", Json::of_number(std::to_string(months_and_days[0]))},
+                            {"days", Json::of_number(std::to_string(months_and_days[1]))},
+                            {"nanoseconds", Json::of_number(std::to_string(nanoseconds))}};
+            return json;
+        }
+        const std::int64_t per_second = units_per_second(format[2]);
             if (format[1] == 't') {
                 const std::int64_t count = format[2] == 's' || format[2] == 'm'
                                                ? number(std::int32_t{})

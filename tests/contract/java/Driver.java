@@ -5,6 +5,7 @@ import io.laminardb.CsvOptions;
 import io.laminardb.ErrorCode;
 import io.laminardb.ExecuteResult;
 import io.laminardb.Field;
+import io.laminardb.Interval;
 import io.laminardb.LaminarDB;
 import io.laminardb.LaminarException;
 import io.laminardb.QueryResult;
@@ -70,7 +71,7 @@ public final class Driver {
         System.exit(passed == files.length ? 0 : 1);
     }
 
-    private void step(Map<String, Object> step) {
+    private void step(Map<String, Object> step) throws InterruptedException {
         Map<String, Object> wanted = map(step.get("error"));
         Long counted;
         try {
@@ -100,7 +101,7 @@ public final class Driver {
                 "the count is " + counted);
     }
 
-    private Long call(Map<String, Object> step) {
+    private Long call(Map<String, Object> step) throws InterruptedException {
         String by = (String) step.get("by");
         String sql = (String) step.get("sql");
         String into = (String) step.get("into");
@@ -215,12 +216,16 @@ public final class Driver {
         }
     }
 
-    private void poll(Map<String, Object> step, Subscription<ChangeBatch> subscription) {
+    private void poll(Map<String, Object> step, Subscription<ChangeBatch> subscription)
+            throws InterruptedException {
         List<Object> wanted = new ArrayList<>(list(step.get("answers")));
+        Duration wait = step.containsKey("timeout_ms")
+                ? Duration.ofMillis(number(step, "timeout_ms")) : null;
         while (true) {
             ChangeBatch change;
             try {
-                change = subscription.poll();
+                change = wait == null ? subscription.poll() : subscription.next(wait);
+                wait = null;
             } catch (LaminarException error) {
                 if (error.errorCode() != ErrorCode.SUBSCRIPTION_LAGGED) {
                     throw error;
@@ -336,6 +341,9 @@ public final class Driver {
             return time.toLocalDate() + "T" + time(time.toLocalTime());
         } else if (value instanceof LocalDate date) {
             return date.toString();
+        } else if (value instanceof Interval interval) {
+            return Map.of("months", plain(interval.months()), "days", plain(interval.days()),
+                    "nanoseconds", plain(interval.nanoseconds()));
         } else if (value instanceof List<?> items) {
             List<Object> out = new ArrayList<>();
             items.forEach(item -> out.add(plain(item)));

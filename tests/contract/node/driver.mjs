@@ -183,12 +183,15 @@ const calls = {
   cancel(_step, subscription) {
     subscription.cancel();
   },
-  poll(step, subscription) {
+  async poll(step, subscription) {
     const wanted = step.answers.slice();
+    let { timeout_ms } = step;
     for (;;) {
       let change;
       try {
-        change = subscription.poll();
+        const wait = timeout_ms !== undefined;
+        change = wait ? await subscription.next(timeout_ms) : subscription.poll();
+        timeout_ms = undefined;
       } catch (error) {
         if (!(error instanceof LaminarError) || error.code !== codes.SUBSCRIPTION_LAGGED)
           throw error;

@@ -66,8 +66,10 @@ def plain(value):
             return trimmed(value.isoformat())
         case datetime.date():
             return value.isoformat()
-        case list() | tuple():
+        case list():
             return [plain(item) for item in value]
+        case (months, days, nanoseconds):
+            return {"months": months, "days": days, "nanoseconds": nanoseconds}
         case dict():
             return {name: plain(item) for name, item in value.items()}
     raise AssertionError(f"there is no value {value!r}")
@@ -98,7 +100,8 @@ def equal(wanted, got):
 def compare(step, result):
     """In any order unless `ordered`, as SQL promises none."""
     weights = getattr(result, "weights", None) or [1] * result.num_rows
-    got = [(plain(row), weight) for row, weight in zip(result.fetchall(), weights, strict=True)]
+    rows = [plain(list(row)) for row in result.fetchall()]
+    got = list(zip(rows, weights, strict=True))
     shown = str(got)
     expected_weights = step.get("weights") or [1] * len(step["rows"])
     for wanted, weight in zip(step["rows"], expected_weights, strict=True):
@@ -240,9 +243,11 @@ class Session:
     def call_poll(self, step):
         subscription = self.handles[step["by"]]
         wanted = iter(step["answers"])
+        timeout_ms = step.get("timeout_ms", 0)
         while True:
             try:
-                change = subscription.try_next()
+                change = subscription.next_timeout(timeout_ms)
+                timeout_ms = 0
             except laminardb.SubscriptionError as error:
                 if error.code != laminardb.codes.SUBSCRIPTION_LAGGED:
                     raise

@@ -234,8 +234,9 @@ impl Session {
         };
         let mut wanted = list(&step["answers"]).iter();
         let mut is_reset = false;
+        let mut timeout_ms = step["timeout_ms"].as_i64().unwrap_or(0);
         loop {
-            match subscription.poll(0)? {
+            match subscription.poll(std::mem::take(&mut timeout_ms))? {
                 Polled::Nothing => break,
                 Polled::Reset => is_reset = true,
                 Polled::End => {
@@ -351,6 +352,9 @@ fn plain(value: &Value<'_>) -> Json {
             let per_day = 86_400 * unit.per_second();
             let nanoseconds = value.rem_euclid(per_day) * (1_000_000_000 / unit.per_second());
             json!(format!("{}T{}", date_text(value.div_euclid(per_day)), time_text(nanoseconds)))
+        }
+        Value::Interval { months, days, nanoseconds } => {
+            json!({"months": months, "days": days, "nanoseconds": nanoseconds})
         }
         Value::List(items) => items.iter().map(plain).collect(),
         Value::Struct(fields) => Json::Object(
