@@ -79,6 +79,31 @@ owned! {
     Stream, ArrowArrayStream
 }
 
+impl Array {
+    /// A column moved out of a batch; the rest of the batch is released.
+    ///
+    /// # Panics
+    /// When there is no such column.
+    pub fn into_column(self, index: usize) -> Array {
+        assert!((index as i64) < self.0.n_children, "the batch has this column");
+        // SAFETY: there are as many children as `n_children` says, and moving one out leaves a
+        // released struct, which the release of the batch skips.
+        unsafe { Array::take(*self.0.children.add(index)) }
+    }
+}
+
+impl ArraySchema {
+    /// The type of a column moved out of the schema of a batch; the rest is released.
+    ///
+    /// # Panics
+    /// When there is no such column.
+    pub fn into_column(self, index: usize) -> ArraySchema {
+        assert!((index as i64) < self.0.n_children, "the batch has this column");
+        // SAFETY: as for arrays.
+        unsafe { ArraySchema::take(*self.0.children.add(index)) }
+    }
+}
+
 impl Stream {
     /// The type of the stream's batches.
     pub fn schema(&mut self) -> Result<ArraySchema> {

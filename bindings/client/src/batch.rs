@@ -16,7 +16,7 @@ pub struct Batch {
 
 impl Batch {
     /// Takes over a batch that the library gave out with this schema.
-    pub(crate) fn new(schema: Arc<Schema>, array: Array) -> Result<Self> {
+    pub fn new(schema: Arc<Schema>, array: Array) -> Result<Self> {
         if array.is_released() || array.raw().n_children != schema.fields().len() as i64 {
             return Err(Error::new(900, 9001, "a batch does not have the columns of its schema"));
         }

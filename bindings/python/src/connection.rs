@@ -11,19 +11,22 @@ use crate::data::{Data, Form, text};
 use crate::execute::ExecuteResult;
 use crate::exit;
 use crate::failure::Fallible;
+use crate::functions::{Aggregate, Scalar, only_type};
 use crate::log;
 use crate::producer::Producer;
 use crate::query::BatchIterator;
 use crate::result::QueryResult;
 use crate::source::Source;
 use crate::subscription::Subscription;
+use crate::unlocked::Unlocked;
 use crate::writer::Writer;
 
-/// What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`. Threads may share it. It closes itself at the
-/// end of a `with`; after `close()` every call raises ConnectionError.
+/// What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`. Threads
+/// may share it. It closes itself at the end of a `with`; after `close()` every call raises
+/// ConnectionError.
 #[pyclass(frozen, subclass, module = "laminardb._laminardb")]
 pub struct Connection {
-    database: Arc<Database>,
+    database: Unlocked<Arc<Database>>,
     /// Shared with what was made from this connection.
     closed: Arc<AtomicBool>,
     /// The columns of sources into which rows were inserted, until the next definition.
@@ -39,6 +42,7 @@ impl Connection {
         let database = py.detach(|| Database::open(config_json.as_deref()))?;
         let database = Arc::new(database);
         exit::note(&database);
+        let database = Unlocked::new(database);
         Ok(Self { database, closed: Arc::default(), columns: Mutex::default() })
     }
 
@@ -164,6 +168,50 @@ impl Connection {
     fn set_log(&self, py: Python<'_>, level: i32, listener: Option<Py<PyAny>>) -> Fallible<()> {
         let listener = listener.map(log::listener);
         Ok(py.detach(|| self.database.set_log(level, listener))?)
+    }
+
+    /// Registers a scalar function; `laminardb.Connection` finds the types: those of the columns of
+    /// `arguments`, and that of the one column of `result`.
+    fn add_scalar(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        function: Py<PyAny>,
+        arguments: &QueryResult,
+        result: &QueryResult,
+        options_json: &str,
+    ) -> Fallible<()> {
+        let (arguments, result) = (arguments.column_types(), result.column_types());
+        let function = Scalar::new(function, arguments, result).boxed();
+        let (arguments, result) = (arguments.export(), only_type(result));
+        Ok(py.detach(|| {
+            let options = Some(options_json);
+            self.database.register_scalar(name, &arguments, &result, options, function)
+        })?)
+    }
+
+    /// Registers an aggregate function; `laminardb.Connection` finds the types, among them that of
+    /// a state, one column of bytes.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the function")]
+    fn add_aggregate(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        function_class: Py<PyAny>,
+        arguments: &QueryResult,
+        state: &QueryResult,
+        result: &QueryResult,
+        options_json: &str,
+    ) -> Fallible<()> {
+        let (arguments, state) = (arguments.column_types(), state.column_types());
+        let result = result.column_types();
+        let function = Box::new(Aggregate::new(function_class, arguments, state, result));
+        let (arguments, state) = (arguments.export(), state.export());
+        let result = only_type(result);
+        Ok(py.detach(|| {
+            let options = Some(options_json);
+            self.database.register_aggregate(name, &arguments, &state, &result, options, function)
+        })?)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

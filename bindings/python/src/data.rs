@@ -66,8 +66,8 @@ pub fn text(data: &Bound<'_, PyAny>) -> Fallible<Option<Text>> {
 
 impl Data {
     /// Reads one row (a dict), rows (an iterable of dicts), columns (a dict of sequences of one
-    /// length), anything that hands out Arrow data, or text of JSON or CSV. `schema` is asked for only when there are
-    /// rows to be fitted to it.
+    /// length), anything that hands out Arrow data, or text of JSON or CSV. `schema`
+    /// is asked for only when there are rows to be fitted to it.
     pub fn read(
         data: &Bound<'_, PyAny>,
         schema: impl FnOnce() -> Fallible<Arc<Schema>>,

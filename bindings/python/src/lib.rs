@@ -13,6 +13,7 @@ mod execute;
 mod exit;
 mod failure;
 mod from_python;
+mod functions;
 mod log;
 mod producer;
 mod query;
@@ -21,6 +22,7 @@ mod result;
 mod source;
 mod subscription;
 mod to_python;
+mod unlocked;
 mod writer;
 
 use pyo3::prelude::*;

@@ -8,6 +8,7 @@ use laminar_client::sys::{LAMINAR_BACKPRESSURE, LAMINAR_CONNECTION_IN_USE, LAMIN
 use laminar_client::{Error, Gatherer, Result, Schema, Source};
 
 use crate::data::Data;
+use crate::unlocked::Unlocked;
 
 /// A producer; one thread at a time is in it, others wait.
 pub struct Producer {
@@ -15,7 +16,7 @@ pub struct Producer {
     name: String,
     /// Set when the database was closed.
     closed: Arc<AtomicBool>,
-    open: Mutex<Option<Gatherer>>,
+    open: Mutex<Option<Unlocked<Gatherer>>>,
     given_up: AtomicBool,
     watermark: Mutex<Option<i64>>,
 }
@@ -48,7 +49,7 @@ impl Producer {
             schema: Arc::clone(source.schema()),
             name: source.name().to_string(),
             closed,
-            open: Mutex::new(Some(Gatherer::new(source))),
+            open: Mutex::new(Some(Unlocked::new(Gatherer::new(source)))),
             given_up: AtomicBool::new(false),
             watermark: Mutex::new(None),
         }
@@ -70,6 +71,17 @@ impl Producer {
     /// Pushes data, all of it or nothing; answers its rows.
     pub fn push(&self, data: Data) -> Result<u64> {
         self.with(|open| push(open.source(), data))
+    }
+
+    /// Pushes rows or one array unless there is no room; answers the rows, or `None`.
+    pub fn try_push(&self, data: Data) -> Result<Option<u64>> {
+        self.with(|open| match data {
+            Data::Rows(rows) => open.source().try_push(rows.batch()?, None),
+            Data::Array(array, schema) => open.source().try_push(array, Some(&schema)),
+            Data::Stream(_) | Data::Text(..) => Err(Error::ingestion_argument(
+                "try_push takes rows or one Arrow batch; push() takes streams and text",
+            )),
+        })
     }
 
     /// Takes data: Arrow data is pushed at once, rows are gathered until there are `batch_rows`.

@@ -7,20 +7,22 @@ use pyo3::prelude::*;
 
 use crate::failure::Fallible;
 use crate::result::QueryResult;
+use crate::unlocked::Unlocked;
 
 /// The batches of a query, one after another, each as a QueryResult. They are computed as they are
 /// read.
 #[pyclass(frozen, module = "laminardb")]
 pub struct BatchIterator {
     id: u64,
-    canceller: QueryCanceller,
+    canceller: Unlocked<QueryCanceller>,
     /// `None` after the end.
-    query: Mutex<Option<Query>>,
+    query: Mutex<Option<Unlocked<Query>>>,
 }
 
 impl BatchIterator {
     pub fn new(query: Query) -> Self {
-        Self { id: query.id(), canceller: query.canceller(), query: Mutex::new(Some(query)) }
+        let canceller = Unlocked::new(query.canceller());
+        Self { id: query.id(), canceller, query: Mutex::new(Some(Unlocked::new(query))) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A subscription's readiness as a file descriptor, for event loops.
 //!
-//! The library's callback runs on the thread that pushed. Here it writes a byte to a socket, without
-//! the interpreter's lock; the event loop watches the other end.
+//! The library's callback runs on the thread that pushed. Here it writes a byte to a socket,
+//! without the interpreter's lock; the event loop watches the other end.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;

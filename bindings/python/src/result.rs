@@ -208,6 +208,11 @@ impl QueryResult {
 }
 
 impl QueryResult {
+    /// The columns and their types.
+    pub fn column_types(&self) -> &Arc<Schema> {
+        self.rows.schema()
+    }
+
     /// So many rows from `start` on, as tuples.
     fn tuples<'py>(
         &self,

@@ -63,6 +63,14 @@ impl Source {
         Ok(py.detach(|| self.producer.push(data))?)
     }
 
+    /// As push(), for rows and single Arrow batches, but never waits for room: None when there is
+    /// none, and nothing was taken.
+    fn try_push(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> Fallible<Option<u64>> {
+        let schema: &Arc<Schema> = self.producer.schema();
+        let data = Data::read(data, || Ok(Arc::clone(schema)))?;
+        Ok(py.detach(|| self.producer.try_push(data))?)
+    }
+
     /// Says that every row of this producer up to this event time (milliseconds) has been pushed.
     fn watermark(&self, py: Python<'_>, ts_ms: i64) -> Fallible<()> {
         Ok(py.detach(|| self.producer.set_watermark(ts_ms))?)

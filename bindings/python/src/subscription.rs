@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::failure::{Failure, Fallible};
 use crate::ready::Ready;
 use crate::result::{QueryResult, pyarrow_schema};
+use crate::unlocked::Unlocked;
 
 /// How long a wait goes on before Python may handle a signal.
 const SLICE: Duration = Duration::from_millis(50);
@@ -25,7 +26,7 @@ const SLICE: Duration = Duration::from_millis(50);
 pub struct Subscription {
     name: String,
     schema: Arc<Schema>,
-    canceller: Canceller,
+    canceller: Unlocked<Canceller>,
     /// Set when the database was closed.
     closed: Arc<AtomicBool>,
     ended: AtomicBool,
@@ -35,7 +36,7 @@ pub struct Subscription {
 }
 
 struct Polling {
-    subscription: laminar_client::Subscription,
+    subscription: Unlocked<laminar_client::Subscription>,
     /// The next batch is the whole content.
     is_reset: bool,
 }
@@ -56,11 +57,14 @@ impl Subscription {
         Self {
             name,
             schema: Arc::clone(subscription.schema()),
-            canceller: subscription.canceller(),
+            canceller: Unlocked::new(subscription.canceller()),
             closed,
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
-            polling: Mutex::new(Polling { subscription, is_reset: false }),
+            polling: Mutex::new(Polling {
+                subscription: Unlocked::new(subscription),
+                is_reset: false,
+            }),
             ready: OnceLock::new(),
         }
     }

@@ -261,3 +261,21 @@ def test_backpressure_before_start() -> None:
             seen += batch.num_rows
         assert seen == taken
         assert conn.insert("s", {"id": 1}) == 1
+
+
+def test_try_push_does_not_wait() -> None:
+    config = laminardb.LaminarConfig(max_queued_bytes=4096, push_timeout_ms=60_000)
+    with laminardb.open(config=config) as conn:
+        conn.execute("CREATE SOURCE s (id BIGINT)")
+        conn.execute("CREATE STREAM t AS SELECT id + 1 AS id FROM s")
+        source = conn.source("s")
+        taken = 0
+        while (rows := source.try_push({"id": list(range(64))})) is not None:
+            assert rows == 64
+            taken += rows
+        assert source.try_push(pa.record_batch({"id": list(range(512))})) is None
+        conn.start()
+        assert source.try_push(pa.record_batch({"id": [1]})) == 1
+        assert conn.total_events_processed == taken + 1
+        with pytest.raises(laminardb.IngestionError, match="push"):
+            source.try_push("id\n1\n")

@@ -18,10 +18,11 @@ def test_readme(example: int, capsys: pytest.CaptureFixture[str]) -> None:
         ["boiler_1", "105.3", "(1 row)"],
         ["answer", "2", "click", "view", "(2 rows)"],
         ["ACME", "100.9", "101.9", "102.9", "10"],
+        ["ACME", "1.5", "(1 row)"],
     ][example]
     for text in expected:
         assert text in printed, printed
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5

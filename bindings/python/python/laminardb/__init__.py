@@ -45,6 +45,7 @@ from laminardb._errors import (
     SubscriptionError,
     make_error as _make_error,
 )
+from laminardb._functions import AggregateFunction
 from laminardb._laminardb import (
     BatchIterator,
     ExecuteResult,
@@ -73,6 +74,7 @@ BatchWriter = Writer
 Config = LaminarConfig
 
 __all__ = [
+    "AggregateFunction",
     "AsyncSubscription",
     "BatchIterator",
     "BatchWriter",

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from laminardb import _catalog, _laminardb, codes
 from laminardb._async import AsyncSubscription
 from laminardb._callback import CallbackSubscription, OnData, OnError
-from laminardb._definitions import create_source, quoted
+from laminardb._definitions import create_source, quoted, sql_type
 from laminardb._errors import make_error
+from laminardb._functions import AggregateFunction
 from laminardb._laminardb import QueryResult, Subscription
 from laminardb.types import CheckpointResult
 
@@ -205,6 +206,56 @@ class Connection(_laminardb.Connection):
         warnings, 3 definitions, 4 queries. None tells nobody any more."""
         self.set_log(level, listener)
 
+    # Functions.
+
+    def register_function(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: Sequence[object],
+        returns: object,
+        *,
+        volatility: str = "immutable",
+    ) -> None:
+        """Adds a function to SQL. It is called with the values of each row, NULL as None; the types
+        are those of Arrow or their names. A row for which it raises is left out and becomes a dead
+        letter. `volatility` is ``"immutable"`` (equal arguments give equal results), ``"stable"``
+        (within a statement) or ``"volatile"``."""
+        options = json.dumps({"volatility": volatility})
+        argument_types, result_type = self._types(arguments), self._types([returns])
+        self.add_scalar(name, function, argument_types, result_type, options)
+
+    def register_aggregate(
+        self,
+        name: str,
+        function_class: type[AggregateFunction],
+        arguments: Sequence[object],
+        returns: object,
+        *,
+        retractable: bool = False,
+    ) -> None:
+        """Adds an aggregate function to SQL: a class whose instances `update()` with the values of
+        each row, `merge()` with another and `evaluate()`. What they hold is pickled in between.
+        With `retractable` the result depends on nothing but which rows there are, and it may stand
+        over rows that change."""
+        options = json.dumps({"retractable": retractable})
+        types = self._types(arguments), self._types(["binary"]), self._types([returns])
+        self.add_aggregate(name, function_class, *types, options)
+
+    def _types(self, types: Sequence[object]) -> QueryResult:
+        """No rows, in columns of these types."""
+        if not types:
+            raise make_error(
+                "LDB-4001: a function needs at least one argument",
+                codes.QUERY_FAILED,
+                "LDB-4001",
+                None,
+                None,
+            )
+        named = [(f"argument_{number}", given) for number, given in enumerate(types, 1)]
+        columns = [f"CAST(NULL AS {sql_type(name, given)}) AS {name}" for name, given in named]
+        return self.sql(f"SELECT {', '.join(columns)} LIMIT 0")
+
     # Reading.
 
     def query_stream(self, name: str, filter: str | None = None) -> QueryResult:
@@ -231,8 +282,8 @@ class Connection(_laminardb.Connection):
     ) -> Subscription:
         """Follows a query: its rows now, then every change of them.
 
-        `snapshot` says whether the rows that are there come first; `predicate` is a condition of SQL
-        that they meet; `capacity` is how many rows may wait and `on_full` what happens when more
+        `snapshot` says whether the rows that are there come first; `predicate` is a condition of
+        SQL that they meet; `capacity` is how many rows may wait and `on_full` what happens when more
         do; `as_of_epoch` goes on after an epoch.
         """
         options = {

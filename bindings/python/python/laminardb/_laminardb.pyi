@@ -45,8 +45,9 @@ def close_all() -> None:
 
 @disjoint_base
 class Connection:
-    """What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`. Threads may share it. It closes itself at
-    the end of a `with`; after `close()` every call raises ConnectionError."""
+    """What `laminardb.Connection` extends: a database that is open. Made by `laminardb.open`.
+    Threads may share it. It closes itself at the end of a `with`; after `close()` every call raises
+    ConnectionError."""
 
     def __new__(cls, config_json: str | None = None) -> Self: ...
     @property
@@ -113,6 +114,29 @@ class Connection:
     def set_log(self, level: int, listener: Callable[[int, str], object] | None) -> None:
         """Tells `listener(level, line)` of the database's work, from a level (1: errors, 4: all)
         on; None tells nobody any more."""
+
+    def add_scalar(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: QueryResult,
+        result: QueryResult,
+        options_json: str,
+    ) -> None:
+        """Registers a scalar function; `laminardb.Connection` finds the types: those of the columns
+        of `arguments`, and that of the one column of `result`."""
+
+    def add_aggregate(
+        self,
+        name: str,
+        function_class: type,
+        arguments: QueryResult,
+        state: QueryResult,
+        result: QueryResult,
+        options_json: str,
+    ) -> None:
+        """Registers an aggregate function; `laminardb.Connection` finds the types, among them that
+        of a state, one column of bytes."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, _class: object, _error: object, _traceback: object) -> None: ...
@@ -337,6 +361,10 @@ class Source:
 
     def push(self, data: _Data) -> int:
         """Pushes what `Connection.insert` takes, all of it as one epoch; returns the rows."""
+
+    def try_push(self, data: _Data) -> int | None:
+        """As push(), for rows and single Arrow batches, but never waits for room: None when there
+        is none, and nothing was taken."""
 
     def watermark(self, ts_ms: int) -> None:
         """Says that every row of this producer up to this event time (milliseconds) has been
