@@ -120,20 +120,31 @@ impl Connection {
             }
             Data::Array(array, schema) => self.database.insert(source, array, Some(&schema)),
             Data::Stream(stream) => self.database.insert_stream(source, stream),
-            Data::Text(form, text) => self.database.insert_encoded(source, form.encoding(), &text),
+            Data::Text(form, text) => {
+                self.database.insert_encoded(source, form.encoding(None), &text)
+            }
         })?)
     }
 
-    /// Puts rows of JSON (an object, an array of objects, or objects one after another) into a
-    /// source and returns how many. All of it lands, or nothing.
-    fn insert_json(&self, py: Python<'_>, source: &str, json: &Bound<'_, PyAny>) -> Fallible<u64> {
-        self.insert_text(py, source, Form::Json, json)
-    }
-
-    /// Puts rows of CSV, whose first line names the columns, into a source and returns how many.
-    /// All of it lands, or nothing.
-    fn insert_csv(&self, py: Python<'_>, source: &str, csv: &Bound<'_, PyAny>) -> Fallible<u64> {
-        self.insert_text(py, source, Form::Csv, csv)
+    /// Puts rows that are written as text into a source and returns how many. The form is "json" or
+    /// "csv"; `laminardb.Connection` makes the options.
+    #[pyo3(signature = (source, form, data, options_json=None))]
+    fn insert_text(
+        &self,
+        py: Python<'_>,
+        source: &str,
+        form: &str,
+        data: &Bound<'_, PyAny>,
+        options_json: Option<&str>,
+    ) -> Fallible<u64> {
+        let form = if form == "json" { Form::Json } else { Form::Csv };
+        let Some(text) = text(data)? else {
+            let class = data.get_type().fully_qualified_name()?.to_string();
+            let message = format!("{} is a str or bytes, not an object of {class}", form.name());
+            return Err(Error::ingestion_argument(message).into());
+        };
+        let form = form.encoding(options_json);
+        Ok(py.detach(|| self.database.insert_encoded(source, form, &text))?)
     }
 
     /// A writer that gathers rows for a source; use it in a `with`.
@@ -249,21 +260,5 @@ impl Connection {
         let columns = Arc::clone(self.database.source(source)?.schema());
         known().insert(source.to_string(), Arc::clone(&columns));
         Ok(columns)
-    }
-
-    fn insert_text(
-        &self,
-        py: Python<'_>,
-        source: &str,
-        form: Form,
-        data: &Bound<'_, PyAny>,
-    ) -> Fallible<u64> {
-        let Some(text) = text(data)? else {
-            let class = data.get_type().fully_qualified_name()?.to_string();
-            let message = format!("{} is a str or bytes, not an object of {class}", form.name());
-            return Err(Error::ingestion_argument(message).into());
-        };
-        let insert = || self.database.insert_encoded(source, form.encoding(), &text);
-        Ok(py.detach(insert)?)
     }
 }

@@ -42,10 +42,11 @@ impl Form {
         }
     }
 
-    pub fn encoding(self) -> Encoding<'static> {
+    /// With the library's options, a JSON object.
+    pub fn encoding(self, options_json: Option<&str>) -> Encoding<'_> {
         match self {
-            Form::Json => Encoding::Json(None),
-            Form::Csv => Encoding::Csv(None),
+            Form::Json => Encoding::Json(options_json),
+            Form::Csv => Encoding::Csv(options_json),
         }
     }
 }

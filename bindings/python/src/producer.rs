@@ -186,6 +186,6 @@ fn push(source: &mut Source, data: Data) -> Result<u64> {
         Data::Rows(rows) => source.push(rows.batch()?, None),
         Data::Array(array, schema) => source.push(array, Some(&schema)),
         Data::Stream(stream) => source.push_stream(stream),
-        Data::Text(form, text) => source.push_encoded(form.encoding(), &text),
+        Data::Text(form, text) => source.push_encoded(form.encoding(None), &text),
     }
 }

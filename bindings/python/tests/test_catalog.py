@@ -1,5 +1,6 @@
 """What there is in a database and how it is doing."""
 
+import datetime
 from collections.abc import Callable
 
 import pyarrow
@@ -362,3 +363,16 @@ def test_text_that_does_not_fit(sensors: laminardb.Connection) -> None:
         with pytest.raises(laminardb.IngestionError):
             call()
     assert len(sensors.sql("SELECT * FROM sensors")) == 0
+
+
+def test_options_of_text(conn: laminardb.Connection) -> None:
+    conn.execute("CREATE SOURCE s (k VARCHAR, v BIGINT, at TIMESTAMP(3))")
+    text = "'a;b';7;86400\nNA;8;NA\n"
+    options = {"header": False, "delimiter": ";", "quote": "'", "null": "NA", "epoch": "s"}
+    assert conn.insert_csv("s", text, **options) == 2  # type: ignore[arg-type]
+    assert conn.insert_json("s", '{"k": "c", "v": 9, "at": 86400}', epoch="s") == 1
+    day = datetime.datetime(1970, 1, 2)
+    found = conn.sql("SELECT * FROM s").fetchall()
+    assert found == [("a;b", 7, day), (None, 8, None), ("c", 9, day)]
+    with pytest.raises(laminardb.IngestionError):
+        conn.insert_json("s", "{}", epoch="fortnight")

@@ -1,7 +1,7 @@
 """`laminardb.Connection`."""
 
 import asyncio
-import json
+import json as _json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -206,6 +206,37 @@ class Connection(_laminardb.Connection):
         warnings, 3 definitions, 4 queries. None tells nobody any more."""
         self.set_log(level, listener)
 
+    # Text.
+
+    def insert_json(
+        self, source: str, json: str | bytes | bytearray, *, epoch: str | None = None
+    ) -> int:
+        """Puts rows of JSON (an object, an array of objects, or objects one after another) into a
+        source and returns how many. All of it lands, or nothing. `epoch` is the unit of integers in
+        columns of timestamps: ``"s"``, ``"ms"`` (the default), ``"us"`` or ``"ns"``."""
+        return self.insert_text(source, "json", json, _options(epoch=epoch))
+
+    def insert_csv(
+        self,
+        source: str,
+        csv: str | bytes | bytearray,
+        *,
+        header: bool | None = None,
+        delimiter: str | None = None,
+        quote: str | None = None,
+        null: str | None = None,
+        epoch: str | None = None,
+    ) -> int:
+        """Puts rows of CSV into a source and returns how many. All of it lands, or nothing.
+
+        The first line names the columns unless `header` is False. `null` is the text that is NULL
+        (the empty one), and `epoch` the unit of integers in columns of timestamps.
+        """
+        options = _options(
+            header=header, delimiter=delimiter, quote=quote, null=null, epoch=epoch
+        )
+        return self.insert_text(source, "csv", csv, options)
+
     # Functions.
 
     def register_function(
@@ -221,7 +252,7 @@ class Connection(_laminardb.Connection):
         are those of Arrow or their names. A row for which it raises is left out and becomes a dead
         letter. `volatility` is ``"immutable"`` (equal arguments give equal results), ``"stable"``
         (within a statement) or ``"volatile"``."""
-        options = json.dumps({"volatility": volatility})
+        options = _json.dumps({"volatility": volatility})
         argument_types, result_type = self._types(arguments), self._types([returns])
         self.add_scalar(name, function, argument_types, result_type, options)
 
@@ -238,7 +269,7 @@ class Connection(_laminardb.Connection):
         each row, `merge()` with another and `evaluate()`. What they hold is pickled in between.
         With `retractable` the result depends on nothing but which rows there are, and it may stand
         over rows that change."""
-        options = json.dumps({"retractable": retractable})
+        options = _json.dumps({"retractable": retractable})
         types = self._types(arguments), self._types(["binary"]), self._types([returns])
         self.add_aggregate(name, function_class, *types, options)
 
@@ -286,15 +317,14 @@ class Connection(_laminardb.Connection):
         SQL that they meet; `capacity` is how many rows may wait and `on_full` what happens when more
         do; `as_of_epoch` goes on after an epoch.
         """
-        options = {
-            "snapshot": snapshot,
-            "predicate": predicate,
-            "capacity": capacity,
-            "on_full": on_full,
-            "as_of_epoch": as_of_epoch,
-        }
-        given = {key: value for key, value in options.items() if value is not None}
-        return self.follow(sql, json.dumps(given) if given else None)
+        options = _options(
+            snapshot=snapshot,
+            predicate=predicate,
+            capacity=capacity,
+            on_full=on_full,
+            as_of_epoch=as_of_epoch,
+        )
+        return self.follow(sql, options)
 
     def subscribe_stream(self, name: str, **options: Any) -> Subscription:
         """Follows a stream or sink by its name: every change from now on. Takes the options of
@@ -326,6 +356,12 @@ class Connection(_laminardb.Connection):
 
     async def __aexit__(self, _class: object, _error: object, _traceback: object) -> None:
         await asyncio.to_thread(self.close)
+
+
+def _options(**options: object) -> str | None:
+    """The options that were given, as the library reads them."""
+    given = {key: value for key, value in options.items() if value is not None}
+    return _json.dumps(given) if given else None
 
 
 def not_found(kind: str, name: str) -> Exception:

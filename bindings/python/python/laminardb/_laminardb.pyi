@@ -91,13 +91,11 @@ class Connection:
         otherwise. All of it lands as one epoch, or, when something does not fit, nothing:
         IngestionError names the column."""
 
-    def insert_json(self, source: str, json: _Text) -> int:
-        """Puts rows of JSON (an object, an array of objects, or objects one after another) into a
-        source and returns how many. All of it lands, or nothing."""
-
-    def insert_csv(self, source: str, csv: _Text) -> int:
-        """Puts rows of CSV, whose first line names the columns, into a source and returns how many.
-        All of it lands, or nothing."""
+    def insert_text(
+        self, source: str, form: str, data: _Text, options_json: str | None = None
+    ) -> int:
+        """Puts rows that are written as text into a source and returns how many. The form is "json"
+        or "csv"; `laminardb.Connection` makes the options."""
 
     def writer(self, source: str) -> Writer:
         """A writer that gathers rows for a source; use it in a `with`."""
