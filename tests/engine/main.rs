@@ -10,6 +10,7 @@
 //! | `tpch` | the queries of TPC-H over tables that change, against DataFusion |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
+//! | `partition_ends` | partitions by an event time are forgotten when it is over, against DataFusion |
 //! | `delays` | delay rankings over real flights, against DataFusion |
 //! | `subqueries`, `unnest` | subqueries in expressions, lists into rows, against DataFusion |
 //! | `rows` | a few rows at a time give what batches give |
@@ -54,6 +55,7 @@ mod mutants;
 mod nexmark;
 mod over;
 mod overflow;
+mod partition_ends;
 mod replace;
 mod restored;
 mod rows;

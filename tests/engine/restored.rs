@@ -114,6 +114,14 @@ const QUERIES: &[&str] = &[
             dense_rank() OVER (PARTITION BY k ORDER BY ts) AS place FROM s",
     "SELECT k, avg(x) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW)
      AS a FROM s",
+    // In an order, until an event time is over.
+    "SELECT ts, id, v, n FROM (SELECT *, row_number() OVER (PARTITION BY ts ORDER BY v DESC, id)
+     AS n FROM s) WHERE n <= 2 EMIT ON WINDOW CLOSE",
+    "SELECT ts, id, v, sum(v) OVER (PARTITION BY ts ORDER BY id) AS total FROM s
+     EMIT ON WINDOW CLOSE",
+    "SELECT window_end, k, n, p FROM (SELECT *, rank() OVER (PARTITION BY window_end ORDER BY n)
+     AS p FROM (SELECT k, window_end, count(*) AS n FROM s
+     GROUP BY k, tumble(ts, INTERVAL '10' MILLISECOND)) AS w) WHERE p <= 2",
 ];
 
 const INPUTS: [&str; 3] = ["s", "r", "u"];
@@ -191,7 +199,12 @@ impl Catalog for Relations {
         INPUTS.contains(&name).then(|| Traits {
             changes: if name == "u" { Changes::Retract } else { Changes::AppendOnly },
             unique_key: (name == "u").then(|| vec![0]),
-            times: vec![EventTime { column: 2, unit: TimeUnit::Millisecond, settled: name != "u" }],
+            times: vec![EventTime {
+                column: 2,
+                unit: TimeUnit::Millisecond,
+                settled: name != "u",
+                closed: false,
+            }],
             declared_watermark: true,
             ..Traits::append_only(schema(name))
         })

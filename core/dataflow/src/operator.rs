@@ -253,6 +253,9 @@ pub struct EventTime {
     /// Whether a change of a row keeps its time, so that one behind the frontier is late as a
     /// whole. Only a table replaces a row of one time by one of another.
     pub settled: bool,
+    /// Whether what would come behind the frontier was left out before: then what is of a time
+    /// before it does not change any more.
+    pub closed: bool,
 }
 
 /// What is known of an edge: inferred by the planner, shown by `EXPLAIN`, and relied upon by the

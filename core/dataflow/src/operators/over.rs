@@ -55,7 +55,7 @@ pub enum OverFunction {
 /// Adds window functions to rows, which it keeps in order with their values.
 ///
 /// A step computes the values anew within the reach of what changed, compares them with those kept
-/// and tells the rows that differ.
+/// and tells the rows that differ. A partition whose event time is over is forgotten.
 pub struct Over {
     partitions: PartitionRows,
     calls: Vec<OverCall>,
@@ -314,6 +314,14 @@ impl Over {
         })
     }
 
+    /// Forgets the values of a row that ceased or whose partition is over.
+    fn forget(&mut self, row: u32) {
+        self.values.set(row as usize, &[]);
+        if let Some(running) = &mut self.running {
+            running.forget(row);
+        }
+    }
+
     fn keep_old(&mut self, row: u32) -> Range<usize> {
         let start = self.old_values.len();
         self.old_values.extend_from_slice(self.values.value(row as usize));
@@ -346,17 +354,15 @@ impl Over {
 }
 
 impl Operator for Over {
-    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let delta = self.partitions.in_time(delta, cx)?;
         let changes = self.partitions.changes(&delta)?;
         for (partition, changes) in changes.partitions() {
             self.change(partition, &changes)?;
         }
         self.output = self.delta()?;
-        for row in self.removed.drain(..) {
-            self.values.set(row as usize, &[]);
-            if let Some(running) = &mut self.running {
-                running.forget(row);
-            }
+        for row in std::mem::take(&mut self.removed) {
+            self.forget(row);
         }
         self.retracted.clear();
         self.inserted.clear();
@@ -366,10 +372,16 @@ impl Operator for Over {
     }
 
     fn marks(&self) -> Marks {
-        self.times.marks()
+        match self.partitions.forgets() {
+            true => Marks::Every,
+            false => self.times.marks(),
+        }
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        for row in self.partitions.advance(frontiers) {
+            self.forget(row);
+        }
         self.times.advance(frontiers);
         Ok(())
     }
@@ -383,6 +395,9 @@ impl Operator for Over {
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        if self.partitions.forgets() {
+            return None;
+        }
         Some(Box::new(OverRows {
             rows: self.partitions.rows.snapshot(),
             codec: Arc::clone(&self.partitions.codec),
@@ -419,8 +434,7 @@ impl Operator for Over {
 
     fn metrics(&self) -> Metrics {
         let running = self.running.as_ref().map_or(0, Container::state_bytes);
-        let state_bytes = self.partitions.state_bytes() + self.values.state_bytes() + running;
-        Metrics { state_bytes, ..Metrics::default() }
+        self.partitions.metrics(self.values.state_bytes() + running)
     }
 }
 

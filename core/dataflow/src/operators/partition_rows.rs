@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Error, Result};
+use laminar_types::{Delta, Error, Frontier, Result};
 
+use super::partition_times::{PartitionTime, PartitionTimes};
 use super::row_codec::{Encoded, OrderColumn, RowCodec};
+use crate::operator::{Context, Metrics};
 use crate::state::{Container, GroupIndex, OrderedPartitions, OrderedRows, Parts, arrow_error};
 
 /// How rows are partitioned and ordered.
@@ -19,6 +21,8 @@ pub struct Partitioning {
     pub order: Vec<OrderColumn>,
     /// Whether rows never cease. Then ties break by arrival, else by comparing all columns.
     pub append_only: bool,
+    /// The event time among the keys with which a partition is over, if it is ever.
+    pub time: Option<PartitionTime>,
 }
 
 /// A column of the output of an operator that adds columns to rows.
@@ -37,6 +41,7 @@ pub(super) struct PartitionRows {
     pub(super) codec: Arc<RowCodec>,
     pub(super) append_only: bool,
     keys: Vec<usize>,
+    times: Option<PartitionTimes>,
     slots: Vec<u32>,
     /// By partition, which of the step's it is; [`UNTOUCHED`] between steps.
     ordinals: Vec<u32>,
@@ -63,7 +68,7 @@ impl Changes {
 
 impl PartitionRows {
     pub(super) fn new(input: &SchemaRef, partitioning: &Partitioning) -> Result<Self> {
-        let Partitioning { keys, order, append_only } = partitioning;
+        let Partitioning { keys, order, append_only, time } = partitioning;
         let types: Vec<_> =
             keys.iter().map(|column| input.field(*column).data_type().clone()).collect();
         Ok(Self {
@@ -72,9 +77,46 @@ impl PartitionRows {
             codec: Arc::new(RowCodec::new(input.clone(), order, *append_only)?),
             append_only: *append_only,
             keys: keys.clone(),
+            times: time.map(PartitionTimes::new),
             slots: Vec::new(),
             ordinals: Vec::new(),
         })
+    }
+
+    /// Whether partitions go when they are over.
+    pub(super) fn forgets(&self) -> bool {
+        self.times.is_some()
+    }
+
+    /// The rows of a delta that are not late for their partition.
+    pub(super) fn in_time(&mut self, delta: Delta, cx: &mut Context<'_>) -> Result<Delta> {
+        match &mut self.times {
+            Some(times) => times.in_time(delta, cx),
+            None => Ok(delta),
+        }
+    }
+
+    /// Takes the frontiers of the input between two steps' changes: forgets the partitions that
+    /// are over and tells the rows that they had.
+    pub(super) fn advance(&mut self, frontiers: &[Frontier]) -> Vec<u32> {
+        let mut gone = Vec::new();
+        let Some(times) = &mut self.times else { return gone };
+        for partition in times.take_over(frontiers) {
+            let len = self.rows.len(partition);
+            self.rows.collect(partition, 0..len, &mut gone);
+            for position in (0..len).rev() {
+                self.rows.remove_at(partition, position);
+            }
+            self.index.remove(partition);
+        }
+        self.rows.settle();
+        gone
+    }
+
+    /// Counters, given the bytes of what is kept beside the rows.
+    pub(super) fn metrics(&self, beside_bytes: usize) -> Metrics {
+        let late_rows = self.times.as_ref().map_or(0, PartitionTimes::late_rows);
+        Metrics { late_rows, state_bytes: self.state_bytes() + beside_bytes }
     }
 
     /// What a delta changes: for each partition the different rows in order, with net weights.
@@ -84,6 +126,9 @@ impl PartitionRows {
             self.keys.iter().map(|column| delta.batch.column(*column).clone()).collect();
         self.index.intern(&keys, rows, &mut self.slots)?;
         self.rows.prefetch(&self.slots);
+        if let Some(times) = &mut self.times {
+            times.note(delta, &self.slots)?;
+        }
         let encoded = self.codec.encode(&delta.batch, || self.rows.next_arrival())?;
 
         // Bring the rows of each partition together, in the order of arrival.
@@ -134,6 +179,9 @@ impl PartitionRows {
         for (partition, _) in &changes.partitions {
             if self.rows.is_empty(*partition) {
                 self.index.remove(*partition);
+                if let Some(times) = &mut self.times {
+                    times.forget(*partition);
+                }
             }
         }
     }
@@ -141,13 +189,16 @@ impl PartitionRows {
 
 impl Container for PartitionRows {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { index, rows, codec: _, append_only: _, keys: _, slots: _, ordinals: _ } = self;
+        let Self { index, rows, codec: _, append_only: _, keys: _, times, slots: _, ordinals: _ } =
+            self;
         index.parts(parts)?;
-        rows.parts(parts)
+        rows.parts(parts)?;
+        times.as_mut().map_or(Ok(()), |times| times.parts(parts))
     }
 
     fn state_bytes(&self) -> usize {
-        self.index.state_bytes() + self.rows.state_bytes()
+        let times = self.times.as_ref().map_or(0, Container::state_bytes);
+        self.index.state_bytes() + self.rows.state_bytes() + times
     }
 }
 

@@ -48,7 +48,7 @@ pub struct TopNSpec {
 ///
 /// Over append-only input a partition keeps the rows of its result and no others; otherwise it
 /// keeps all rows, since any can come up. A change looks at the rows of the result from the first
-/// changed one on, and at nothing behind them.
+/// changed one on, and at nothing behind them. A partition whose event time is over is forgotten.
 pub struct TopN {
     partitions: PartitionRows,
     spec: TopNSpec,
@@ -203,7 +203,8 @@ impl TopN {
 }
 
 impl Operator for TopN {
-    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let delta = self.partitions.in_time(delta, cx)?;
         let changes = self.partitions.changes(&delta)?;
         for (partition, changes) in changes.partitions() {
             self.change(partition, &changes)?;
@@ -214,10 +215,14 @@ impl Operator for TopN {
     }
 
     fn marks(&self) -> Marks {
-        self.times.marks()
+        match self.partitions.forgets() {
+            true => Marks::Every,
+            false => self.times.marks(),
+        }
     }
 
     fn advance(&mut self, _: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {
+        self.partitions.advance(frontiers);
         self.times.advance(frontiers);
         Ok(())
     }
@@ -231,6 +236,9 @@ impl Operator for TopN {
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
+        if self.partitions.forgets() {
+            return None;
+        }
         Some(Box::new(TopRows {
             rows: self.partitions.rows.snapshot(),
             codec: Arc::clone(&self.partitions.codec),
@@ -259,7 +267,7 @@ impl Operator for TopN {
     }
 
     fn metrics(&self) -> Metrics {
-        Metrics { state_bytes: self.partitions.state_bytes(), ..Metrics::default() }
+        self.partitions.metrics(0)
     }
 }
 

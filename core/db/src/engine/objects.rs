@@ -181,7 +181,7 @@ impl NewSource {
         let is_table = self.kind != InputKind::Source;
         let timed = self.schema.fields().iter().enumerate().filter_map(|(column, field)| {
             let unit = TimeUnit::of(field.data_type())?;
-            Some(EventTime { column, unit, settled: !is_table })
+            Some(EventTime { column, unit, settled: !is_table, closed: false })
         });
         let of = |time: &EventTime| match is_named {
             true => named.contains(&Some(time.column)),

@@ -117,7 +117,10 @@ impl Band {
                 }
                 Side::Right => [map(left, low.left, low.span_ns), map(right, low.right, 0)],
             };
-            Some((EventTime { column: from + width, settled: true, ..time }, follows))
+            Some((
+                EventTime { column: from + width, settled: true, closed: false, ..time },
+                follows,
+            ))
         };
         carried.iter().filter_map(of).unzip()
     }

@@ -59,8 +59,7 @@ pub(super) fn project_times(
             found.labels.push(format!("event time {name} by that of {from}"));
         }
         let map = input.times[time].clone();
-        let settled = input.traits.times[time].settled;
-        found.times.push(EventTime { column, unit, settled });
+        found.times.push(EventTime { column, unit, ..input.traits.times[time] });
         found.maps.push(step.into_iter().fold(map, TimeMap::then));
     }
     found

@@ -411,7 +411,8 @@ fn event_times(
                 Side::Right => right_key + left_width,
             };
             if found.iter().all(|(time, _)| time.column != column) {
-                let time = EventTime { column, ..left.times[l] };
+                let closed = left.times[l].closed && right.times[r].closed;
+                let time = EventTime { column, closed, ..left.times[l] };
                 let map = |input| Some(TimeMap::identity(input));
                 found.push((time, [map(l), map(r)]));
             }

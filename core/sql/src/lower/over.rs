@@ -14,8 +14,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_planner::create_window_expr;
 use laminar_dataflow::operators::{
-    OrderColumn, Over, OverCall, OverColumn, OverFunction, Partitioning, Reach, RunningAggregate,
-    TimeMap, ValueDistance,
+    OrderColumn, Over, OverCall, OverColumn, OverFunction, PartitionTime, Partitioning, Reach,
+    RunningAggregate, TimeMap, ValueDistance,
 };
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
@@ -78,11 +78,26 @@ impl Lowering<'_> {
         };
         let operator = Over::new(&over.traits.schema, &over.partitioning, calls, columns, schema)?
             .with_times(maps);
-        let label = format!("Over {}: {}", ordering(params), labels.join(", "));
+        let forgets = over.forgets(params);
+        let label = format!("Over {}: {}{forgets}", ordering(params), labels.join(", "));
+        let holds_content = forgets.is_empty();
         let node = self.add(Box::new(operator), traits, vec![over.input], label);
-        let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, true);
+        let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, holds_content);
         lowered.columns = with_hidden(&window.schema, &lowered)?;
         Ok(lowered)
+    }
+
+    /// The event time among the keys of partitions behind whose frontier nothing changes them:
+    /// because no change comes, or because only final rows are asked for and it is late.
+    fn partition_time(&self, keys: &[usize], traits: &Traits) -> Option<PartitionTime> {
+        let append_only = traits.changes == Changes::AppendOnly;
+        // Of the bounds of a window the last one is over last.
+        traits.times.iter().enumerate().rev().find_map(|(frontier, time)| {
+            let is_late = self.final_given && (append_only || time.settled);
+            let EventTime { column, unit, closed, .. } = *time;
+            let passes = keys.contains(&column) && (closed || is_late);
+            passes.then_some(PartitionTime { column, unit, frontier })
+        })
     }
 
     /// Puts what an operator over ordered partitions reads into columns; tells also where each
@@ -116,7 +131,10 @@ impl Lowering<'_> {
                 .map(|(column, options)| OrderColumn { column: columns[column], options })
                 .collect(),
             append_only: traits.changes == Changes::AppendOnly,
+            time: None,
         };
+        let partitioning =
+            Partitioning { time: self.partition_time(&partitioning.keys, &traits), ..partitioning };
         let visible = columns[..width].to_vec();
         Ok((OverInput { input, traits, partitioning, columns: visible, window }, columns))
     }
@@ -137,6 +155,16 @@ impl OverInput {
             Some(WindowColumns { start, end: fields.len() - 1 })
         });
         (Arc::new(Schema::new(fields)), hidden)
+    }
+
+    /// What `EXPLAIN` says of partitions that are forgotten; nothing where none are.
+    pub(super) fn forgets(&self, params: &WindowFunctionParams) -> String {
+        let Partitioning { keys, time, .. } = &self.partitioning;
+        let key = time.and_then(|time| keys.iter().position(|key| *key == time.column));
+        key.map_or_else(String::new, |key| {
+            let key = params.partition_by[key].human_display();
+            format!("; a partition is forgotten when the frontier of {key} has passed it")
+        })
     }
 
     /// The input's unique key among the output's columns.

@@ -42,10 +42,14 @@ impl Lowering<'_> {
         let LogicalPlan::TableScan(scan) = plan else {
             return Err(Error::internal("a scan is lowered from a TableScan"));
         };
-        let traits = self
+        let mut traits = self
             .catalog
             .relation(name)
             .ok_or_else(|| Error::new(code::NOT_FOUND, format!("`{name}` is gone")))?;
+        if traits.changes != Changes::AppendOnly {
+            // A replacement can change what is over, too.
+            traits.times.iter_mut().for_each(|time| time.closed = false);
+        }
         let columns = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &traits.schema)
             .map_err(|error| Error::internal(sentence(&error)))?;
         let lowered = Lowered {

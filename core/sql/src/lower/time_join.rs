@@ -147,7 +147,7 @@ impl Lowering<'_> {
             times: match has_time {
                 true => {
                     let (column, unit) = (left_side.time, left_side.unit);
-                    vec![EventTime { column, unit, settled: true }]
+                    vec![EventTime { column, unit, settled: true, closed: false }]
                 }
                 false => Vec::new(),
             },
@@ -380,6 +380,7 @@ impl Lowering<'_> {
             column: side.time + offset,
             unit: side.unit,
             settled: true,
+            closed: false,
         };
         let times = [(0, time(&left_side, 0)), (1, time(&right_side, left_width))];
         let label = format!(

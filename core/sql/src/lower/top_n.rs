@@ -99,8 +99,9 @@ impl Lowering<'_> {
         };
         let operator = TopN::new(&over.traits.schema, &over.partitioning, spec, columns, schema)?
             .with_times(maps);
+        let forgets = over.forgets(&params);
         let label = format!(
-            "Top-N {}: {} {}; keeps {}",
+            "Top-N {}: {} {}; keeps {}{forgets}",
             ordering(&params),
             match spec.ranking {
                 Ranking::RowNumber => "row_number",
@@ -113,8 +114,9 @@ impl Lowering<'_> {
             },
             kept(append_only)
         );
+        let holds_content = forgets.is_empty();
         let node = self.add(Box::new(operator), traits, vec![over.input], label);
-        let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, true);
+        let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, holds_content);
         lowered.columns = with_hidden(&window.schema, &lowered)?;
         Ok(lowered)
     }

@@ -33,7 +33,9 @@ impl Lowering<'_> {
                 times.find(|other| (other.column, other.unit) == (time.column, time.unit))
             });
             let found = found.collect::<Option<Vec<&EventTime>>>()?;
-            Some(EventTime { settled: found.iter().all(|time| time.settled), ..*time })
+            let settled = found.iter().all(|time| time.settled);
+            let closed = found.iter().all(|time| time.closed);
+            Some(EventTime { settled, closed, ..*time })
         };
         let times: Vec<EventTime> = of(&ports[0]).times.iter().filter_map(in_all).collect();
         let positions = ports

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use laminar_dataflow::operators::UntilFinal;
-use laminar_dataflow::{Changes, Traits};
+use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Position, Result, code};
 
 use super::{Lowered, Lowering};
@@ -34,6 +34,7 @@ impl Lowering<'_> {
         let name = schema.field(time.column).name();
         let label = format!("Until final: rows wait until the frontier of {name} has passed them");
         let operator = UntilFinal::new(Arc::clone(&schema), time.column, time.unit, position)?;
+        let time = EventTime { closed: true, ..time };
         let traits = Traits { changes: Changes::AppendOnly, times: vec![time], ..traits };
         let node = self.add(Box::new(operator), traits, vec![port], label);
         Ok(self.lowered(node, columns, window, false))

@@ -120,7 +120,7 @@ impl Lowering<'_> {
                 (0..aggregate.schema.fields().len() - aggregate.aggr_expr.len()).collect(),
             ),
             times: if self.final_windows {
-                let time = |column| EventTime { column, unit, settled: true };
+                let time = |column| EventTime { column, unit, settled: true, closed: true };
                 vec![time(index), time(end)]
             } else {
                 Vec::new()
