@@ -18,6 +18,7 @@ mod bounded;
 mod current;
 mod differential;
 mod flights;
+mod late;
 mod model;
 mod probe;
 mod updating;

@@ -35,6 +35,11 @@ impl LateRows {
         Self { columns, append_only, of_set, count: 0 }
     }
 
+    /// Those of both sides of a join, which count.
+    pub(super) fn of_sides() -> [Self; 2] {
+        [(); 2].map(|()| Self::new(None, false, None))
+    }
+
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         let Self { columns: _, append_only: _, of_set: _, count } = self;

@@ -78,27 +78,27 @@ impl Lifetime {
         Ok(times.iter().map(|time| time.unwrap_or(unknown)).collect())
     }
 
-    /// The rows that are not late, and how many are.
+    /// The rows that are not late, and those that are, if any.
     pub(super) fn without_late(
         &self,
         delta: Delta,
         frontiers: &[Frontier],
-    ) -> Result<(Delta, u64)> {
+    ) -> Result<(Delta, Option<Delta>)> {
         let Self::EventTime { unit, frontier, drops_late: true, .. } = self else {
-            return Ok((delta, 0));
+            return Ok((delta, None));
         };
         let limit = frontiers.get(*frontier).map_or(i64::MIN, |f| f.in_unit(*unit));
         if limit == i64::MIN {
-            return Ok((delta, 0));
+            return Ok((delta, None));
         }
         // A row without a time is not late: it is as of the frontier.
         let times = self.times(&delta.batch, frontiers, 0)?;
-        let kept: Vec<u32> =
-            (0..times.len() as u32).filter(|row| times[*row as usize] >= limit).collect();
-        let late = times.len() - kept.len();
-        match late {
-            0 => Ok((delta, 0)),
-            late => Ok((select(&delta, &kept)?, late as u64)),
+        let rows = 0..times.len() as u32;
+        let (kept, late): (Vec<u32>, Vec<u32>) =
+            rows.partition(|row| times[*row as usize] >= limit);
+        match late.is_empty() {
+            true => Ok((delta, None)),
+            false => Ok((select(&delta, &kept)?, Some(select(&delta, &late)?))),
         }
     }
 }

@@ -11,6 +11,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use laminar_types::{Delta, Error, Frontier, Result, TimeUnit, Weights, mutant};
 
+use super::late_rows::LateRows;
 use super::time_map::{PassedTimes, TimeMap};
 use super::timed_rows::select;
 use crate::consolidate::consolidate;
@@ -45,7 +46,7 @@ pub struct Unnest {
     spec: Spec,
     times: PassedTimes,
     on_time: Option<OnTime>,
-    late_rows: u64,
+    late: LateRows,
     output: Option<Delta>,
 }
 
@@ -69,10 +70,16 @@ impl Unnest {
         on_time: Option<OnTime>,
     ) -> Self {
         let spec = Spec { columns, preserve_nulls, schema };
-        Self { spec, times: PassedTimes::new(times), on_time, late_rows: 0, output: None }
+        let late = LateRows::new(None, true, None);
+        Self { spec, times: PassedTimes::new(times), on_time, late, output: None }
     }
 
-    fn without_late(&mut self, delta: Delta) -> Result<Delta> {
+    /// The same, handing on the first columns of rows that are late.
+    pub fn with_late_rows(self, columns: usize) -> Self {
+        Self { late: LateRows::new(Some(columns), true, None), ..self }
+    }
+
+    fn without_late(&mut self, delta: Delta, cx: &mut Context<'_>) -> Result<Delta> {
         let Some(OnTime { column, frontier, unit }) = self.on_time else { return Ok(delta) };
         let Some(frontier) = self.times.input(frontier) else { return Ok(delta) };
         let limit = frontier.in_unit(unit);
@@ -84,19 +91,19 @@ impl Unnest {
             let is_empty = list.is_null(*row as usize) || list.value_length(*row as usize) == 0;
             is_empty || times.is_null(first) || times.value(first) >= limit
         };
-        let rows = delta.num_rows();
-        let kept: Vec<u32> = (0..rows as u32).filter(is_on_time).collect();
-        if kept.len() == rows {
+        let rows = 0..delta.num_rows() as u32;
+        let (kept, late): (Vec<u32>, Vec<u32>) = rows.partition(is_on_time);
+        if late.is_empty() {
             return Ok(delta);
         }
-        self.late_rows += (rows - kept.len()) as u64;
+        self.late.take(select(&delta, &late)?, cx)?;
         select(&delta, &kept)
     }
 }
 
 impl Operator for Unnest {
-    fn input(&mut self, _port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
-        let delta = self.without_late(delta)?;
+    fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        let delta = self.without_late(delta, cx)?;
         let (batch, rows) = self.spec.apply(&delta.batch)?;
         let weights = delta.weights.filter(|_| !mutant!(UnnestForgetsWeights));
         let weights = weights.map(|weights| {
@@ -136,9 +143,9 @@ impl Operator for Unnest {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { spec: _, times, on_time: _, late_rows, output: _ } = self;
+        let Self { spec: _, times, on_time: _, late, output: _ } = self;
         times.parts(parts)?;
-        parts.number(late_rows)
+        late.parts(parts)
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
@@ -150,7 +157,7 @@ impl Operator for Unnest {
     }
 
     fn metrics(&self) -> Metrics {
-        Metrics { late_rows: self.late_rows, ..Metrics::default() }
+        Metrics { late_rows: self.late.count(), ..Metrics::default() }
     }
 }
 

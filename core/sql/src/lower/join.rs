@@ -94,8 +94,17 @@ impl Lowering<'_> {
             times,
             lifetimes,
         })?;
+        let width = left.traits.schema.fields().len();
+        let hands_on = band.is_some() && self.takes_late_rows(&left.input);
+        let operator = match hands_on {
+            true => operator.with_late_rows(width, left.traits.changes == Changes::AppendOnly),
+            false => operator,
+        };
         let ports = vec![left.input, right.input];
         let node = self.add(Box::new(operator), traits, ports, label);
+        if hands_on {
+            self.late_output(node, &left.traits, width)?;
+        }
         // A result that outlives its rows is kept by itself.
         let holds_content = kind.content_follows_from_rows() && band.is_none();
         Ok(self.lowered(node, join.schema.as_ref().clone(), None, holds_content))

@@ -72,10 +72,8 @@ pub(crate) fn lower(
         None => windows.any && windows.declared,
         Some(emit) => emit.timing == EmitTiming::Final,
     };
-    if !windows.any
-        && let Some(what) = refuse::lateness_clause(query)
-    {
-        return Err(what);
+    if !windows.any && query.allow_lateness_ns.is_some() {
+        return Err(refuse::lateness());
     }
     let mut lowering = Lowering {
         catalog,
@@ -92,6 +90,9 @@ pub(crate) fn lower(
         shared: HashMap::new(),
     };
     let mut result = lowering.plan(plan)?;
+    if let Some(sink) = query.late_data_to.as_ref().filter(|_| lowering.late.is_none()) {
+        return Err(refuse::late_data(sink));
+    }
     if let Some(emit) = query.emit.as_ref().filter(|_| final_windows) {
         let waits = windows.any || !lowering.window_nodes.is_empty();
         if !waits && result.traits.changes == Changes::AppendOnly {
@@ -190,6 +191,11 @@ impl Lowering<'_> {
     fn forget(&mut self, nodes: usize, notes: usize) {
         self.nodes.truncate(nodes);
         self.notes.truncate(notes);
+        self.window_nodes.retain(|node| *node < nodes);
+        self.late = self.late.take().and_then(|mut late| {
+            late.nodes.retain(|node| *node < nodes);
+            (!late.nodes.is_empty()).then_some(late)
+        });
         self.shared.retain(|_, lowered| match lowered.input {
             InputRef::Node(node) => node < nodes,
             InputRef::Relation(_) => true,

@@ -3,18 +3,19 @@
 use datafusion::logical_expr::LogicalPlan;
 use laminar_types::{Error, code};
 
-use crate::parser::statement::StreamQuery;
+use crate::parser::statement::Name;
 
-/// The clause about late rows of a query, which has no window to be late for.
-pub(super) fn lateness_clause(query: &StreamQuery) -> Option<Error> {
-    let refuse = |clause: &str| {
-        let message = format!("{clause} needs a window: without windows no row is ever late");
-        Error::new(code::PLAN, message)
-    };
-    match &query.late_data_to {
-        Some(sink) => Some(refuse("LATE DATA TO").at(sink.position)),
-        None => query.allow_lateness_ns.map(|_| refuse("ALLOW LATENESS")),
-    }
+/// `ALLOW LATENESS` of a query that has no window to be late for.
+pub(super) fn lateness() -> Error {
+    let message = "ALLOW LATENESS needs a window: without windows it keeps nothing open";
+    Error::new(code::PLAN, message)
+}
+
+/// `LATE DATA TO` of a query for whose operators no row is late.
+pub(super) fn late_data(sink: &Name) -> Error {
+    let message = "LATE DATA TO needs a window, or a join in time whose left side has a watermark: \
+                   no other row is handed on when it is late";
+    Error::new(code::PLAN, message).at(sink.position)
 }
 
 pub(super) fn plan(plan: &LogicalPlan) -> Error {

@@ -19,6 +19,7 @@ use super::band::{Band, Bound, bounds_of, may_bound};
 use super::event_time::{carried_time, moved_time};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
+use crate::plan::InputRef;
 use crate::planner::sentence;
 use crate::time_joins::{TimeJoin, time_join};
 
@@ -164,7 +165,9 @@ impl Lowering<'_> {
             left: &left_side,
             right: &right_side,
         });
-        let operator = AsofJoin::new(AsofPlan {
+        let late_of = left_side.frontier.is_some() && self.takes_late_rows(&left.lowered.input);
+        let late_of = late_of.then(|| (left_traits.clone(), left_side.width));
+        let mut operator = AsofJoin::new(AsofPlan {
             left: left_side,
             right: right_side,
             matching,
@@ -174,7 +177,13 @@ impl Lowering<'_> {
             has_time,
             schema: Arc::clone(&traits.schema),
         })?;
-        self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)
+        if late_of.is_some() {
+            operator = operator.with_late_rows();
+        }
+        let lowered =
+            self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)?;
+        self.late_of_left(&lowered, late_of)?;
+        Ok(lowered)
     }
 
     /// A join of rows that only come with a lookup table: by keys, each row once, with what the
@@ -431,7 +440,9 @@ impl Lowering<'_> {
             time.ok_or_else(|| Error::internal("a bound is between event-time columns"))
         };
         let other_frontiers = [time_of(0, low.left)?, time_of(1, high.right)?];
-        let operator = IntervalJoin::new(IntervalPlan {
+        let late_of = self.takes_late_rows(&left.lowered.input);
+        let late_of = late_of.then(|| (traits[0].clone(), left_side.width));
+        let mut operator = IntervalJoin::new(IntervalPlan {
             other_frontiers,
             sides: [left_side, right_side],
             others: [low.left, high.right],
@@ -442,7 +453,20 @@ impl Lowering<'_> {
             has_time,
             schema: Arc::clone(&out.schema),
         })?;
-        self.timed_node(Box::new(operator), out, left, right, label, &join.schema).map(Some)
+        if late_of.is_some() {
+            operator = operator.with_late_rows();
+        }
+        let lowered = self.timed_node(Box::new(operator), out, left, right, label, &join.schema)?;
+        self.late_of_left(&lowered, late_of)?;
+        Ok(Some(lowered))
+    }
+
+    /// Makes a join give the left rows that are late, with their first columns, if it is to.
+    fn late_of_left(&mut self, join: &Lowered, of: Option<(Traits, usize)>) -> Result<()> {
+        match (&join.input, of) {
+            (InputRef::Node(node), Some((left, width))) => self.late_output(*node, &left, width),
+            _ => Ok(()),
+        }
     }
 
     /// One input of a join.

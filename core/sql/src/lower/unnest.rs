@@ -56,7 +56,12 @@ impl Lowering<'_> {
             declared_watermark: input_traits.declared_watermark,
         };
         let preserve_nulls = unnest.options.preserve_nulls();
-        let operator = Unnest::new(columns, preserve_nulls, schema, maps, on_time);
+        let width = columns.iter().take_while(|column| **column == UnnestColumn::Keep).count();
+        let hands_on = on_time.is_some() && self.takes_late_rows(&port);
+        let mut operator = Unnest::new(columns, preserve_nulls, schema, maps, on_time);
+        if hands_on {
+            operator = operator.with_late_rows(width);
+        }
         let names: Vec<String> =
             unnest.exec_columns.iter().map(|column| column.name().to_string()).collect();
         let label = match names.as_slice() {
@@ -64,6 +69,9 @@ impl Lowering<'_> {
             names => format!("Unnest {}", names.join(", ")),
         };
         let node = self.add(Box::new(operator), traits, vec![port], label);
+        if hands_on {
+            self.late_output(node, &input_traits, width)?;
+        }
         Ok(self.lowered(node, unnest.schema.as_ref().clone(), None, holds_content))
     }
 

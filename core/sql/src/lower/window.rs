@@ -175,20 +175,33 @@ impl Lowering<'_> {
 }
 
 impl Lowering<'_> {
-    /// Whether the rows of a window over this input are handed on when they are late.
+    /// Whether the rows of this input of a window, or of the left side of a join in time, are
+    /// handed on when they are late. What comes from windows and joins in time never is.
     pub(super) fn takes_late_rows(&self, input: &InputRef) -> bool {
-        self.late_sink.is_some() && !self.reads_windows(input)
+        let handing_on = self.late.as_ref().map_or(&[][..], |late| &late.nodes);
+        self.late_sink.is_some()
+            && !self.reads_windows(input)
+            && !self.reads(input, &|node| handing_on.contains(&node))
     }
 
     /// Whether an input is made of windows of the same query.
     fn reads_windows(&self, input: &InputRef) -> bool {
-        let InputRef::Node(node) = input else { return false };
-        self.window_nodes.contains(node)
-            || self.nodes[*node].inputs.iter().any(|input| self.reads_windows(input))
+        self.reads(input, &|node| self.window_nodes.contains(&node))
     }
 
-    /// Makes a window give the rows that are late for it, with the first columns of its input.
-    fn late_output(&mut self, node: usize, input: &Traits, columns: usize) -> Result<()> {
+    /// Whether an input is one of some nodes or made of them.
+    fn reads(&self, input: &InputRef, is_one: &dyn Fn(usize) -> bool) -> bool {
+        let InputRef::Node(node) = input else { return false };
+        is_one(*node) || self.nodes[*node].inputs.iter().any(|input| self.reads(input, is_one))
+    }
+
+    /// Makes a node give the rows that are late for it, with the first columns of its input.
+    pub(super) fn late_output(
+        &mut self,
+        node: usize,
+        input: &Traits,
+        columns: usize,
+    ) -> Result<()> {
         let Some(sink) = self.late_sink.clone() else { return Ok(()) };
         let mut fields = input.schema.fields()[..columns].to_vec();
         if input.changes != Changes::AppendOnly {
@@ -204,8 +217,8 @@ impl Lowering<'_> {
                 };
                 if types(&late.traits) != types(&traits) {
                     return Err(Error::unsupported(
-                        "the windows of the query read rows with different columns, which do not \
-                         fit into one sink of late rows: create a stream for each",
+                        "the windows and joins of the query read rows with different columns, \
+                         which do not fit into one sink of late rows: create a stream for each",
                     )
                     .at(sink.position));
                 }

@@ -34,6 +34,7 @@ use super::lifetime::{Ages, Lifetime};
 use super::time_map::TimeMap;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Metrics, Operator};
+use crate::operators::late_rows::LateRows;
 use crate::operators::map::sentence;
 use crate::state::{Container, Parts, Probe, RowChange};
 
@@ -104,7 +105,8 @@ pub struct Join {
     lifetimes: Option<[Lifetime; 2]>,
     /// By side, when its rows go.
     ages: [Ages; 2],
-    late_rows: u64,
+    /// By side.
+    late: [LateRows; 2],
     /// Scratch: what a delta did to the rows of its side, and the pairs it makes.
     changes: Vec<RowChange>,
     probe: Probe,
@@ -140,12 +142,19 @@ impl Join {
             frontiers: Default::default(),
             lifetimes,
             ages: Default::default(),
-            late_rows: 0,
+            late: LateRows::of_sides(),
             changes: Vec::new(),
             probe: Probe::default(),
             rows: Vec::new(),
             slots: Vec::new(),
         })
+    }
+
+    /// The same, handing on the left rows that are late: so many columns of rows that only come or
+    /// can cease.
+    pub fn with_late_rows(mut self, columns: usize, append_only: bool) -> Self {
+        self.late[0] = LateRows::new(Some(columns), append_only, None);
+        self
     }
 
     /// Notes when the rows go that a delta changed. Rows that were forgotten and are taken back
@@ -265,7 +274,7 @@ impl Operator for Join {
         if let Some(lifetimes) = &self.lifetimes {
             let late;
             (delta, late) = lifetimes[port].without_late(delta, &self.frontiers[port])?;
-            self.late_rows += late;
+            late.map_or(Ok(()), |late| self.late[port].take(late, cx))?;
         }
         let keyed = self.sides[port].keyed(delta, cx)?;
         if let Some(keyless) = &keyed.keyless {
@@ -324,7 +333,7 @@ impl Operator for Join {
             frontiers,
             lifetimes,
             ages,
-            late_rows,
+            late,
             changes: _,
             probe: _,
             rows: _,
@@ -334,7 +343,7 @@ impl Operator for Join {
         if lifetimes.is_some() {
             ages.iter_mut().try_for_each(|ages| ages.parts(parts))?;
         }
-        parts.number(late_rows)?;
+        late.iter_mut().try_for_each(|late| late.parts(parts))?;
         frontiers.iter_mut().try_for_each(|frontiers| parts.numbers(frontiers))
     }
 
@@ -344,7 +353,8 @@ impl Operator for Join {
             Some(_) => self.ages.iter().map(Ages::state_bytes).sum(),
             None => 0,
         };
-        Metrics { late_rows: self.late_rows, state_bytes: sides + ages }
+        let late_rows = self.late.iter().map(LateRows::count).sum();
+        Metrics { late_rows, state_bytes: sides + ages }
     }
 }
 

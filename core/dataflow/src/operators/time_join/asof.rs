@@ -9,6 +9,7 @@ use super::matching::{AsofMatch, Settled};
 use super::output::TimedOutput;
 use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
+use crate::operators::late_rows::LateRows;
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
 use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex, TimedRows};
@@ -73,7 +74,8 @@ pub struct AsofJoin {
     frontiers: [Frontier; 2],
     pending: [Option<Delta>; 2],
     output: TimedOutput,
-    late_rows: u64,
+    /// By side.
+    late: [LateRows; 2],
     /// Rows kept since the last search for those that nobody needs, and right rows left by it.
     since_eviction: usize,
     after_eviction: usize,
@@ -98,7 +100,7 @@ impl AsofJoin {
             frontiers: [Frontier::MIN; 2],
             pending: [None, None],
             output: TimedOutput::new(plan.schema.clone(), updating),
-            late_rows: 0,
+            late: LateRows::of_sides(),
             since_eviction: 0,
             after_eviction: 0,
             evicted_to: i64::MIN,
@@ -106,6 +108,13 @@ impl AsofJoin {
             visible,
             plan,
         })
+    }
+
+    /// The same, handing on the left rows that are late.
+    pub fn with_late_rows(mut self) -> Self {
+        let TimedSide { width, append_only, .. } = self.plan.left;
+        self.late[0] = LateRows::new(Some(width), append_only, None);
+        self
     }
 
     /// Whether there comes a time from which on a left row and its match stay.
@@ -576,11 +585,11 @@ struct Matches {
 }
 
 impl Operator for AsofJoin {
-    fn input(&mut self, port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
+    fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let side = if port == 0 { &self.plan.left } else { &self.plan.right };
         let keep_retractions = port == 1 && self.plan.versions;
         let (delta, late) = side.without_late(delta, self.frontiers[port], keep_retractions)?;
-        self.late_rows += late;
+        late.map_or(Ok(()), |late| self.late[port].take(late, cx))?;
         self.pending[port] = Some(delta).filter(|delta| !delta.is_empty());
         Ok(())
     }
@@ -630,7 +639,7 @@ impl Operator for AsofJoin {
             frontiers,
             pending: _,
             output: _,
-            late_rows,
+            late,
             since_eviction,
             after_eviction,
             evicted_to,
@@ -643,7 +652,7 @@ impl Operator for AsofJoin {
         waiting.parts(parts)?;
         links.parts(parts)?;
         frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
-        parts.number(late_rows)?;
+        late.iter_mut().try_for_each(|late| late.parts(parts))?;
         parts.number(since_eviction)?;
         parts.number(after_eviction)?;
         parts.number(evicted_to)
@@ -653,6 +662,7 @@ impl Operator for AsofJoin {
         let indexes = self.wake.state_bytes() + self.waiting.state_bytes();
         let rows = self.left.state_bytes() + self.right.state_bytes();
         let state_bytes = self.keys.state_bytes() + rows + indexes + self.links.state_bytes();
-        Metrics { late_rows: self.late_rows, state_bytes }
+        let late_rows = self.late.iter().map(LateRows::count).sum();
+        Metrics { late_rows, state_bytes }
     }
 }

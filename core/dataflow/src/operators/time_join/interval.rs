@@ -11,6 +11,7 @@ use super::output::TimedOutput;
 use super::side::{TimedSide, batch_of, take_rows};
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Context, Metrics, Operator};
+use crate::operators::late_rows::LateRows;
 use crate::operators::map::sentence;
 use crate::state::group_index::NO_SLOT;
 use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex, TimedRows};
@@ -95,7 +96,8 @@ pub struct IntervalJoin {
     /// Of the sides' other times.
     other_frontiers: [Frontier; 2],
     output: TimedOutput,
-    late_rows: u64,
+    /// By side.
+    late: [LateRows; 2],
     since_eviction: usize,
     after_eviction: usize,
     evicted_to: [i64; 2],
@@ -143,7 +145,7 @@ impl IntervalJoin {
             frontiers: [Frontier::MIN; 2],
             other_frontiers: [Frontier::MIN; 2],
             output: TimedOutput::new(plan.schema.clone(), false),
-            late_rows: 0,
+            late: LateRows::of_sides(),
             since_eviction: 0,
             after_eviction: 0,
             evicted_to: [i64::MIN; 2],
@@ -152,6 +154,12 @@ impl IntervalJoin {
             pairs,
             plan,
         })
+    }
+
+    /// The same, handing on the left rows that are late.
+    pub fn with_late_rows(mut self) -> Self {
+        self.late[0] = LateRows::new(Some(self.plan.sides[0].width), true, None);
+        self
     }
 
     /// Rows of a side before this match nothing that can still come.
@@ -418,7 +426,7 @@ impl Operator for IntervalJoin {
     fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let side = &self.plan.sides[port];
         let (delta, late) = side.without_late(delta, self.frontiers[port], false)?;
-        self.late_rows += late;
+        late.map_or(Ok(()), |late| self.late[port].take(late, cx))?;
         if delta.is_empty() { Ok(()) } else { self.take_in(port, &delta, cx) }
     }
 
@@ -460,7 +468,7 @@ impl Operator for IntervalJoin {
             frontiers,
             other_frontiers,
             output: _,
-            late_rows,
+            late,
             since_eviction,
             after_eviction,
             evicted_to,
@@ -475,7 +483,7 @@ impl Operator for IntervalJoin {
         for frontier in frontiers.iter_mut().chain(other_frontiers) {
             parts.number(frontier)?;
         }
-        parts.number(late_rows)?;
+        late.iter_mut().try_for_each(|late| late.parts(parts))?;
         parts.number(since_eviction)?;
         parts.number(after_eviction)?;
         evicted_to.iter_mut().try_for_each(|time| parts.number(time))
@@ -486,6 +494,7 @@ impl Operator for IntervalJoin {
             side.rows.state_bytes() + side.matches.state_bytes() + side.ends.state_bytes()
         };
         let state_bytes = self.keys.state_bytes() + self.sides.iter().map(of).sum::<usize>();
-        Metrics { late_rows: self.late_rows, state_bytes }
+        let late_rows = self.late.iter().map(LateRows::count).sum();
+        Metrics { late_rows, state_bytes }
     }
 }

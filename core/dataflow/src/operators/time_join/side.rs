@@ -6,7 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UI
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
-use laminar_types::{Delta, Error, Frontier, Result, TimeUnit, Weights, mutant};
+use laminar_types::{Delta, Error, Frontier, Result, TimeUnit, mutant};
+
+use crate::operators::timed_rows::select;
 
 /// One input of a join in time.
 #[derive(Debug, Clone)]
@@ -87,21 +89,21 @@ impl TimedSide {
         Ok(times.iter().map(|time| time.saturating_mul(scale)).collect())
     }
 
-    /// The rows that are not behind a frontier, and how many are. Rows without a time are not
+    /// The rows that are not behind a frontier, and those that are, if any. Rows without a time are not
     /// behind it, and with `keep_retractions` no retraction is.
     pub(super) fn without_late(
         &self,
         delta: Delta,
         frontier: Frontier,
         keep_retractions: bool,
-    ) -> Result<(Delta, u64)> {
+    ) -> Result<(Delta, Option<Delta>)> {
         let limit = frontier.in_unit(self.unit);
         if limit == i64::MIN || mutant!(LateRowJoins) {
-            return Ok((delta, 0));
+            return Ok((delta, None));
         }
         let times = Self::times(&delta.batch, self.time, self.unit, self.unit)?;
         if times.iter().all(|time| *time >= limit) {
-            return Ok((delta, 0));
+            return Ok((delta, None));
         }
         let nulls = delta.batch.column(self.time).logical_nulls();
         let is_late = |row: usize| {
@@ -109,18 +111,12 @@ impl TimedSide {
                 && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
                 && !(keep_retractions && delta.weight(row) < 0)
         };
-        let kept: Vec<u32> =
-            (0..times.len()).filter(|row| !is_late(*row)).map(|row| row as u32).collect();
-        let late = (times.len() - kept.len()) as u64;
-        if late == 0 {
-            return Ok((delta, 0));
+        let rows = 0..times.len() as u32;
+        let (late, kept): (Vec<u32>, Vec<u32>) = rows.partition(|row| is_late(*row as usize));
+        match late.is_empty() {
+            true => Ok((delta, None)),
+            false => Ok((select(&delta, &kept)?, Some(select(&delta, &late)?))),
         }
-        let columns = take_rows(delta.batch.columns(), &kept)?;
-        let batch = batch_of(&self.schema, columns, kept.len())?;
-        let weights = delta.weights.as_ref().map(|weights| {
-            Weights::from(kept.iter().map(|row| weights[*row as usize]).collect::<Vec<i64>>())
-        });
-        Ok((Delta { batch, weights }, late))
     }
 }
 
