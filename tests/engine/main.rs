@@ -20,6 +20,7 @@
 //! | `host_functions` | scalar and aggregate functions of the host |
 //! | `log` | what the host is told line by line |
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
+//! | `analyze` | `EXPLAIN ANALYZE`: the work of each operator, counted by hand |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
 //! | `replace` | `CREATE OR REPLACE`, against definitions made anew |
@@ -39,6 +40,7 @@
 mod ad_hoc;
 mod admission;
 mod aggregates;
+mod analyze;
 mod dead_letters;
 mod delays;
 mod differential;

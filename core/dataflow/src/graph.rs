@@ -15,6 +15,7 @@ use laminar_types::{Change, Delta, Epoch, Error, Frontier, Result, RowBlock, cod
 use crate::operator::{Content, Context, DeadLetter, Marks, Metrics, Operator, Traits};
 use crate::operators::timed_rows::join;
 use crate::state::{Container, Parts, Snapshot, TableRows, TableSnapshot};
+use crate::work::{Timing, Work};
 
 /// Blocks that are kept to be used again.
 const MOST_SPARE_BLOCKS: usize = 16;
@@ -91,6 +92,7 @@ struct Node {
     failed: Option<Error>,
     /// Whether a row that is left out fails the node.
     fails_on_dead_letter: bool,
+    work: Work,
 }
 
 /// Where the rows of a node come from.
@@ -235,6 +237,7 @@ impl Graph {
             held_since: None,
             failed: None,
             fails_on_dead_letter: false,
+            work: Work::default(),
         }));
         id
     }
@@ -352,6 +355,11 @@ impl Graph {
             Body::Table(rows) => Metrics { state_bytes: rows.state_bytes(), ..Metrics::default() },
             Body::Operator(operator) => operator.metrics(),
         }
+    }
+
+    /// What a node was given, gave and took since it was added.
+    pub fn work(&self, id: NodeId) -> Work {
+        self.node(id).work
     }
 
     /// A consistent read of a node's current output, or `None` when nothing upstream holds it.
@@ -608,12 +616,14 @@ impl Graph {
         let now_ms = self.now_ms;
         let node = self.node_mut(id);
         let late_output = node.late_output;
+        let timing = node.begin_work();
         // An operator may be left half done only when it fails, and then it never runs again.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut cx =
                 Context { epoch, now_ms, dead_letters: &mut dead_letters, late: &mut late };
             node.step(&mut cx, &mut frontiers, &mut blocks)
         }));
+        self.node_mut(id).work.end(timing);
         self.spare_blocks = blocks;
         let mut result =
             result.unwrap_or_else(|panic| Err(Error::from_panic("an operator", &*panic)));
@@ -652,7 +662,8 @@ impl Graph {
 
     /// Gives a node's output to everyone who is to have it, to the last one without a copy.
     fn hand_on(&mut self, id: NodeId, change: Change, out: &mut StepOutput) {
-        let node = self.node(id);
+        let node = self.node_mut(id);
+        node.work.rows_out += change.num_rows() as u64;
         let (tap, consumers) = (node.tap, node.consumers.len());
         let copies = consumers - usize::from(tap.is_none() && consumers > 0);
         for index in 0..copies {
@@ -759,6 +770,12 @@ impl Node {
         }
         parts.numbers(&mut self.frontiers)?;
         parts.number(&mut self.idle)
+    }
+
+    /// Notes the rows of a visit that begins.
+    fn begin_work(&mut self) -> Option<Timing> {
+        let rows = self.pending.iter().map(|(_, change)| change.num_rows()).sum();
+        self.work.begin(rows)
     }
 
     /// One visit: rows, then frontiers, then the net change. Tells whether the frontiers of the

@@ -14,6 +14,7 @@
 //! | [`row_expr`] | the common ones, interpreted row by row |
 //! | [`window`] | the arithmetic of windows and panes |
 //! | `consolidate` | what several changes come to |
+//! | `work` | what each operator was given, gave and took |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -26,9 +27,11 @@ pub mod operators;
 pub mod row_expr;
 pub mod state;
 pub mod window;
+mod work;
 
 pub use consolidate::consolidate;
 pub use graph::{Graph, NodeId, StepOutput};
 pub use operator::{
     Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Operator, Traits, WindowEnds,
 };
+pub use work::Work;

@@ -15,6 +15,7 @@ use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
 use crate::source_timing;
+use crate::stream::Stream;
 
 impl LaminarDB {
     /// Runs a statement that was read from `sql`.
@@ -269,10 +270,17 @@ impl LaminarDB {
     }
 
     pub(crate) fn explain_statement(&self, explain: Explain) -> Result<String> {
-        if explain.analyze {
-            return Err(Error::unsupported("EXPLAIN ANALYZE is not built yet: use EXPLAIN"));
+        match explain.target {
+            ExplainTarget::Name(name) if explain.analyze => {
+                let analyzed = self.explain_stream(&name.value, introspection::analyzed);
+                analyzed.map_err(|error| error.at(name.position))
+            }
+            ExplainTarget::Statement(_) if explain.analyze => Err(Error::unsupported(
+                "EXPLAIN ANALYZE takes the name of a stream or view that runs: create it, or use \
+                 EXPLAIN",
+            )),
+            target => self.explain_target(target),
         }
-        self.explain_target(explain.target)
     }
 
     pub(crate) fn explain_target(&self, target: ExplainTarget) -> Result<String> {
@@ -314,10 +322,19 @@ impl LaminarDB {
     }
 
     pub(crate) fn explain_name(&self, name: &str) -> Result<String> {
+        self.explain_stream(name, |_, stream| stream.outline.text())
+    }
+
+    /// What can be told of the stream behind a name.
+    fn explain_stream(
+        &self,
+        name: &str,
+        tell: impl FnOnce(&Core, &Stream) -> String + Send,
+    ) -> Result<String> {
         self.shared.run(|core| {
             let name = find(core, name)?;
             match resolve_sink(core, &name)? {
-                Object::Stream(id) | Object::View(id) => Ok(core.stream(id).explain.clone()),
+                Object::Stream(id) | Object::View(id) => Ok(tell(core, core.stream(id))),
                 other => Err(Error::new(
                     code::QUERY_ARGUMENT,
                     format!("`{name}` is a {} and runs no query: see DESCRIBE", other.kind()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use laminar_dataflow::{Changes, NodeId, Traits};
+use laminar_sql::outline::Outline;
 use laminar_sql::plan::{EmitForm, emit_sql};
 use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights, code, mutant};
 
@@ -34,7 +35,7 @@ pub(crate) struct Stream {
     pub(crate) emit: EmitForm,
     /// `EMIT EVERY`: what waits to be told.
     pub(crate) every: Option<Every>,
-    pub(crate) explain: String,
+    pub(crate) outline: Outline,
     /// Its own nodes, in topological order; the last one is its result.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) traits: Traits,

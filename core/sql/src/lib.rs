@@ -12,7 +12,8 @@
 //! | [`planner`] | binding, and the session for ad-hoc queries |
 //! | [`window_query`] | the rewrite of windows that comes before binding |
 //! | [`time_joins`] | the rewrite of joins in time, before and after binding |
-//! | [`plan`] | [`plan::StreamPlan`], the operators to be, and `EXPLAIN` |
+//! | [`plan`] | [`plan::StreamPlan`], the operators to be |
+//! | [`outline`] | a plan for people, `EXPLAIN` |
 //!
 //! Nothing here runs a query.
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ pub mod host_functions;
 mod lateral_unnest;
 mod lower;
 mod milliseconds;
+pub mod outline;
 pub mod parser;
 mod place;
 pub mod plan;

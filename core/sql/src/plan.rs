@@ -6,6 +6,7 @@ use laminar_dataflow::expr::Expr;
 use laminar_dataflow::operators::{Map, Stage, TimeMap};
 use laminar_dataflow::{Changes, Operator, Traits};
 
+use crate::outline::{Outline, OutlineNode};
 use crate::parser::statement::Name;
 
 /// The operators of one continuous query, in topological order; the last one is its result.
@@ -143,39 +144,22 @@ impl StreamPlan {
         names
     }
 
-    /// The plan for people: the result first, its inputs indented below it, each with what its
-    /// output promises.
-    pub fn explain(&self) -> String {
-        let mut text = emit_sql(self.emit, self.every_ns)
-            + if self.emit_given { "\n" } else { " (by default)\n" };
-        let mut shown = vec![false; self.nodes.len()];
-        self.explain_node(&InputRef::Node(self.nodes.len() - 1), 0, &mut shown, &mut text);
-        for note in self.notes.iter().chain(&self.warnings) {
-            text.push_str("note: ");
-            text.push_str(note);
-            text.push('\n');
+    /// The plan for people.
+    pub fn outline(&self) -> Outline {
+        let by_default = if self.emit_given { "" } else { " (by default)" };
+        let node = |node: &PlanNode| {
+            OutlineNode::new(node.label.clone(), &node.traits, node.inputs.clone())
+        };
+        Outline {
+            heading: emit_sql(self.emit, self.every_ns) + by_default,
+            nodes: self.nodes.iter().map(node).collect(),
+            notes: self.notes.iter().chain(&self.warnings).cloned().collect(),
         }
-        text
     }
 
-    fn explain_node(&self, input: &InputRef, depth: usize, shown: &mut [bool], text: &mut String) {
-        let indent = "  ".repeat(depth);
-        match input {
-            InputRef::Relation(name) => {
-                text.push_str(&format!("{indent}Read {name}\n"));
-            }
-            InputRef::Node(index) => {
-                let node = &self.nodes[*index];
-                if std::mem::replace(&mut shown[*index], true) {
-                    text.push_str(&format!("{indent}{}  [shared: as above]\n", node.label));
-                    return;
-                }
-                text.push_str(&format!("{indent}{}  [{}]\n", node.label, promises(&node.traits)));
-                for input in &node.inputs {
-                    self.explain_node(input, depth + 1, shown, text);
-                }
-            }
-        }
+    /// The text of the [outline](Self::outline).
+    pub fn explain(&self) -> String {
+        self.outline().text()
     }
 }
 

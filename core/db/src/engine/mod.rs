@@ -27,6 +27,7 @@ use laminar_dataflow::operators::Union;
 use laminar_dataflow::state::{Container, TableRows};
 use laminar_dataflow::{Changes, Content, DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
+use laminar_sql::outline::Outline;
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
 use laminar_types::{
@@ -282,7 +283,7 @@ impl Core {
         if is_view {
             plan.default_to_changes();
         }
-        let (explain, reads) = (plan.explain(), plan.relations());
+        let (outline, reads) = (plan.outline(), plan.relations());
         let (emit, traits) = (plan.emit, plan.traits().clone());
         let every = plan.every_ns.map(Every::new);
         let late = plan.late;
@@ -320,7 +321,7 @@ impl Core {
             is_view,
             emit,
             every,
-            explain,
+            outline,
             nodes,
             traits,
             reads,
@@ -423,7 +424,7 @@ impl Core {
             is_view: false,
             emit: EmitForm::Update,
             every: None,
-            explain: format!("The late rows of {of}\n"),
+            outline: Outline { heading: format!("The late rows of {of}"), ..Outline::default() },
             nodes,
             history: Some(History::new(Arc::clone(&traits.schema), retain_rows, None)),
             traits,
