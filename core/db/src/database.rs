@@ -24,6 +24,7 @@ use crate::clock::{Alarm, Clock};
 use crate::engine::{Core, Object, SourceId};
 use crate::log::{LogLevel, LogListener};
 use crate::query::Query;
+use crate::settings::Settings;
 use crate::source::{Rules, UntypedSource};
 use crate::token::Token;
 
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) background: Background,
     affinity: Affinity,
     pub(crate) config: Config,
+    pub(crate) settings: Settings,
     pub(crate) admission: Arc<Admission>,
     pub(crate) clock: Arc<Clock>,
     alarm: Arc<Alarm>,
@@ -177,6 +179,7 @@ impl LaminarDB {
             planner: Planner::new(),
             background: Background::new(affinity),
             affinity,
+            settings: Settings::of(&config),
             config,
             admission,
             clock,
@@ -323,7 +326,7 @@ impl LaminarDB {
         batches: &[RecordBatch],
     ) -> Result<Epoch> {
         batches.iter().try_for_each(|batch| rules.check(batch))?;
-        self.shared.admission.admit(id, self.shared.config.push_timeout)?;
+        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
         self.shared.run(|core| {
             let producer = core.own_producer(id)?;
             core.push(id, producer, batches)
@@ -369,9 +372,10 @@ impl LaminarDB {
         columns: &[Name],
         install: impl Fn(&mut Core, StreamPlan) -> Result<R> + Send + Sync,
     ) -> Result<R> {
+        let query = self.shared.settings.complete(query);
         loop {
             let catalog = self.shared.run(|core| Relations::of(core))?;
-            let plan = self.shared.planner.plan_stream(&catalog, query, columns)?;
+            let plan = self.shared.planner.plan_stream(&catalog, &query, columns)?;
             let installed = self.shared.run(|core| {
                 (core.catalog_version == catalog.version).then(|| install(core, plan))
             })?;
@@ -388,6 +392,7 @@ fn check_rows(statement: Statement) -> Result<Statement> {
         Statement::Query(_)
         | Statement::Show(_)
         | Statement::ShowCreate(_)
+        | Statement::ShowVariable(_)
         | Statement::Describe(_)
         | Statement::Explain(_) => Ok(statement),
         _ => Err(Error::new(

@@ -18,6 +18,7 @@
 //! | `introspection` | `DESCRIBE`, `SHOW CREATE`, dead letters |
 //! | `clock` | what time it is, and when something is due |
 //! | `keyed_times` | the largest event time of each key of a source |
+//! | `settings` | what `SET` changes |
 //! | `source_timing` | the options of a source about time |
 //! | `history`, `epoch_marks`, `page` | the recent rows that append-only relations keep |
 //! | `affinity` | the core of the database's own threads |
@@ -51,6 +52,7 @@ mod producers;
 mod query;
 mod replace;
 mod ring;
+mod settings;
 mod source;
 mod source_timing;
 mod statements;

@@ -105,7 +105,7 @@ impl UntypedSource {
     fn push_slice(&self, batches: &[RecordBatch]) -> Result<Epoch> {
         batches.iter().try_for_each(|batch| self.rules.check(batch))?;
         let (id, producer) = (self.id, self.producer);
-        self.shared.admission.admit(id, self.shared.config.push_timeout)?;
+        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
         self.shared.run(|core| core.push(id, producer, batches))?
     }
 
@@ -125,7 +125,7 @@ impl UntypedSource {
     pub fn push_rows(&self, rows: &RowBlock) -> Result<Epoch> {
         self.rules.check_rows(rows)?;
         let (id, producer) = (self.id, self.producer);
-        self.shared.admission.admit(id, self.shared.config.push_timeout)?;
+        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
         self.shared.run(|core| core.push_rows(id, producer, rows))?
     }
 

@@ -52,6 +52,19 @@ impl LaminarDB {
                 rows(introspection::show(&self.shared.board, what))
             }
             Statement::ShowCreate(show) => self.show_create(&show),
+            Statement::ShowVariable(name) => {
+                self.shared.refuse_closed()?;
+                rows(self.shared.settings.show(&name))
+            }
+            Statement::Set(set) => {
+                self.shared.refuse_closed()?;
+                let name = set.name.value.clone();
+                self.shared.settings.set(set).map(|()| ddl("SET", name))
+            }
+            Statement::Reset(name) => {
+                self.shared.refuse_closed()?;
+                self.shared.settings.reset(&name).map(|()| ddl("RESET", name.value))
+            }
             Statement::Describe(describe) => self.describe(describe),
             Statement::Explain(explain) => {
                 rows(introspection::plan(&self.explain_statement(explain)?))
@@ -89,7 +102,7 @@ impl LaminarDB {
             declared,
             timing,
             retain_rows,
-            capacity: self.shared.config.buffer_size as u64,
+            capacity: self.shared.settings.buffer_size() as u64,
         };
         self.shared.run(|core| {
             if source.or_replace
@@ -122,7 +135,7 @@ impl LaminarDB {
         let (retain_rows, backfill) = match is_view {
             true => (usize::MAX, Backfill::All),
             false => {
-                let rows = retain_changes.unwrap_or(self.shared.config.retain_history);
+                let rows = retain_changes.unwrap_or(self.shared.settings.retain_history());
                 (rows, Backfill::Updating)
             }
         };
@@ -293,17 +306,18 @@ impl LaminarDB {
         let catalog = self.shared.run(|core| Relations::of(core))?;
         match statement {
             Statement::CreateStream(stream) => {
-                let planner = &self.shared.planner;
-                Ok(planner.plan_stream(&catalog, &stream.query, &stream.columns)?.explain())
+                let query = self.shared.settings.complete(&stream.query);
+                Ok(self.shared.planner.plan_stream(&catalog, &query, &stream.columns)?.explain())
             }
             Statement::CreateMaterializedView(view) => {
-                let planner = &self.shared.planner;
-                let mut plan = planner.plan_stream(&catalog, &view.query, &view.columns)?;
+                let query = self.shared.settings.complete(&view.query);
+                let mut plan = self.shared.planner.plan_stream(&catalog, &query, &view.columns)?;
                 plan.default_to_changes();
                 Ok(plan.explain())
             }
             Statement::Query(query) => {
-                let continuous = match self.shared.planner.plan_stream(&catalog, &query, &[]) {
+                let completed = self.shared.settings.complete(&query);
+                let continuous = match self.shared.planner.plan_stream(&catalog, &completed, &[]) {
                     Ok(plan) => plan.explain(),
                     Err(error) => format!("{error}\n"),
                 };
@@ -346,7 +360,7 @@ impl LaminarDB {
     /// Takes `retain_history` out of the options: rows.
     fn retain_rows(&self, options: &mut Options) -> Result<usize> {
         let Some(entry) = options.take("retain_history") else {
-            return Ok(self.shared.config.retain_history);
+            return Ok(self.shared.settings.retain_history());
         };
         let rows = entry.integer()?;
         usize::try_from(rows).map_err(|_| entry.error("takes a number of rows, 0 or more"))
@@ -474,8 +488,6 @@ pub(crate) fn connector_not_built(name: &Name) -> Error {
 fn not_built(statement: &Statement) -> Error {
     let what = match statement {
         Statement::AlterSource(_) => "ALTER SOURCE",
-        Statement::ShowVariable(_) => "SHOW of a setting",
-        Statement::Set(_) => "SET",
         Statement::Subscribe(_) => {
             return Error::unsupported(
                 "SUBSCRIBE gives no rows that end: call subscribe with this statement",

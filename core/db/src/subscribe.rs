@@ -140,7 +140,7 @@ impl LaminarDB {
     }
 
     fn capacity(&self, options: &SubscribeOptions) -> Result<usize> {
-        match options.capacity.unwrap_or(self.shared.config.buffer_size) {
+        match options.capacity.unwrap_or(self.shared.settings.buffer_size()) {
             0 => Err(argument("a subscription's capacity must be at least one row")),
             capacity => Ok(capacity),
         }
@@ -162,7 +162,7 @@ impl LaminarDB {
             (None, true) => Backfill::All,
             (None, false) => Backfill::Updating,
         };
-        let retain_rows = self.shared.config.retain_history;
+        let retain_rows = self.shared.settings.retain_history();
         self.with_plan(&query, &[], |core, plan| {
             core.sweep();
             if let Some(epoch) = options.as_of_epoch {

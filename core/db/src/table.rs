@@ -66,7 +66,7 @@ impl LaminarDB {
             return Ok(done);
         }
         if let Some(id) = old {
-            self.shared.admission.admit(id, self.shared.config.push_timeout)?;
+            self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
         }
         let declared_schema = match table.columns.is_empty() {
             true => None,
@@ -102,7 +102,7 @@ impl LaminarDB {
                 schema,
                 timing: Timing::default(),
                 retain_rows: 0,
-                capacity: self.shared.config.buffer_size as u64,
+                capacity: self.shared.settings.buffer_size() as u64,
             })
         };
         match (&table.query, declared_schema) {

@@ -25,6 +25,8 @@ pub struct StreamPlan {
     pub warnings: Vec<String>,
     /// `LATE DATA TO`.
     pub late: Option<LateOutput>,
+    /// Whether something in it is bounded by `state_ttl`.
+    pub forgets: bool,
 }
 
 /// The second output of nodes: the rows that are late for their windows.

@@ -193,7 +193,8 @@ impl Planner {
         Ok(Arc::new(Schema::new(fields)))
     }
 
-    /// Plans a continuous query; `columns` are new names for its columns, if there are any.
+    /// Plans a continuous query; `columns` are new names for its columns, if there are any. A
+    /// `state_ttl` that is a default counts only where it can and does bound something.
     ///
     /// # Errors
     /// What is wrong with the query or cannot be kept up to date, at its place where that is known.
@@ -203,6 +204,14 @@ impl Planner {
         query: &StreamQuery,
         columns: &[Name],
     ) -> Result<StreamPlan> {
+        if query.state_ttl.is_some_and(|ttl| ttl.position.is_none()) {
+            let bounded = self.plan(catalog, query, columns).ok().filter(|plan| plan.forgets);
+            if let Some(plan) = bounded {
+                return Ok(plan);
+            }
+            let without = StreamQuery { state_ttl: None, ..query.clone() };
+            return self.plan_stream(catalog, &without, columns);
+        }
         self.plan(catalog, query, columns).map_err(|error| {
             let place = match error.position() {
                 None => place_of(&query.query, error.message()),

@@ -139,6 +139,7 @@ pub(crate) fn lower(
         notes: lowering.notes,
         warnings,
         late: lowering.late,
+        forgets: lowering.ttl_bounds,
     })
 }
 

@@ -58,9 +58,10 @@ impl Lowering<'_> {
     pub(super) fn check_ttl(&mut self) -> Result<()> {
         let Some(ttl) = self.state_ttl else { return Ok(()) };
         if !self.ttl_bounds {
+            let Some(position) = ttl.position else { return Ok(()) };
             let message = "option state_ttl bounds nothing here: the query has no join and no GROUP \
                            BY whose state is kept for ever";
-            return Err(Error::new(code::OPTION, message).at(ttl.position));
+            return Err(Error::new(code::OPTION, message).at(position));
         }
         self.notes.push(format!(
             "not exact: what is older than {} (state_ttl) is forgotten, and what it gave is not \

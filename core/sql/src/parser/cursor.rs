@@ -261,7 +261,7 @@ impl Hint for Error {
 }
 
 /// The word of a list that another is a misspelling of.
-pub(super) fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let word = word.to_ascii_uppercase();
     let allowed = if word.chars().count() < 4 { 1 } else { 2 };
     words

@@ -50,14 +50,15 @@ pub mod windows;
 use datafusion::sql::sqlparser::{ast, tokenizer::Token};
 use laminar_types::{Error, Position, Result, error::code};
 
-use cursor::{Cursor, Hint, closest};
+pub use cursor::closest;
+use cursor::{Cursor, Hint};
 use lexer::unquoted;
 pub use options::{OptionEntry, OptionValue, Options};
 pub use statement::*;
 pub use variables::Variables;
 
 /// The words that begin a statement.
-const FIRST_WORDS: [&str; 17] = [
+const FIRST_WORDS: [&str; 18] = [
     "SELECT",
     "WITH",
     "VALUES",
@@ -73,6 +74,7 @@ const FIRST_WORDS: [&str; 17] = [
     "SUBSCRIBE",
     "CANCEL",
     "SET",
+    "RESET",
     "COPY",
     "FROM",
 ];
@@ -146,6 +148,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement> {
         "ALTER" => alter::parse_alter(cursor),
         "SHOW" => show::parse_show(cursor),
         "SET" => show::parse_set(cursor),
+        "RESET" => show::parse_reset(cursor),
         "CANCEL" => show::parse_cancel(cursor),
         "DESCRIBE" | "DESC" => explain::parse_describe(cursor),
         "EXPLAIN" => explain::parse_explain(cursor),

@@ -225,7 +225,7 @@ fn merge(
         None => None,
         Some(entry) => match entry.duration_ns()? {
             0 => return Err(entry.error("takes a duration of more than zero")),
-            ns => Some(StateTtl { ns, position: entry.position }),
+            ns => Some(StateTtl { ns, position: Some(entry.position) }),
         },
     };
     Ok(StreamQuery {

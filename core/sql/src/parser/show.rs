@@ -1,4 +1,4 @@
-//! `SHOW`, `SET` and `CANCEL QUERY`.
+//! `SHOW`, `SET`, `RESET` and `CANCEL QUERY`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use laminar_types::Result;
@@ -81,6 +81,14 @@ pub(super) fn parse_cancel(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.index += 1;
     cursor.expect_end()?;
     Ok(Statement::CancelQuery(id))
+}
+
+/// `RESET name` and `RESET ALL`.
+pub(super) fn parse_reset(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect(&["RESET"])?;
+    let name = cursor.dotted_name("the name of a setting, or ALL")?;
+    cursor.expect_end()?;
+    Ok(Statement::Reset(name))
 }
 
 /// `SET name = value` and `SET name TO value`; other `SET`s are sqlparser's.

@@ -37,6 +37,8 @@ pub enum Statement {
     ShowVariable(Name),
     /// `SET name = value`.
     Set(Set),
+    /// `RESET name`; `all` for all.
+    Reset(Name),
     /// `DESCRIBE [EXTENDED] name`.
     Describe(Describe),
     /// `EXPLAIN [ANALYZE] statement`.
@@ -212,8 +214,8 @@ pub struct StreamQuery {
 pub struct StateTtl {
     /// In nanoseconds; more than zero.
     pub ns: i64,
-    /// Where the option stands.
-    pub position: Position,
+    /// Where the option stands; `None` for a default of the database, which bounds what it can.
+    pub position: Option<Position>,
 }
 
 /// `CREATE STREAM` and `CREATE MATERIALIZED VIEW`.
