@@ -16,6 +16,7 @@
 //! | `rows` | a few rows at a time give what batches give |
 //! | `restored` | an operator goes on from a snapshot of another as that one did |
 //! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
+//! | `added_column` | `ALTER SOURCE ... ADD COLUMN`, and what stays as it was |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `host_functions` | scalar and aggregate functions of the host |
 //! | `log` | what the host is told line by line |
@@ -39,6 +40,7 @@
 //! Expected values come from an oracle, a model or arithmetic by hand, never from the engine.
 
 mod ad_hoc;
+mod added_column;
 mod admission;
 mod aggregates;
 mod analyze;

@@ -313,7 +313,7 @@ impl Stream {
             if *name == "r" && self.graph.takes_rows(input) {
                 self.block.clear();
                 assert!(self.block.append_batch(&delta.batch, None).unwrap());
-                self.graph.push_rows(input, &self.block, Audience::Running);
+                self.graph.push_rows(input, &self.block, Audience::Running).unwrap();
             } else {
                 self.graph.push(input, delta, Audience::Running);
             }

@@ -97,7 +97,7 @@ fn statements_that_are_not_built_are_named() {
     let db = database();
     for (sql, name) in [
         ("CREATE LOOKUP TABLE x (a INT PRIMARY KEY) FROM POSTGRES (table = 't')", "POSTGRES"),
-        ("ALTER SOURCE trades ADD COLUMN x INT", "ALTER SOURCE"),
+        ("ALTER SOURCE trades RENAME COLUMN sym TO x", "ADD COLUMN"),
         ("SUBSCRIBE counts", "SUBSCRIBE"),
         ("CREATE INDEX i ON trades (sym)", "CREATE INDEX"),
     ] {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use laminar_types::{Change, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant};
 
 use crate::operator::{Content, Context, DeadLetter, Marks, Metrics, Operator, Traits};
@@ -114,6 +115,8 @@ struct Input {
     begin: Option<Arc<TableSnapshot>>,
     /// While the node is held back: what arrived before this sequence number is not for it.
     since: Option<u64>,
+    /// The columns that the node knows, the first ones of its input's, where others came later.
+    columns: Option<usize>,
 }
 
 /// Who receives what is delivered to a source.
@@ -190,7 +193,13 @@ impl Graph {
         for node in &inputs {
             let table = self.table_mut(*node).filter(|_| held_since.is_some());
             let begin = table.map(|rows| Arc::new(rows.snapshot()));
-            ports.push(Input { node: *node, frontiers: Vec::new(), begin, since: None });
+            ports.push(Input {
+                node: *node,
+                frontiers: Vec::new(),
+                begin,
+                since: None,
+                columns: None,
+            });
         }
         let frontiers = vec![Frontier::MIN; traits.times.len()];
         self.reads_clock |= operator.reads_clock();
@@ -240,6 +249,17 @@ impl Graph {
             work: Work::default(),
         }));
         id
+    }
+
+    /// Adds columns behind those of a source. Who reads it by now goes on with the columns there
+    /// were.
+    pub fn widen(&mut self, source: NodeId, schema: SchemaRef) {
+        let traits = &mut self.node_mut(source).traits;
+        let known = traits.schema.fields().len();
+        traits.schema = schema;
+        self.for_consumers(source, |graph, consumer, port| {
+            graph.node_mut(consumer).inputs[port].columns.get_or_insert(known);
+        });
     }
 
     /// Removes a node that nobody reads.
@@ -445,16 +465,18 @@ impl Graph {
         }
         self.for_consumers(source, |graph, consumer, port| {
             if audience.includes(graph.node(consumer)) {
-                graph.deliver(consumer, port, Change::Batch(change.clone()));
+                let columns = graph.node(consumer).inputs[port].columns;
+                graph.deliver(consumer, port, Change::Batch(narrowed(change, columns)));
             }
         });
     }
 
     /// Whether some consumer of a source is better given a handful of rows as a block.
     pub fn takes_rows(&self, source: NodeId) -> bool {
-        self.node(source).consumers.iter().any(|(consumer, _)| match &self.node(*consumer).body {
-            Body::Operator(operator) => operator.takes_rows(),
-            _ => false,
+        self.node(source).consumers.iter().any(|(consumer, port)| {
+            let node = self.node(*consumer);
+            let knows_all = node.inputs[*port].columns.is_none();
+            matches!(&node.body, Body::Operator(operator) if knows_all && operator.takes_rows())
         })
     }
 
@@ -476,16 +498,24 @@ impl Graph {
     }
 
     /// As [`push`](Self::push), of rows that came as a block.
-    pub fn push_rows(&mut self, source: NodeId, rows: &RowBlock, audience: Audience) {
+    ///
+    /// # Errors
+    /// `INTERNAL` when a text of the block is not one, which only a defect can cause.
+    pub fn push_rows(&mut self, source: NodeId, rows: &RowBlock, audience: Audience) -> Result<()> {
         if rows.is_empty() {
-            return;
+            return Ok(());
         }
-        self.for_consumers(source, |graph, consumer, port| {
-            if audience.includes(graph.node(consumer)) {
-                let copy = graph.copy(rows);
-                graph.deliver(consumer, port, Change::Rows(copy));
+        for index in 0..self.node(source).consumers.len() {
+            let (consumer, port) = self.node(source).consumers[index];
+            if audience.includes(self.node(consumer)) {
+                let change = match self.node(consumer).inputs[port].columns {
+                    None => Change::Rows(self.copy(rows)),
+                    columns => Change::Batch(narrowed(&rows.to_delta()?, columns)),
+                };
+                self.deliver(consumer, port, change);
             }
-        });
+        }
+        Ok(())
     }
 
     /// A copy of a block, in a block that was used before if there is one.
@@ -822,6 +852,16 @@ impl Node {
         self.frontiers.copy_from_slice(frontiers);
         Ok((change, true))
     }
+}
+
+/// A change with its first columns only, if some are told.
+fn narrowed(change: &Delta, columns: Option<usize>) -> Delta {
+    let Some(columns) = columns.filter(|columns| *columns < change.batch.num_columns()) else {
+        return change.clone();
+    };
+    let batch = change.batch.project(&(0..columns).collect::<Vec<_>>());
+    let batch = batch.expect("the first columns of a batch are columns of it");
+    Delta { batch, weights: change.weights.clone() }
 }
 
 /// The net change of a step that was given blocks, one of which is there to be used again.

@@ -35,6 +35,13 @@ impl Meter {
         self.0.store(self.0.load(Relaxed).wrapping_add(count), Relaxed);
     }
 
+    /// One that stands where this one does.
+    pub(crate) fn at(&self) -> Self {
+        let copy = Self::default();
+        copy.set(self.get());
+        copy
+    }
+
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }

@@ -130,6 +130,20 @@ impl History {
         Ok(content)
     }
 
+    /// Adds columns that may be NULL behind those there are, and are NULL in the rows there are.
+    pub(crate) fn widen(&mut self, schema: &SchemaRef) -> Result<()> {
+        self.seal()?;
+        self.schema = Arc::clone(schema);
+        self.tail = Page::new(schema, PAGE_ROWS.min(self.retain_rows.max(64)));
+        for kept in &mut self.pages {
+            kept.batch = page::widened(&kept.batch, schema)?;
+            self.page_bytes -= kept.bytes;
+            kept.bytes = page::memory_of(kept.batch.columns());
+            self.page_bytes += kept.bytes;
+        }
+        Ok(())
+    }
+
     /// The columns.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -120,7 +120,8 @@ pub(crate) fn fit_rows(
 ) -> Result<RecordBatch> {
     let fields = rules.schema.fields();
     let expected = if named.is_empty() { fields.len() } else { named.len() };
-    if batch.num_columns() != expected {
+    let least = if named.is_empty() { rules.least_columns } else { named.len() };
+    if batch.num_columns() < least || batch.num_columns() > expected {
         return Err(Error::new(
             code::BATCH_SCHEMA,
             format!(
@@ -140,7 +141,7 @@ pub(crate) fn fit_rows(
     }
     let columns = fields.iter().enumerate().map(|(index, field)| {
         let from = match named.is_empty() {
-            true => Some(index),
+            true => (index < batch.num_columns()).then_some(index),
             false => named.iter().position(|column| column == field.name()),
         };
         match from {

@@ -15,6 +15,7 @@
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
 //! | `table` | `CREATE TABLE` |
+//! | `added_column` | `ALTER SOURCE ... ADD COLUMN` |
 //! | `introspection` | `DESCRIBE`, `SHOW CREATE`, dead letters |
 //! | `clock` | what time it is, and when something is due |
 //! | `keyed_times` | the largest event time of each key of a source |
@@ -29,6 +30,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod added_column;
 mod adhoc;
 mod admission;
 mod affinity;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::builder::{BooleanBuilder, GenericByteBuilder, PrimitiveBuilder};
 use arrow::array::{
     Array, ArrayData, ArrayRef, ArrowPrimitiveType, AsArray, MutableArrayData, OffsetSizeTrait,
-    RecordBatch, RecordBatchOptions, downcast_primitive, make_array,
+    RecordBatch, RecordBatchOptions, downcast_primitive, make_array, new_null_array,
 };
 use arrow::compute::concat;
 use arrow::datatypes::{
@@ -14,7 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use laminar_types::rows::Word;
-use laminar_types::{Error, RowBlock};
+use laminar_types::{Error, Result, RowBlock};
 
 /// Bytes of strings for which a page allocates at first, per row.
 const BYTES_PER_STRING: usize = 16;
@@ -329,6 +329,17 @@ fn compact(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
             make_array(copy.freeze())
         }
     })
+}
+
+/// A batch with NULLs in the columns that a schema has behind its own.
+pub(crate) fn widened(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let added = schema.fields().iter().skip(batch.num_columns());
+    let added = added.map(|field| new_null_array(field.data_type(), rows));
+    let columns = batch.columns().iter().cloned().chain(added).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|error| Error::internal(format!("a batch does not widen: {error}")))
 }
 
 /// Bytes of the allocations behind arrays, each counted once.

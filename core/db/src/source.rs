@@ -33,6 +33,8 @@ pub struct UntypedSource {
 pub(crate) struct Rules {
     pub(crate) name: String,
     pub(crate) schema: SchemaRef,
+    /// How many columns, the first ones, every push has: others came later and may be left out.
+    pub(crate) least_columns: usize,
     /// The event-time column, where a watermark is declared.
     pub(crate) event_time: Option<usize>,
     /// The columns of the primary key; empty where there is none.
@@ -47,11 +49,11 @@ pub(crate) struct Rules {
     /// Whether some stream is better given a few rows as a block, written under the token.
     pub(crate) takes_rows: AtomicBool,
     /// Rows that wait for the start, written under the token and read without it.
-    pub(crate) pending: AtomicU64,
+    pub(crate) pending: Arc<AtomicU64>,
     /// How many rows may wait.
     pub(crate) capacity: u64,
     /// Producers' handles that are open.
-    pub(crate) producers: AtomicU64,
+    pub(crate) producers: Arc<AtomicU64>,
 }
 
 impl UntypedSource {
@@ -81,8 +83,9 @@ impl UntypedSource {
 
     /// Pushes one batch as one epoch; returns once everything downstream has it.
     ///
-    /// A batch has the columns of the source, in their order and of their types; one that does not
-    /// is refused whole, with the column and row named. Fails with `FULL`, taking nothing, when
+    /// A batch has the columns of the source, in their order and of their types, with or without
+    /// those that `ALTER SOURCE` added; one that does not is refused whole, with the column and row
+    /// named. Fails with `FULL`, taking nothing, when
     /// too much waits for `start()`.
     pub fn push_arrow(&self, batch: RecordBatch) -> Result<Epoch> {
         self.push_slice(std::slice::from_ref(&batch))
@@ -201,6 +204,7 @@ impl Rules {
         Self {
             name: name.to_string(),
             schema: Arc::clone(schema),
+            least_columns: schema.fields().len(),
             event_time,
             key,
             max_future_ms: None,
@@ -208,9 +212,21 @@ impl Rules {
             not_null: not_null.fold(0, |bits, (index, _)| bits | 1 << index),
             layout,
             takes_rows: AtomicBool::new(false),
-            pending: AtomicU64::new(0),
+            pending: Arc::default(),
             capacity,
-            producers: AtomicU64::new(0),
+            producers: Arc::default(),
+        }
+    }
+
+    /// The same with more columns behind these, which pushes may leave out.
+    pub(crate) fn widened(&self, schema: &SchemaRef) -> Self {
+        let (key, event_time) = (self.key.clone(), self.event_time);
+        Self {
+            least_columns: self.least_columns,
+            max_future_ms: self.max_future_ms,
+            pending: Arc::clone(&self.pending),
+            producers: Arc::clone(&self.producers),
+            ..Self::new(&self.name, schema, event_time, key, self.capacity, &self.clock)
         }
     }
 
@@ -228,7 +244,7 @@ impl Rules {
     pub(crate) fn check(&self, batch: &RecordBatch) -> Result<()> {
         let given = batch.schema_ref().fields();
         let own = self.schema.fields();
-        if given.len() != own.len() {
+        if given.len() < self.least_columns || given.len() > own.len() {
             return Err(self.refuse(format!(
                 "a batch has {} columns, and `{}` has {}",
                 given.len(),

@@ -24,6 +24,7 @@ impl LaminarDB {
             Statement::CreateSource(source) => self.create_source(source, sql),
             Statement::CreateStream(stream) => self.create_stream(stream, false, sql),
             Statement::CreateMaterializedView(view) => self.create_stream(view, true, sql),
+            Statement::AlterSource(alter) => self.add_column(alter, sql),
             Statement::CreateSink(sink) => self.create_sink(sink, sql),
             Statement::Drop(drop) => self.drop_object(drop),
             Statement::CreateTable(table) => self.create_table(table, sql),
@@ -487,7 +488,6 @@ pub(crate) fn connector_not_built(name: &Name) -> Error {
 
 fn not_built(statement: &Statement) -> Error {
     let what = match statement {
-        Statement::AlterSource(_) => "ALTER SOURCE",
         Statement::Subscribe(_) => {
             return Error::unsupported(
                 "SUBSCRIBE gives no rows that end: call subscribe with this statement",

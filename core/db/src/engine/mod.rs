@@ -89,7 +89,7 @@ pub(crate) struct Scratch {
 pub(crate) struct Queued {
     sequence: Epoch,
     pub(crate) source: SourceId,
-    change: Option<Delta>,
+    pub(crate) change: Option<Delta>,
     frontiers: Vec<Frontier>,
     pub(crate) bytes: usize,
 }

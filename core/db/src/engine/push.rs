@@ -23,6 +23,8 @@ impl Core {
     ) -> Result<Epoch> {
         self.check_open(id, producer)?;
         let held = self.is_held(id)?;
+        let widened = self.widened(id, batches)?;
+        let batches = widened.as_deref().unwrap_or(batches);
         if let [batch] = batches
             && !held
             && (1..=TINY_ROWS).contains(&batch.num_rows())
@@ -87,8 +89,11 @@ impl Core {
         producer: ProducerId,
         rows: &RowBlock,
     ) -> Result<Epoch> {
-        // What waits for the start is kept as a batch. No stream may take blocks any more.
-        if self.is_held(id)? || !self.source(id)?.rules.takes_rows.load(Ordering::Relaxed) {
+        // What waits for the start is kept as a batch. No stream may take blocks any more, and the
+        // source may have more columns by now.
+        let rules = &self.source(id)?.rules;
+        let is_whole = rows.layout().kinds().len() == rules.schema.fields().len();
+        if !is_whole || !rules.takes_rows.load(Ordering::Relaxed) || self.is_held(id)? {
             return self.push(id, producer, &[rows.to_batch()?]);
         }
         self.check_open(id, producer)?;
@@ -131,7 +136,7 @@ impl Core {
         };
         let watermark = piece.watermark;
         self.source_frontiers(id, watermark, &mut scratch.frontiers);
-        self.graph.push_rows(node, rows, Audience::Running);
+        self.graph.push_rows(node, rows, Audience::Running)?;
         self.graph.advance(node, &scratch.frontiers, Audience::Running);
         self.run_graph(&mut scratch.output);
         Ok(())
