@@ -28,6 +28,7 @@
 //! | `replace` | `CREATE OR REPLACE`, against definitions made anew |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `dead_letters` | rows on which an expression fails, in every operator, against DataFusion |
+//! | `constants` | continuous queries over `VALUES` and without `FROM`, against DataFusion |
 //! | `ad_hoc` | what ad-hoc queries answer where DataFusion alone would differ |
 //! | `overflow` | checked arithmetic, and what is said of a statement that fails |
 //! | `admission` | subscriptions that hold pushes back |
@@ -44,6 +45,7 @@ mod added_column;
 mod admission;
 mod aggregates;
 mod analyze;
+mod constants;
 mod dead_letters;
 mod delays;
 mod differential;

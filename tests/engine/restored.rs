@@ -33,6 +33,8 @@ const QUERIES: &[&str] = &[
     "SELECT k, v + 1 AS w, ts FROM s WHERE v > 0",
     "SELECT k, unnest(l) AS e FROM s",
     "SELECT k, v, ts FROM s UNION ALL SELECT k, v, ts FROM u",
+    // Rows that are there from the beginning.
+    "SELECT s.k, s.v, c.x FROM s JOIN (VALUES (1, 'a'), (2, 'b'), (2, 'c')) AS c (y, x) ON s.v = c.y",
     // Groups, of every accumulator.
     "SELECT k, count(*) AS n, count(v) AS c, sum(v) AS s, avg(x) AS a, min(v) AS mi, max(t) AS ma,
             sum(x) AS sx, avg(v) AS av FROM r GROUP BY k",

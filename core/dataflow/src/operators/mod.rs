@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod aggregate_call;
+mod constant;
 mod group_changes;
 mod join;
 mod late_rows;
@@ -29,6 +30,7 @@ mod window_aggregate;
 
 pub use aggregate::Aggregate;
 pub use aggregate_call::AggregateCall;
+pub use constant::Constant;
 pub use join::{Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, Side};
 pub use late_rows::{OfSet, WEIGHT_COLUMN, weight_field};
 pub use lifetime::{Lifetime, Until};

@@ -155,7 +155,7 @@ impl Lowering<'_> {
         mut label: String,
     ) -> Result<Lowered> {
         let append_only = input_traits.changes == Changes::AppendOnly;
-        let lifetime = match keys.is_empty() {
+        let lifetime = match keys.is_empty() || self.is_constant(&input) {
             true => None,
             false => self.lifetime_by(input_traits, 0, age),
         };

@@ -62,8 +62,8 @@ impl Lowering<'_> {
             Some(band) => Some(band.lifetimes(sides.map(|side| &side.traits))?),
             None => {
                 let lifetimes = [
-                    self.lifetime(&left.traits, Side::Left.index()),
-                    self.lifetime(&right.traits, Side::Right.index()),
+                    self.side_lifetime(&left.input, &left.traits, Side::Left),
+                    self.side_lifetime(&right.input, &right.traits, Side::Right),
                 ];
                 match lifetimes {
                     [Some(left), Some(right)] => Some([left, right]),

@@ -13,6 +13,7 @@
 //! | `grouping_sets` | `GROUPING SETS`, `ROLLUP`, `CUBE` |
 //! | `window` | `GROUP BY` a window |
 //! | `join` | joins, `INTERSECT`, `EXCEPT` |
+//! | `constant` | `VALUES`, queries without `FROM` |
 //! | `band` | conditions that bound a distance in time |
 //! | `over` | `OVER` |
 //! | `top_n` | `ORDER BY ... LIMIT`, filters on a rank |
@@ -26,6 +27,7 @@
 
 mod aggregate;
 mod band;
+mod constant;
 mod event_time;
 mod grouping_sets;
 mod join;
@@ -246,6 +248,8 @@ impl Lowering<'_> {
                 Some(lowered) => Ok(lowered),
                 None => self.join(join),
             },
+            LogicalPlan::Values(values) => self.values(values),
+            LogicalPlan::EmptyRelation(empty) => self.empty_relation(empty),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             other => Err(refuse::plan(other)),
         }

@@ -25,8 +25,6 @@ pub(super) fn plan(plan: &LogicalPlan) -> Error {
             "a stream's content has no order: order the rows of an ad-hoc SELECT, or add a LIMIT",
         ),
         LogicalPlan::Subquery(_) => ("a subquery in an expression", "create a stream for it"),
-        LogicalPlan::Values(_) => ("VALUES", "insert the rows into a source"),
-        LogicalPlan::EmptyRelation(_) => ("a query without FROM", "read a source or stream"),
         LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE", "create a stream for each step"),
         other => {
             return Error::unsupported(format!(

@@ -35,7 +35,7 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
             expr.apply(|expr| {
                 if let Expr::ScalarSubquery(subquery) = expr
                     && subquery.outer_ref_columns.is_empty()
-                    && subquery.subquery.max_rows() != Some(1)
+                    && !has_at_most_one_row(&subquery.subquery)
                 {
                     refused = Some(
                         "a subquery that stands for a value must have one row whatever comes: \
@@ -59,6 +59,15 @@ fn is_negated_in(expr: &Expr) -> bool {
         Expr::InSubquery(_) => true,
         Expr::Not(inner) => matches!(inner.as_ref(), Expr::InSubquery(_)),
         _ => false,
+    }
+}
+
+/// Whether a plan has one row, or none, whatever comes.
+fn has_at_most_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::Projection(projection) => has_at_most_one_row(&projection.input),
+        other => other.max_rows() == Some(1),
     }
 }
 

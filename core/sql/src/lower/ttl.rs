@@ -3,11 +3,12 @@
 use datafusion::common::Column;
 use datafusion::logical_expr::Expr;
 use laminar_dataflow::Traits;
-use laminar_dataflow::operators::{Lifetime, Until};
+use laminar_dataflow::operators::{Lifetime, Side, Until};
 use laminar_types::{Error, Result, code};
 
 use super::relation::Lowered;
 use super::{Lowering, duration};
+use crate::plan::InputRef;
 
 const MILLISECOND: i64 = 1_000_000;
 
@@ -17,6 +18,21 @@ impl Lowering<'_> {
     pub(super) fn lifetime(&mut self, traits: &Traits, port: usize) -> Option<Lifetime> {
         let column = time_column(traits);
         self.lifetime_by(traits, port, column)
+    }
+
+    /// How long the rows of a side of a join are kept. Those of a constant never go: there is
+    /// nothing to bound.
+    pub(super) fn side_lifetime(
+        &mut self,
+        input: &InputRef,
+        traits: &Traits,
+        of: Side,
+    ) -> Option<Lifetime> {
+        let lifetime = self.lifetime(traits, of.index())?;
+        Some(match self.is_constant(input) {
+            true => Lifetime::Clock { span_ms: i64::MAX },
+            false => lifetime,
+        })
     }
 
     /// The same by the time in this column, if it is one.
