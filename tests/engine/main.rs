@@ -22,6 +22,7 @@
 //! | `log` | what the host is told line by line |
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `analyze` | `EXPLAIN ANALYZE`: the work of each operator, counted by hand |
+//! | `semantics` | docs/SEMANTICS.md names tests that exist |
 //! | `settings` | `SET`, `SHOW`, `RESET`, and who reads what was set |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
@@ -67,6 +68,7 @@ mod replace;
 mod restored;
 mod rows;
 mod scripts;
+mod semantics;
 mod settings;
 mod sql_errors;
 mod sql_reference;
