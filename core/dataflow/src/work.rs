@@ -50,7 +50,7 @@ impl Work {
                 self.small_visits += 1;
                 match before {
                     ..TIMED_AT_FIRST => 1,
-                    _ if before % TIMED_ONE_IN == 0 => TIMED_ONE_IN,
+                    _ if before.is_multiple_of(TIMED_ONE_IN) => TIMED_ONE_IN,
                     _ => return None,
                 }
             }
