@@ -8,6 +8,7 @@
 //! | `aggregates` | keyed aggregates and streams over streams, against DataFusion |
 //! | `nexmark` | the queries of Nexmark, against DataFusion |
 //! | `tpch` | the queries of TPC-H over tables that change, against DataFusion |
+//! | `json` | documents in text, by hand |
 //! | `joins` | joins and set operations, against DataFusion |
 //! | `top_n`, `over` | top-N and window functions, against DataFusion and a model of ties |
 //! | `partition_ends` | partitions by an event time are forgotten when it is over, against DataFusion |
@@ -55,6 +56,7 @@ mod flights;
 mod fuzz;
 mod host_functions;
 mod joins;
+mod json;
 mod key_lookup;
 mod lifecycle;
 mod log;

@@ -35,6 +35,7 @@ mod faults;
 mod float_extremes;
 mod functions;
 pub mod host_functions;
+mod json;
 mod lateral_unnest;
 mod lower;
 mod milliseconds;

@@ -43,6 +43,7 @@ use crate::event_order::order_by_event_time;
 use crate::float_extremes::float_extremes;
 use crate::functions::{first_and_last, window_functions};
 use crate::host_functions::{AggregateFunction, ScalarFunction};
+use crate::json::{JsonOperators, json_functions};
 use crate::lateral_unnest;
 use crate::lower;
 use crate::milliseconds::Milliseconds;
@@ -98,7 +99,9 @@ impl Planner {
         let functions = builder.scalar_functions().get_or_insert_default();
         functions.extend(window_functions().into_iter().chain(marker_functions()));
         functions.push(probe_times());
-        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Milliseconds));
+        functions.extend(json_functions());
+        let planners = builder.expr_planners().get_or_insert_default();
+        planners.splice(0..0, [Arc::new(Milliseconds) as _, Arc::new(JsonOperators) as _]);
         Self { state: RwLock::new(Arc::new(builder.build())) }
     }
 
