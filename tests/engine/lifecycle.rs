@@ -263,6 +263,21 @@ fn a_dropped_stream_ends_its_subscriptions_after_what_is_queued() {
 }
 
 #[test]
+fn a_dropped_sink_ends_its_own_subscriptions() {
+    let db = started(&[SOURCE, BIG, "CREATE SINK out FROM big", "CREATE SINK other FROM big"]);
+    let mut ended = subscribe(&db, "out");
+    let mut going_on = [subscribe(&db, "big"), subscribe(&db, "other")];
+    push(&db, &[("a", 11)]);
+    execute(&db, "DROP SINK out");
+    push(&db, &[("a", 12)]);
+    assert!(matches!(ended.poll(None), Ok(Polled::Batch(_))));
+    assert!(matches!(ended.poll(None), Ok(Polled::End)));
+    for subscription in &mut going_on {
+        assert_eq!(drain(subscription).len(), 2);
+    }
+}
+
+#[test]
 fn a_handle_of_a_dropped_source_says_so() {
     let db = started(&[SOURCE]);
     let source = source(&db);

@@ -43,7 +43,12 @@ impl Core {
                 }
             }
             Object::Stream(id) | Object::View(id) => self.remove_stream(*id),
-            Object::Sink { .. } | Object::LateRows { .. } => {}
+            Object::Sink { .. } => {
+                for stream in self.streams.iter_mut().flatten() {
+                    stream.subscribers.retain(|ring| !ring.is_of_sink(name));
+                }
+            }
+            Object::LateRows { .. } => {}
         }
         Ok(object)
     }

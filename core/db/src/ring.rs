@@ -70,6 +70,8 @@ pub(crate) struct RingOptions {
     pub(crate) capacity: usize,
     /// How a poll waits.
     pub(crate) strategy: WaitStrategy,
+    /// The sink by whose name it was asked for, with which it ends.
+    pub(crate) sink: Option<String>,
 }
 
 impl std::fmt::Debug for Ring {
@@ -82,6 +84,11 @@ impl std::fmt::Debug for Ring {
 pub(crate) struct RingWriter(Arc<Ring>);
 
 impl RingWriter {
+    /// Whether it ends with a sink.
+    pub(crate) fn is_of_sink(&self, name: &str) -> bool {
+        self.0.options.sink.as_deref() == Some(name)
+    }
+
     pub(crate) fn new(options: RingOptions) -> Self {
         Self(Arc::new(Ring {
             options,

@@ -88,7 +88,9 @@ impl LaminarDB {
                     }
                     None => Begin::Now,
                 };
-                Ok::<_, Error>(Some(self.attach(core, id, capacity, options.on_full, begin)))
+                let is_sink = matches!(core.object(name)?, Object::Sink { .. });
+                let sink = is_sink.then(|| name.to_string());
+                Ok::<_, Error>(Some(self.attach(core, id, capacity, options.on_full, begin, sink)))
             })??;
             if let Some(subscription) = attached {
                 return Ok(subscription);
@@ -200,7 +202,7 @@ impl LaminarDB {
                     Begin::Replay(begin.into_iter().map(change).collect())
                 }
             };
-            Ok(self.attach(core, id, capacity, options.on_full, begin))
+            Ok(self.attach(core, id, capacity, options.on_full, begin, None))
         })
     }
 
@@ -212,6 +214,7 @@ impl LaminarDB {
         capacity: usize,
         on_full: OnFull,
         begin: Begin,
+        sink: Option<String>,
     ) -> Subscription {
         let stream = core.stream(id);
         let append_only = stream.traits.changes == Changes::AppendOnly;
@@ -226,6 +229,7 @@ impl LaminarDB {
             },
             capacity,
             strategy: self.shared.config.wait_strategy,
+            sink,
         };
         let provider = (!append_only).then(|| snapshot_provider(Arc::downgrade(&self.shared), id));
         let (writer, subscription) = Subscription::new(options, provider);

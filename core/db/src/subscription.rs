@@ -429,6 +429,7 @@ mod tests {
 
     fn options(policy: Policy, capacity: usize) -> RingOptions {
         RingOptions {
+            sink: None,
             schema: schema(&["x"]),
             form: Form::Plain,
             policy,
