@@ -44,29 +44,9 @@ pub unsafe extern "C" fn laminar_push_json(
     rows: *mut u64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    let encoded = Encoded { data: text.cast(), length, name: "text", rows };
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { args::write_count(rows, 0) };
-    let work = || {
-        // SAFETY: as above.
-        let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let bytes = unsafe { args::bytes(text.cast(), length, "text", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let options =
-            unsafe { args::optional_text(options_json, "options_json", INGESTION_ARGUMENT) }?;
-        let form = Form::Json(JsonOptions::from_json(options)?);
-        let batches = form.decode(bytes, &producer.importer)?;
-        let count = num_rows(&batches);
-        if count > 0 {
-            let _pushing = producer.enter()?;
-            producer.source.push_batches(batches)?;
-        }
-        // SAFETY: as above.
-        unsafe { args::write_count(rows, count) };
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    unsafe { push(source, &encoded, || json_form(options_json), error) }
 }
 
 /// Like `laminar_push_json`, into a source or table by its name, through the database's own
@@ -90,30 +70,9 @@ pub unsafe extern "C" fn laminar_insert_json(
     rows: *mut u64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    let encoded = Encoded { data: text.cast(), length, name: "text", rows };
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { args::write_count(rows, 0) };
-    let work = || {
-        // SAFETY: as above.
-        let db = unsafe { handle::shared(db, INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let source = unsafe { args::text(source, "source", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let bytes = unsafe { args::bytes(text.cast(), length, "text", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let options =
-            unsafe { args::optional_text(options_json, "options_json", INGESTION_ARGUMENT) }?;
-        let form = Form::Json(JsonOptions::from_json(options)?);
-        let batches = form.decode(bytes, &importer(&db, source)?)?;
-        let count = num_rows(&batches);
-        if count > 0 {
-            db.insert(source, batches)?;
-        }
-        // SAFETY: as above.
-        unsafe { args::write_count(rows, count) };
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    unsafe { insert(db, source, &encoded, || json_form(options_json), error) }
 }
 
 /// Pushes rows that are written as CSV as one epoch: all of them are taken, or none.
@@ -140,29 +99,9 @@ pub unsafe extern "C" fn laminar_push_csv(
     rows: *mut u64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    let encoded = Encoded { data: text.cast(), length, name: "text", rows };
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { args::write_count(rows, 0) };
-    let work = || {
-        // SAFETY: as above.
-        let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let bytes = unsafe { args::bytes(text.cast(), length, "text", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let options =
-            unsafe { args::optional_text(options_json, "options_json", INGESTION_ARGUMENT) }?;
-        let form = Form::Csv(CsvOptions::from_json(options)?);
-        let batches = form.decode(bytes, &producer.importer)?;
-        let count = num_rows(&batches);
-        if count > 0 {
-            let _pushing = producer.enter()?;
-            producer.source.push_batches(batches)?;
-        }
-        // SAFETY: as above.
-        unsafe { args::write_count(rows, count) };
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    unsafe { push(source, &encoded, || csv_form(options_json), error) }
 }
 
 /// Like `laminar_push_csv`, into a source or table by its name, through the database's own
@@ -188,30 +127,9 @@ pub unsafe extern "C" fn laminar_insert_csv(
     rows: *mut u64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    let encoded = Encoded { data: text.cast(), length, name: "text", rows };
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { args::write_count(rows, 0) };
-    let work = || {
-        // SAFETY: as above.
-        let db = unsafe { handle::shared(db, INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let source = unsafe { args::text(source, "source", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let bytes = unsafe { args::bytes(text.cast(), length, "text", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let options =
-            unsafe { args::optional_text(options_json, "options_json", INGESTION_ARGUMENT) }?;
-        let form = Form::Csv(CsvOptions::from_json(options)?);
-        let batches = form.decode(bytes, &importer(&db, source)?)?;
-        let count = num_rows(&batches);
-        if count > 0 {
-            db.insert(source, batches)?;
-        }
-        // SAFETY: as above.
-        unsafe { args::write_count(rows, count) };
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    unsafe { insert(db, source, &encoded, || csv_form(options_json), error) }
 }
 
 /// Pushes rows that are written as an Arrow IPC stream or file as one epoch: all of them are taken, or none.
@@ -233,26 +151,9 @@ pub unsafe extern "C" fn laminar_push_ipc(
     rows: *mut u64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    let encoded = Encoded { data, length, name: "data", rows };
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { args::write_count(rows, 0) };
-    let work = || {
-        // SAFETY: as above.
-        let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let bytes = unsafe { args::bytes(data, length, "data", INGESTION_ARGUMENT) }?;
-        let form = Form::Ipc;
-        let batches = form.decode(bytes, &producer.importer)?;
-        let count = num_rows(&batches);
-        if count > 0 {
-            let _pushing = producer.enter()?;
-            producer.source.push_batches(batches)?;
-        }
-        // SAFETY: as above.
-        unsafe { args::write_count(rows, count) };
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    unsafe { push(source, &encoded, || Ok(Form::Ipc), error) }
 }
 
 /// Like `laminar_push_ipc`, into a source or table by its name, through the database's own
@@ -274,27 +175,9 @@ pub unsafe extern "C" fn laminar_insert_ipc(
     rows: *mut u64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    let encoded = Encoded { data, length, name: "data", rows };
     // SAFETY: the caller keeps the conventions of the header.
-    unsafe { args::write_count(rows, 0) };
-    let work = || {
-        // SAFETY: as above.
-        let db = unsafe { handle::shared(db, INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let source = unsafe { args::text(source, "source", INGESTION_ARGUMENT) }?;
-        // SAFETY: as above.
-        let bytes = unsafe { args::bytes(data, length, "data", INGESTION_ARGUMENT) }?;
-        let form = Form::Ipc;
-        let batches = form.decode(bytes, &importer(&db, source)?)?;
-        let count = num_rows(&batches);
-        if count > 0 {
-            db.insert(source, batches)?;
-        }
-        // SAFETY: as above.
-        unsafe { args::write_count(rows, count) };
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    unsafe { insert(db, source, &encoded, || Ok(Form::Ipc), error) }
 }
 
 /// Frees bytes that the library handed over.
@@ -305,6 +188,106 @@ pub unsafe extern "C" fn laminar_insert_ipc(
 pub unsafe extern "C" fn laminar_bytes_free(data: *mut u8, length: usize) {
     // SAFETY: the caller keeps the conventions of the header.
     unsafe { args::free_bytes(data, length) };
+}
+
+/// Bytes of the caller, what he calls them, and where he wants the number of rows.
+struct Encoded {
+    data: *const u8,
+    length: usize,
+    name: &'static str,
+    rows: *mut u64,
+}
+
+impl Encoded {
+    /// The bytes, and how rows are written in them.
+    ///
+    /// # Safety
+    /// The caller keeps the conventions of the header.
+    unsafe fn read<'a>(&self, form: impl FnOnce() -> Result<Form>) -> Result<(&'a [u8], Form)> {
+        // SAFETY: as of this function.
+        let bytes = unsafe { args::bytes(self.data, self.length, self.name, INGESTION_ARGUMENT) }?;
+        Ok((bytes, form()?))
+    }
+}
+
+/// Takes rows in through a producer.
+///
+/// # Safety
+/// The caller keeps the conventions of the header.
+unsafe fn push(
+    source: *mut Source,
+    encoded: &Encoded,
+    form: impl FnOnce() -> Result<Form>,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as of this function, here and below.
+    unsafe { args::write_count(encoded.rows, 0) };
+    let work = || {
+        // SAFETY: as above.
+        let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
+        // SAFETY: as above.
+        let (bytes, form) = unsafe { encoded.read(form) }?;
+        let batches = form.decode(bytes, &producer.importer)?;
+        let count = num_rows(&batches);
+        if count > 0 {
+            let _pushing = producer.enter()?;
+            producer.source.push_batches(batches)?;
+        }
+        // SAFETY: as above.
+        unsafe { args::write_count(encoded.rows, count) };
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
+/// Takes rows in by the name of their source or table.
+///
+/// # Safety
+/// The caller keeps the conventions of the header.
+unsafe fn insert(
+    db: *const Db,
+    source: *const c_char,
+    encoded: &Encoded,
+    form: impl FnOnce() -> Result<Form>,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as of this function, here and below.
+    unsafe { args::write_count(encoded.rows, 0) };
+    let work = || {
+        // SAFETY: as above.
+        let db = unsafe { handle::shared(db, INGESTION_ARGUMENT) }?;
+        // SAFETY: as above.
+        let source = unsafe { args::text(source, "source", INGESTION_ARGUMENT) }?;
+        // SAFETY: as above.
+        let (bytes, form) = unsafe { encoded.read(form) }?;
+        let batches = form.decode(bytes, &importer(&db, source)?)?;
+        let count = num_rows(&batches);
+        if count > 0 {
+            db.insert(source, batches)?;
+        }
+        // SAFETY: as above.
+        unsafe { args::write_count(encoded.rows, count) };
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
+/// # Safety
+/// The caller keeps the conventions of the header.
+unsafe fn json_form(options_json: *const c_char) -> Result<Form> {
+    // SAFETY: as of this function.
+    let options = unsafe { args::optional_text(options_json, "options_json", INGESTION_ARGUMENT) }?;
+    Ok(Form::Json(JsonOptions::from_json(options)?))
+}
+
+/// # Safety
+/// The caller keeps the conventions of the header.
+unsafe fn csv_form(options_json: *const c_char) -> Result<Form> {
+    // SAFETY: as of this function.
+    let options = unsafe { args::optional_text(options_json, "options_json", INGESTION_ARGUMENT) }?;
+    Ok(Form::Csv(CsvOptions::from_json(options)?))
 }
 
 /// How rows are written.
