@@ -4,12 +4,20 @@
 //! `10 / x` fails where x is 0. The expected content is DataFusion's answer to the same query over
 //! `ok`, the rows of `t` that do not fail, where the failing rows would be read.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
 use laminar_db::LaminarDB;
 
-use crate::support::database::{batches, content, execute, listed, refused, started};
+use crate::row;
+use crate::support::database::{
+    batch, batches, content, drain_rows, execute, listed, query, refused, started, subscribe, texts,
+};
 use crate::support::oracle::Oracle;
 use crate::support::random::{Random, for_seeds};
-use crate::support::value::Value;
+use crate::support::value::{Row, Value};
+
+const PAIRS: &str = "CREATE SOURCE t (k VARCHAR NOT NULL, v BIGINT)";
 
 /// A query over `t` and `o`, and the one that answers it.
 const QUERIES: [(&str, &str); 30] = [
@@ -145,6 +153,135 @@ fn a_stream_may_stop_instead() {
         execute(&db, "INSERT INTO t VALUES (1, 'b', 0)");
         let error = refused(&db, "SELECT * FROM s").to_string();
         assert!(error.to_lowercase().contains("divide by zero"), "{query}\n{error}");
-        assert_eq!(content(&db, "other"), [crate::row![2]]);
+        assert_eq!(content(&db, "other"), [row![2]]);
     }
+}
+
+// --- by hand -------------------------------------------------------------------------------------
+
+fn push_pairs(db: &LaminarDB, rows: &[(&str, i64)]) -> u64 {
+    let source = db.source_untyped("t").unwrap();
+    let keys = texts(rows.iter().map(|row| Some(row.0)));
+    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1)));
+    source.push_arrow(batch(source.schema(), vec![keys, values])).unwrap()
+}
+
+#[test]
+fn a_row_on_which_an_expression_fails_is_a_dead_letter_and_the_others_pass() {
+    let db = started(&[
+        PAIRS,
+        "CREATE STREAM quotient AS SELECT k, 100 / v AS q FROM t",
+        "CREATE STREAM number AS SELECT CAST(k AS BIGINT) AS x, v FROM t",
+        "CREATE STREAM product AS SELECT k, v * 4611686018427387904 AS p FROM t WHERE v + 1 > 0",
+        "CREATE STREAM guarded AS SELECT k, CASE WHEN v = 0 THEN -1 ELSE 100 / v END AS q FROM t",
+        "CREATE STREAM total AS SELECT count(*) AS n, sum(q) AS s FROM quotient",
+        "CREATE STREAM counts AS SELECT k, count(*) AS n FROM t GROUP BY k",
+    ]);
+    let mut told = subscribe(&db, "quotient");
+    let epoch = push_pairs(&db, &[("1", 5), ("x", 0), ("3", 1), ("4", 2)]) as i64;
+    assert_eq!(drain_rows(&mut told), vec![row!["1", 20], row!["3", 100], row!["4", 50]]);
+    assert_eq!(content(&db, "number"), vec![row![1, 5], row![3, 1], row![4, 2]]);
+    assert_eq!(content(&db, "product"), vec![row!["3", 1_i64 << 62], row!["x", 0]]);
+    assert_eq!(content(&db, "total"), vec![row![3, 170]]);
+    assert_eq!(content(&db, "counts").len(), 4);
+    let guarded = vec![row!["1", 20], row!["3", 100], row!["4", 50], row!["x", -1]];
+    assert_eq!(content(&db, "guarded"), guarded);
+
+    let mut letters = query(&db, "SELECT stream, epoch, row, error FROM laminar_dead_letters");
+    letters.sort();
+    let expected = [
+        ("number", "x", "Cannot cast string 'x'"),
+        ("product", "1", "verflow"),
+        ("product", "4", "verflow"),
+        ("quotient", "x", "Divide by zero"),
+    ];
+    assert_eq!(letters.len(), expected.len(), "{letters:?}");
+    for (letter, (stream, key, words)) in letters.iter().zip(expected) {
+        assert_eq!(letter[..2], row![stream, epoch][..]);
+        assert!(letter[2].text().contains(&format!("k: {key}, v: ")), "{letter:?}");
+        assert!(letter[3].text().contains(words), "{letter:?}");
+    }
+    let count = |stream: &str| listed(&db, "SHOW STREAMS", stream, "dead_letters");
+    assert_eq!((count("quotient"), count("product")), (Value::Int(1), Value::Int(2)));
+    assert_eq!((count("guarded"), count("counts")), (Value::Int(0), Value::Int(0)));
+    // The streams go on.
+    push_pairs(&db, &[("9", 50)]);
+    assert_eq!(content(&db, "total"), vec![row![4, 172]]);
+}
+
+#[test]
+fn the_least_integer_has_no_opposite() {
+    let db = started(&[
+        PAIRS,
+        "CREATE STREAM opposites AS SELECT k, -v AS x FROM t",
+        "CREATE STREAM narrow AS SELECT k, -CAST(v % 128 AS TINYINT) AS x FROM t",
+        "CREATE STREAM floats AS SELECT k, -CAST(v AS DOUBLE) AS x FROM t WHERE v <= 0",
+    ]);
+    push_pairs(&db, &[("a", 5), ("b", i64::MIN), ("c", i64::MAX), ("d", 0)]);
+    let expected = vec![row!["a", -5], row!["c", -i64::MAX], row!["d", 0]];
+    assert_eq!(content(&db, "opposites"), expected);
+    let expected = vec![row!["a", -5], row!["b", 0], row!["c", -127], row!["d", 0]];
+    assert_eq!(content(&db, "narrow"), expected);
+    assert_eq!(content(&db, "floats"), vec![row!["b", 9223372036854775808.0], row!["d", -0.0]]);
+    let letters = query(&db, "SELECT stream, row, error FROM laminar_dead_letters");
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0][0], "opposites".into());
+    assert!(letters[0][2].text().contains("verflow"), "{letters:?}");
+    let error = refused(&db, "SELECT -v FROM t");
+    assert!(error.message().contains("verflow"), "{error}");
+    assert_eq!(
+        query(&db, "SELECT -v FROM t WHERE v < 9 AND v > -9 ORDER BY v"),
+        vec![row![0], row![-5]]
+    );
+}
+
+#[test]
+fn a_sum_that_would_overflow_leaves_the_row_out() {
+    let db = started(&[
+        PAIRS,
+        "CREATE STREAM sums AS SELECT k, sum(v) AS s, count(*) AS n FROM t GROUP BY k",
+        "CREATE STREAM wide AS SELECT sum(CAST(v AS DECIMAL(38, 0))) AS s FROM t",
+        "CREATE STREAM counts AS SELECT k, count(*) AS n FROM t GROUP BY k",
+    ]);
+    push_pairs(&db, &[("a", i64::MAX - 5), ("b", 1)]);
+    push_pairs(&db, &[("a", 3), ("a", 10), ("b", 2), ("a", 2)]);
+    // The one row of 10 is left out: 3 and 2 come up to the largest number exactly.
+    assert_eq!(content(&db, "sums"), vec![row!["a", i64::MAX, 3], row!["b", 3, 2]]);
+    assert_eq!(content(&db, "counts"), vec![row!["a", 4], row!["b", 2]]);
+    let letters = query(&db, "SELECT stream, row, error FROM laminar_dead_letters");
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0][0], "sums".into());
+    assert!(letters[0][1].text().contains("10"), "{letters:?}");
+    assert!(letters[0][2].text().contains("sum overflows"), "{letters:?}");
+    let exact = i128::from(i64::MAX) - 5 + 1 + 3 + 10 + 2 + 2;
+    assert_eq!(content(&db, "wide"), vec![row![exact.to_string().as_str()]]);
+}
+
+#[test]
+fn a_failing_row_of_an_updating_stream_is_absent_while_it_fails() {
+    let db = started(&[
+        PAIRS,
+        "CREATE STREAM sums AS SELECT k, sum(v) AS s FROM t GROUP BY k",
+        "CREATE STREAM inverse AS SELECT k, 100 / s AS q FROM sums EMIT CHANGES",
+    ]);
+    let mut told = subscribe(&db, "inverse");
+    push_pairs(&db, &[("a", 5), ("b", 10)]);
+    assert_eq!(drain_rows(&mut told), vec![row!["a", 20, 1], row!["b", 10, 1]]);
+    // The sum of a is zero: its quotient ceases, and the retraction of the failing row cancels it.
+    push_pairs(&db, &[("a", -5)]);
+    assert_eq!(drain_rows(&mut told), vec![row!["a", 20, -1]]);
+    assert_eq!(content(&db, "inverse"), vec![row!["b", 10]]);
+    push_pairs(&db, &[("a", 50)]);
+    assert_eq!(drain_rows(&mut told), vec![row!["a", 2, 1]]);
+    assert_eq!(content(&db, "inverse"), vec![row!["a", 2], row!["b", 10]]);
+}
+
+#[test]
+fn dead_letters_are_bounded_and_counted() {
+    let db = started(&[PAIRS, "CREATE STREAM q AS SELECT 1 / v AS q FROM t"]);
+    let rows: Vec<(&str, i64)> = (0..1_500).map(|_| ("a", 0)).collect();
+    push_pairs(&db, &rows);
+    assert_eq!(query(&db, "SELECT count(*) FROM laminar_dead_letters"), vec![row![1_000]]);
+    assert_eq!(listed(&db, "SHOW STREAMS", "q", "dead_letters"), Value::Int(1_500));
+    assert_eq!(content(&db, "q"), Vec::<Row>::new());
 }

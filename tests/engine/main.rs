@@ -16,7 +16,7 @@
 //! | `subqueries`, `unnest` | subqueries in expressions, lists into rows, against DataFusion |
 //! | `rows` | a few rows at a time give what batches give |
 //! | `restored` | an operator goes on from a snapshot of another as that one did |
-//! | `lifecycle` | what happens before start, at a drop, in subscriptions, when a row fails |
+//! | `lifecycle` | what happens before start, at a drop, in subscriptions |
 //! | `added_column` | `ALTER SOURCE ... ADD COLUMN`, and what stays as it was |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `host_functions` | scalar and aggregate functions of the host |
@@ -29,7 +29,7 @@
 //! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
 //! | `replace` | `CREATE OR REPLACE`, against definitions made anew |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
-//! | `dead_letters` | rows on which an expression fails, in every operator, against DataFusion |
+//! | `dead_letters` | rows on which an expression fails, by hand and in every operator against DataFusion |
 //! | `constants` | continuous queries over `VALUES` and without `FROM`, against DataFusion |
 //! | `ad_hoc` | what ad-hoc queries answer where DataFusion alone would differ |
 //! | `overflow` | checked arithmetic, and what is said of a statement that fails |
