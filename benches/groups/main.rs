@@ -17,7 +17,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use laminar_benches::clock::Clock;
-use laminar_db::{LaminarDB, Polled, SubscribeOptions, Subscription};
+use laminar_db::{LaminarDB, Polled, SubscribeOptions, UntypedSubscription};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -74,7 +74,7 @@ fn measure_close(groups: usize) -> Result<()> {
         "CREATE STREAM s AS SELECT k, window_start, count(*) AS n, sum(v) AS total FROM t
          GROUP BY k, tumble(ts, 1000) EMIT ON WINDOW CLOSE",
     )?;
-    db.start()?;
+    db.start_blocking()?;
     let source = db.source_untyped("t")?;
     let options = SubscribeOptions { capacity: Some(1 << 22), ..SubscribeOptions::default() };
     let mut subscription = db.subscribe_with("s", options)?;
@@ -119,7 +119,7 @@ fn measure(kind: &str, calls: &str, updating: bool, groups: usize, pushes: usize
     )?;
     let input = if updating { "latest" } else { "t" };
     db.execute_blocking(&format!("CREATE STREAM s AS SELECT k, {calls} FROM {input} GROUP BY k"))?;
-    db.start()?;
+    db.start_blocking()?;
     let source = db.source_untyped("t")?;
     let rows = groups * ROWS_PER_GROUP;
     for from in (0..rows).step_by(FILL_ROWS) {
@@ -160,7 +160,7 @@ fn batch(schema: SchemaRef, ids: Range<i64>, groups: usize, turn: i64) -> Result
     Ok(RecordBatch::try_new(schema, columns)?)
 }
 
-fn drain(subscription: &mut Subscription) -> Result<usize> {
+fn drain(subscription: &mut UntypedSubscription) -> Result<usize> {
     let mut rows = 0;
     loop {
         match subscription.poll(Some(Duration::ZERO))? {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use laminar_benches::sink::{Outcome, Sink};
-use laminar_db::{LaminarDB, Polled, SubscribeOptions, Subscription};
+use laminar_db::{LaminarDB, Polled, SubscribeOptions, UntypedSubscription};
 
 use crate::Result;
 use crate::workload::{Output, Workload};
@@ -20,7 +20,7 @@ pub(crate) fn run(workload: &Workload, batches: &[RecordBatch]) -> Result<Outcom
          WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)",
     )?;
     db.execute_blocking(&format!("CREATE STREAM result AS {}", workload.stream))?;
-    db.start()?;
+    db.start_blocking()?;
     let mut subscription = match workload.output {
         Output::Changes => Some(db.subscribe_with("result", options())?),
         Output::Content => None,
@@ -51,7 +51,7 @@ fn options() -> SubscribeOptions {
     SubscribeOptions { capacity: Some(1 << 24), ..SubscribeOptions::default() }
 }
 
-fn drain(subscription: &mut Option<Subscription>, sink: &mut Sink) -> Result<()> {
+fn drain(subscription: &mut Option<UntypedSubscription>, sink: &mut Sink) -> Result<()> {
     let Some(subscription) = subscription else { return Ok(()) };
     loop {
         match subscription.poll(Some(Duration::ZERO))? {

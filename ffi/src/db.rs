@@ -73,7 +73,7 @@ pub unsafe extern "C" fn laminar_open(
 pub unsafe extern "C" fn laminar_start(db: *const Db, error: *mut *mut ErrorHandle) -> Status {
     let work = || {
         // SAFETY: the caller keeps the conventions of the header.
-        unsafe { handle::shared(db, CONNECTION_ARGUMENT) }?.start()?;
+        unsafe { handle::shared(db, CONNECTION_ARGUMENT) }?.start_blocking()?;
         Ok(Outcome::Ok)
     };
     // SAFETY: as above.
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn laminar_start(db: *const Db, error: *mut *mut ErrorHand
 pub unsafe extern "C" fn laminar_shutdown(db: *const Db, error: *mut *mut ErrorHandle) -> Status {
     let work = || {
         // SAFETY: the caller keeps the conventions of the header.
-        unsafe { handle::shared(db, CONNECTION_ARGUMENT) }?.shutdown()?;
+        unsafe { handle::shared(db, CONNECTION_ARGUMENT) }?.shutdown_blocking()?;
         Ok(Outcome::Ok)
     };
     // SAFETY: as above.
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn laminar_close(db: *mut Db) {
         // SAFETY: the caller keeps the conventions of the header.
         if let Ok(db) = unsafe { handle::shared(db.cast_const(), CONNECTION_ARGUMENT) } {
             // Nobody is there to hear of a failure, and the database is closed either way.
-            let _ = db.shutdown();
+            let _ = db.shutdown_blocking();
         }
     });
     // SAFETY: as above.

@@ -28,7 +28,7 @@ pub struct Subscription;
 
 impl Noun for Subscription {
     type Shared = SubscriptionShared;
-    type Exclusive = facade::Subscription;
+    type Exclusive = facade::UntypedSubscription;
     const NAME: &'static str = "subscription";
 
     fn released(shared: &SubscriptionShared) {
@@ -52,7 +52,7 @@ pub(crate) struct SubscriptionShared {
 }
 
 impl SubscriptionShared {
-    fn new(subscription: &facade::Subscription) -> Self {
+    fn new(subscription: &facade::UntypedSubscription) -> Self {
         Self {
             handle: subscription.handle(),
             exporter: Exporter::new(subscription.schema()),
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn laminar_poll_ipc(
 
 /// What comes next of a subscription: a change, or the outcome that tells why there is none.
 fn next(
-    consumer: &mut facade::Subscription,
+    consumer: &mut facade::UntypedSubscription,
     timeout: Option<Duration>,
 ) -> Result<std::result::Result<PolledChange<'_>, Outcome>> {
     match consumer.poll_change(timeout) {

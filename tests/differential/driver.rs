@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use laminar_db::{
     Config, Epoch, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions,
-    Subscription, UntypedSource,
+    UntypedSource, UntypedSubscription,
 };
 
 use super::case::{Case, Step};
@@ -86,7 +86,7 @@ impl Driver<'_> {
     fn run(&mut self, index: usize, step: &Step) -> Result<(), String> {
         match step {
             Step::Start => {
-                self.db.start().map_err(text)?;
+                self.db.start_blocking().map_err(text)?;
                 self.started = true;
             }
             Step::Create(stream) => self.create(*stream)?,
@@ -226,7 +226,7 @@ fn answer(db: &LaminarDB, sql: &str) -> Result<Vec<Row>, String> {
 
 /// The changes that a subscription told, added up.
 struct Changelog {
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     rows: BTreeMap<Row, i64>,
     /// Where rows replace others: the row of each key.
     replaced: BTreeMap<Row, Row>,
@@ -248,7 +248,7 @@ enum Form {
 }
 
 impl Changelog {
-    fn new(subscription: Subscription, form: Form) -> Self {
+    fn new(subscription: UntypedSubscription, form: Form) -> Self {
         let (rows, replaced) = (BTreeMap::new(), BTreeMap::new());
         Self { subscription, rows, replaced, epoch: 0, form }
     }

@@ -157,7 +157,7 @@ fn what_queued_before_the_start_goes_to_both() {
         "INSERT INTO t VALUES ('d', 4, 40, 'x')",
         "CREATE MATERIALIZED VIEW all_of_it AS SELECT * FROM t",
     ]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     execute(&db, "INSERT INTO t VALUES ('e', 5, 50, 'y')");
     let narrow = [row!["a", 1], row!["b", 2], row!["c", 3], row!["d", 4], row!["e", 5]];
     assert_eq!(content(&db, "star"), narrow);

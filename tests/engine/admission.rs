@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use laminar_db::{Config, ErrorKind, LaminarDB, OnFull, Polled, SubscribeOptions, Subscription};
+use laminar_db::{
+    Config, ErrorKind, LaminarDB, OnFull, Polled, SubscribeOptions, UntypedSubscription,
+};
 
 use crate::support::database::{content, execute, query};
 
@@ -15,11 +17,11 @@ fn open(push_timeout: Duration) -> LaminarDB {
     let db = LaminarDB::open_with_config(config).unwrap();
     execute(&db, "CREATE SOURCE t (v BIGINT)");
     execute(&db, "CREATE STREAM copy AS SELECT v FROM t WHERE v >= 0");
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     db
 }
 
-fn follow(db: &LaminarDB, on_full: OnFull) -> Subscription {
+fn follow(db: &LaminarDB, on_full: OnFull) -> UntypedSubscription {
     let options = SubscribeOptions { capacity: Some(2), on_full, ..SubscribeOptions::default() };
     db.subscribe_with("copy", options).unwrap()
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, new_null_array};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, SchemaRef};
-use laminar_db::{LaminarDB, SubscribeOptions, Subscription};
+use laminar_db::{LaminarDB, SubscribeOptions, UntypedSubscription};
 
 use crate::row;
 use crate::support::database::{
@@ -271,7 +271,7 @@ fn a_global_aggregate_has_its_row_from_the_beginning() {
     assert_eq!(content(&db, "over"), vec![row![0, 1]]);
     assert_eq!(content(&db, "some"), Vec::<Row>::new());
     assert_eq!(content(&db, "keyed"), Vec::<Row>::new());
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "total"), vec![nothing]);
     let mut changes = db
         .subscribe_with("SELECT count(*) AS n FROM t EMIT CHANGES", SubscribeOptions::default())
@@ -374,7 +374,7 @@ fn streams_created_late_begin_with_the_content_of_what_updates_alone() {
 /// Queries over `t`, streams before them, and the same as batch queries over `t` alone.
 struct Chain {
     db: LaminarDB,
-    streams: Vec<(String, String, Subscription, Replay, bool)>,
+    streams: Vec<(String, String, UntypedSubscription, Replay, bool)>,
 }
 
 impl Chain {

@@ -123,7 +123,7 @@ fn late_rows_and_joins_of_both_sides_are_told() {
 fn a_stream_that_is_held_back_has_done_nothing_until_the_start() {
     let db = created(&[SOURCE, COUNTS, "INSERT INTO t VALUES ('a', 1, 0), ('a', 1, 0)"]);
     assert_eq!(analyze(&db, "counts", "Map: filter").counts(), (0, 0, 0));
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(analyze(&db, "counts", "Map: filter").counts(), (2, 2, 1));
 }
 

@@ -29,7 +29,7 @@ fn a_query_that_reads_nothing_has_its_rows() {
     ] {
         let db = created(&[]);
         execute(&db, &format!("CREATE STREAM before AS {query}"));
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         execute(&db, &format!("CREATE STREAM after AS {query}"));
         execute(&db, &format!("CREATE MATERIALIZED VIEW held AS {query}"));
         let expected = content(&db, &format!("({query}) AS q"));
@@ -63,14 +63,14 @@ fn constants_stand_beside_sources() {
     for is_started in [false, true] {
         let db = created(&[SOURCE]);
         if is_started {
-            db.start().unwrap();
+            db.start_blocking().unwrap();
         }
         for (index, query) in queries.iter().enumerate() {
             execute(&db, &format!("CREATE STREAM q{index} AS {query}"));
         }
         execute(&db, "INSERT INTO t VALUES ('a', 1, 1), ('b', 2, 2), ('c', 3, 3)");
         execute(&db, "INSERT INTO t VALUES ('a', 4, 4)");
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         execute(&db, "INSERT INTO t VALUES ('b', NULL, 100), (NULL, 6, 2)");
         for (index, query) in queries.iter().enumerate() {
             let expected = content(&db, &format!("({query}) AS q"));

@@ -78,7 +78,7 @@ fn times(batch: &RecordBatch) -> Vec<i64> {
 /// The demo's database with subscriptions to its streams, started.
 struct Demo {
     db: LaminarDB,
-    subscriptions: Vec<(&'static str, laminar_db::Subscription)>,
+    subscriptions: Vec<(&'static str, laminar_db::UntypedSubscription)>,
 }
 
 impl Demo {
@@ -92,7 +92,7 @@ impl Demo {
                 laminar_db::SubscribeOptions { capacity: Some(1 << 24), ..Default::default() };
             subscriptions.push((name, db.subscribe_with(name, options).unwrap()));
         }
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         Self { db, subscriptions }
     }
 
@@ -260,7 +260,7 @@ fn rows_that_waited_for_the_start_give_the_same() {
         source.push_arrow(begin.slice(offset, 1_500)).unwrap();
     }
     assert_eq!(source.pending(), 30_000);
-    demo.db.start().unwrap();
+    demo.db.start_blocking().unwrap();
     assert_eq!(source.pending(), 0);
     source.push_arrow(begin.slice(30_000, 10_000)).unwrap();
     finish(&source, &begin);
@@ -398,7 +398,7 @@ fn sessions_of_planes_are_gaps_and_islands() {
         "CREATE STREAM duties AS SELECT tailnum, window_start, window_end, count(*) AS flights,
          sum(distance) AS miles FROM flights GROUP BY tailnum, session(ts, INTERVAL '8' HOUR)",
     ]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let options = laminar_db::SubscribeOptions { capacity: Some(1 << 24), ..Default::default() };
     let mut subscription = db.subscribe_with("duties", options).unwrap();
     let source = db.source_untyped("flights").unwrap();

@@ -42,7 +42,7 @@ fn mutated_statements_never_panic() {
         let random = &mut Random::new(seed);
         let case = Case::random(seed);
         let db = LaminarDB::open().unwrap();
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let mut statements: Vec<String> = case.inputs.iter().map(|input| input.create()).collect();
         statements.extend(case.streams.iter().map(|stream| stream.create()));
         for sql in &statements {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use laminar_db::{LaminarDB, SubscribeOptions, Subscription};
+use laminar_db::{LaminarDB, SubscribeOptions, UntypedSubscription};
 
 use crate::support::database::{batch, content, execute, listed, texts};
 use crate::support::oracle::Oracle;
@@ -62,7 +62,7 @@ fn push(db: &LaminarDB, source: &str, rows: &[SourceRow]) {
 struct Checked<'a> {
     db: &'a LaminarDB,
     views: Vec<(String, String)>,
-    streams: Vec<(String, String, Subscription, Replay)>,
+    streams: Vec<(String, String, UntypedSubscription, Replay)>,
     oracle: Oracle,
     rows: [Vec<SourceRow>; 2],
 }

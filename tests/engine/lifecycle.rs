@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use laminar_db::{
-    Config, ErrorKind, LaminarDB, Polled, SubscribeOptions, Subscription, UntypedSource,
+    Config, ErrorKind, LaminarDB, Polled, SubscribeOptions, UntypedSource, UntypedSubscription,
 };
 
 use crate::row;
@@ -38,7 +38,7 @@ fn push(db: &LaminarDB, rows: &[(&str, i64)]) -> u64 {
     source.push_arrow(pairs(&source, rows)).unwrap()
 }
 
-fn with_snapshot(db: &LaminarDB, target: &str, capacity: usize) -> Subscription {
+fn with_snapshot(db: &LaminarDB, target: &str, capacity: usize) -> UntypedSubscription {
     let options = SubscribeOptions {
         snapshot: Some(true),
         capacity: Some(capacity),
@@ -63,8 +63,8 @@ fn rows_pushed_before_the_start_wait_are_visible_and_run_in_their_order() {
     assert_eq!(content(&db, "big"), Vec::<Row>::new());
     assert_eq!(listed(&db, "SHOW STREAMS", "big", "state"), "created".into());
     assert!(matches!(told.poll(NOW), Ok(Polled::Empty)));
-    db.start().unwrap();
-    db.start().unwrap();
+    db.start_blocking().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(source.pending(), 0);
     assert_eq!(listed(&db, "SHOW STREAMS", "big", "state"), "running".into());
     let changes = drain(&mut told);
@@ -95,7 +95,7 @@ fn too_much_before_the_start_is_refused_and_nothing_is_lost() {
     assert!(error.message().contains("call start()"), "{error}");
     assert!(taken >= 500 && taken % 500 == 0);
     assert_eq!(query(&db, "SELECT count(*) FROM t"), vec![row![taken]]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "counts"), vec![row!["a", taken]]);
     source.push_arrow(pairs(&source, &rows)).unwrap();
     taken += 500;
@@ -122,7 +122,7 @@ fn a_stream_does_not_see_what_was_queued_before_it() {
     execute(&db, "CREATE STREAM later AS SELECT k, count(*) AS n FROM t GROUP BY k");
     execute(&db, "CREATE STREAM of_counts AS SELECT sum(n) AS n FROM counts");
     push(&db, &[("a", 1)]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "counts"), vec![row!["a", 2], row!["b", 1]]);
     assert_eq!(content(&db, "later"), vec![row!["a", 1]]);
     assert_eq!(content(&db, "of_counts"), vec![row![3]]);
@@ -139,7 +139,7 @@ fn watermarks_before_the_start_take_effect_in_their_order() {
     source.watermark(30).unwrap();
     source.push_arrow(pairs(&source, &[("a", 28), ("a", 30)])).unwrap();
     assert_eq!(listed(&db, "SHOW SOURCES", "t", "watermark_ms"), Value::Int(30));
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     // 9 came after 14, which closed [0, 10); 28 came after 30 was promised.
     assert_eq!(content(&db, "w"), vec![row![0, 1], row![10, 1]]);
     assert_eq!(listed(&db, "SHOW STREAMS", "w", "late_rows"), Value::Int(2));
@@ -156,7 +156,7 @@ fn a_query_subscribed_to_is_served_before_the_start() {
     push(&db, &[("a", 2), ("b", -1)]);
     assert_eq!(drain_rows(&mut rows), vec![row!["a", 2]]);
     assert_eq!(drain_rows(&mut sums), vec![row!["a", 1, -1], row!["a", 3, 1], row!["b", -1, 1]]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(drain_rows(&mut rows), Vec::<Row>::new());
     assert_eq!(drain_rows(&mut sums), Vec::<Row>::new());
     assert_eq!(content(&db, "counts"), vec![row!["a", 2], row!["b", 1]]);
@@ -298,8 +298,8 @@ fn after_shutdown_every_call_is_refused_and_subscriptions_end() {
     push(&db, &[("a", 11)]);
     drain(&mut waits);
     let waiter = std::thread::spawn(move || matches!(waits.poll(None), Ok(Polled::End)));
-    db.shutdown().unwrap();
-    db.shutdown().unwrap();
+    db.shutdown_blocking().unwrap();
+    db.shutdown_blocking().unwrap();
     assert!(waiter.join().unwrap(), "a poll that waits sees the end");
     assert!(matches!(told.poll(NOW), Ok(Polled::Batch(_))));
     assert!(matches!(told.poll(NOW), Ok(Polled::End)));
@@ -311,7 +311,7 @@ fn after_shutdown_every_call_is_refused_and_subscriptions_end() {
         refused(&db, "CREATE SOURCE u (x INT)"),
         refused(&db, "SHOW STREAMS"),
         db.subscribe_with("big", SubscribeOptions::default()).map(|_| ()).unwrap_err(),
-        db.start().unwrap_err(),
+        db.start_blocking().unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::ConnectionClosed, "{error}");
@@ -557,7 +557,7 @@ fn snapshot_then_changes_have_no_gap_and_no_overlap_while_others_push() {
     const THREADS: i64 = 3;
     const PUSHES: i64 = 400;
     let keys = ["a", "b", "c", "d", "e"];
-    let mut subscriptions: Vec<(&str, Subscription, Replay)> = Vec::new();
+    let mut subscriptions: Vec<(&str, UntypedSubscription, Replay)> = Vec::new();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let source = source(&db);

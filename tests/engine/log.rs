@@ -42,7 +42,7 @@ fn definitions_losses_and_failures_are_told_once() {
         &db,
         "CREATE STREAM tens AS SELECT count(*) AS n FROM t GROUP BY tumble(ts, INTERVAL '10' SECOND)",
     );
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(
         told(),
         [
@@ -84,7 +84,7 @@ fn definitions_losses_and_failures_are_told_once() {
     query(&db, "SELECT 1");
     assert!(told().is_empty(), "queries are told at Debug");
     execute(&db, "DROP STREAM tens");
-    db.shutdown().unwrap();
+    db.shutdown_blocking().unwrap();
     assert_eq!(told(), ["Info: DROP STREAM tens", "Info: the database was shut down"]);
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use laminar_db::{Config, LaminarDB, Subscription};
+use laminar_db::{Config, LaminarDB, UntypedSubscription};
 use laminar_nexmark::generator::Generator;
 use laminar_nexmark::queries::{self, Query};
 use laminar_nexmark::schema::Relation;
@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(700);
 struct Running {
     query: &'static Query,
     db: LaminarDB,
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     replay: Replay,
 }
 
@@ -43,7 +43,7 @@ impl Running {
         query.setup.iter().for_each(|sql| execute(&db, sql));
         let emit = if query.waits { "" } else { "EMIT CHANGES" };
         execute(&db, &format!("CREATE STREAM {} AS {} {emit}", query.name, query.stream));
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let subscription = subscribe(&db, query.name);
         Self { query, db, subscription, replay: Replay::default() }
     }

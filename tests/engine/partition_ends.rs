@@ -113,7 +113,7 @@ fn the_rows_of_partitions_that_are_over_stay() {
             for (name, sql, _) in STREAMS {
                 execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
             }
-            db.start().unwrap();
+            db.start_blocking().unwrap();
             let oracle = Oracle::new();
             let parts: Vec<&[Timed]> = rows.chunks(size).collect();
             let mut pushed = 0;
@@ -150,7 +150,7 @@ fn state_stays_bounded() {
     for (name, sql, _) in STREAMS.iter().filter(|(name, ..)| names.contains(name)) {
         execute(&db, &format!("CREATE STREAM {name} WITH (retain_history = 10) AS {sql}"));
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     // The most that each took in the first and in the last quarter of the time.
     let mut most = [[0; 4]; 4];
     for step in 0..1_600 {

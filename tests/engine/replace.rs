@@ -419,7 +419,7 @@ fn before_the_start() {
     execute(&db, "CREATE OR REPLACE STREAM ones AS SELECT sum(x) * 10 AS n FROM s");
     execute(&db, "INSERT INTO t VALUES (6, 'e', 1000)");
     execute(&db, "INSERT INTO s VALUES (5)");
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "v"), [row!["a", 20], row!["b", 5], row!["c", 7], row!["e", 1000]]);
     assert_eq!(content(&db, "above"), [row![1032]]);
     assert_eq!(content(&db, "ones_above"), [row![50]]);

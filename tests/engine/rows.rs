@@ -11,7 +11,7 @@ use arrow::array::{
     RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::compute::concat_batches;
-use laminar_db::{Config, LaminarDB, SubscribeOptions, Subscription};
+use laminar_db::{Config, LaminarDB, SubscribeOptions, UntypedSubscription};
 
 use super::support::database::{
     batch, content, created, drain, drain_rows, execute, listed, query, subscribe, texts,
@@ -81,7 +81,7 @@ fn random(seed: u64) -> Random {
 }
 
 /// A subscription that begins with what there is: a count over no rows is a row.
-fn with_content(db: &LaminarDB, name: &str) -> Subscription {
+fn with_content(db: &LaminarDB, name: &str) -> UntypedSubscription {
     let options = SubscribeOptions { snapshot: Some(true), ..SubscribeOptions::default() };
     db.subscribe_with(name, options).unwrap()
 }
@@ -198,7 +198,7 @@ fn expressions_give_the_same_row_by_row_and_in_batches() {
                 let db = created(&[SOURCE]);
                 // What the planner refuses (a literal out of range) has no result to compare.
                 db.execute_blocking(&sql).ok()?;
-                db.start().unwrap();
+                db.start_blocking().unwrap();
                 let mut output = subscribe(&db, "output");
                 push(&db, &input, rows_at_once);
                 let batches: Vec<RecordBatch> =
@@ -256,7 +256,7 @@ fn groups_change_the_same_row_by_row_and_in_batches() {
             .map(|rows_at_once| {
                 let db = created(&[SOURCE, &format!("{first} EMIT CHANGES")]);
                 execute(&db, second);
-                db.start().unwrap();
+                db.start_blocking().unwrap();
                 let mut subscriptions = [with_content(&db, "groups"), with_content(&db, "again")];
                 let mut replays = [Replay::default(), Replay::default()];
                 push(&db, &input, rows_at_once);
@@ -287,7 +287,7 @@ fn long_strings_go_as_batches() {
             "CREATE STREAM output AS SELECT s AS a, s AS b, s AS c FROM input",
             "CREATE STREAM counts AS SELECT s, count(*) AS n FROM input GROUP BY s EMIT CHANGES",
         ]);
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let source = db.source_untyped("input").unwrap();
         let strings = texts(long.iter().map(|text| Some(text.as_str())));
         push(&db, &batch(source.schema(), vec![strings]), rows_at_once);
@@ -369,7 +369,7 @@ fn time_goes_the_same_row_by_row_and_in_batches() {
                     // The first push waits for the start.
                     push(rows);
                     if index == 0 {
-                        db.start().unwrap();
+                        db.start_blocking().unwrap();
                     }
                     let columns = columns(&[(0, 1, START_MS + 100_000)]);
                     let ahead = handle.push_arrow(batch(handle.schema(), columns));

@@ -21,7 +21,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::util::pretty::pretty_format_batches;
 use laminar_db::{
-    ExecuteResult, LaminarDB, Polled, Result, SubscribeOptions, Subscription, UntypedSource,
+    ExecuteResult, LaminarDB, Polled, Result, SubscribeOptions, UntypedSource, UntypedSubscription,
 };
 
 const DOCUMENT: &str = "../docs/SQL_REFERENCE.md";
@@ -44,7 +44,7 @@ struct Section {
 /// The state that the blocks of a section share.
 struct Session {
     db: LaminarDB,
-    subscriptions: HashMap<String, Subscription>,
+    subscriptions: HashMap<String, UntypedSubscription>,
     producers: HashMap<String, UntypedSource>,
 }
 
@@ -61,7 +61,7 @@ fn every_example_of_the_sql_reference_runs() {
         }
         let mut session = Session::open();
         if !sql().any(|block| block.text.contains("-- call start")) {
-            session.db.start().unwrap();
+            session.db.start_blocking().unwrap();
         }
         for (index, block) in section.blocks.iter().enumerate() {
             let answer = section.blocks.get(index + 1).filter(|next| next.kind == "text");
@@ -142,7 +142,7 @@ impl Session {
         };
         let words: Vec<&str> = call.split_whitespace().collect();
         match words.as_slice() {
-            ["start"] => self.db.start()?,
+            ["start"] => self.db.start_blocking()?,
             ["subscribe", name] => {
                 let subscription = self.db.subscribe_with(name, SubscribeOptions::default())?;
                 self.subscriptions.insert(name.to_string(), subscription);

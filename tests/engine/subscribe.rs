@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use laminar_db::{
-    ChangeBatch, Epoch, ErrorKind, LaminarDB, Polled, Result, SubscribeOptions, Subscription,
-    UntypedSource, Writer,
+    ChangeBatch, Epoch, ErrorKind, LaminarDB, Polled, Result, SubscribeOptions, UntypedSource,
+    UntypedSubscription, Writer,
 };
 
 use crate::row;
@@ -28,13 +28,13 @@ fn push(source: &UntypedSource, values: &[(&str, i64)]) -> Epoch {
     source.push_arrow(pairs(source, values)).unwrap()
 }
 
-fn from_epoch(db: &LaminarDB, target: &str, epoch: Epoch) -> Result<Subscription> {
+fn from_epoch(db: &LaminarDB, target: &str, epoch: Epoch) -> Result<UntypedSubscription> {
     let options = SubscribeOptions { as_of_epoch: Some(epoch), ..SubscribeOptions::default() };
     db.subscribe_with(target, options)
 }
 
 /// The epoch, weights and rows of each change that waits.
-fn changes(subscription: &mut Subscription) -> Vec<(Epoch, Vec<Row>)> {
+fn changes(subscription: &mut UntypedSubscription) -> Vec<(Epoch, Vec<Row>)> {
     let change = |change: ChangeBatch| (change.epoch, rows(&[change.batch]));
     drain(subscription).into_iter().map(change).collect()
 }
@@ -47,7 +47,7 @@ fn a_consumer_that_comes_back_misses_nothing() {
         let db = started(&[SOURCE, BIG, &COUNTS.replace("= 8", "= 100000")]);
         let source = db.source_untyped("t").unwrap();
         let targets = ["big", "counts"];
-        let mut whole: Vec<Subscription> = targets
+        let mut whole: Vec<UntypedSubscription> = targets
             .iter()
             .map(|target| db.subscribe_with(target, SubscribeOptions::default()).unwrap())
             .collect();
@@ -139,7 +139,7 @@ fn a_condition_keeps_the_form_of_the_stream() {
     let mut of_source = db.subscribe_with("t", options("k = 'a'")).unwrap();
     push(&source, &[("a", 2), ("b", 51)]);
     push(&source, &[("a", 60)]);
-    let told = |subscription: &mut Subscription| -> Vec<Row> {
+    let told = |subscription: &mut UntypedSubscription| -> Vec<Row> {
         changes(subscription).into_iter().flat_map(|of| of.1).collect()
     };
     // Both counts come to be two, then that of a ceases to be.

@@ -45,7 +45,7 @@ fn counters_are_exact_and_gauges_are_of_now() {
     push(&source, &[("a", 1, 1_000)]);
     assert_eq!(listed(&db, "SHOW SOURCES", "t", "pending_rows"), Value::Int(1));
     assert!(metric(&db, "queued_bytes").int() > 0);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(metric(&db, "queued_bytes"), Value::Int(0));
     // Of v = 0 there is no share. 12,000 closes [0, 10,000); 9,000 is late then.
     push(&source, &[("a", 0, 2_000), ("b", 10, 12_000)]);
@@ -126,7 +126,7 @@ fn subscriptions_tell_what_waits_for_them() {
     let db = LaminarDB::open_with_config(config).unwrap();
     execute(&db, SOURCE);
     execute(&db, "CREATE STREAM all_rows AS SELECT k, v FROM t");
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let source = db.source_untyped("t").unwrap();
     let options =
         |on_full| SubscribeOptions { capacity: Some(2), on_full, ..SubscribeOptions::default() };

@@ -110,7 +110,7 @@ fn random_changes(seed: u64, keyed: bool) {
     for step in 0..30 {
         if step == start {
             STREAMS[first..4].iter().for_each(create);
-            db.start().unwrap();
+            db.start_blocking().unwrap();
         }
         if step == late {
             STREAMS[4..].iter().for_each(create);
@@ -349,7 +349,7 @@ fn before_the_start_changes_queue_exactly_once() {
     assert_eq!(content(&db, "totals"), [row![10]]);
     assert_eq!(content(&db, "later"), [row![1, 20], row![2, 1]]);
     assert_eq!(content(&db, "over"), [row![1]]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "early"), [row![3, 30]]);
     assert_eq!(content(&db, "totals"), [row![31]]);
     assert_eq!(content(&db, "later"), [row![2, 1], row![3, 30]]);

@@ -41,7 +41,7 @@ fn a_view_before_the_start_counts_each_row_once() {
         "INSERT INTO s VALUES (10)",
     ]);
     assert_eq!(content(&db, "v"), [row![3]]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     execute(&db, "INSERT INTO s VALUES (100)");
     assert_eq!(content(&db, "v"), [row![113]]);
     assert_eq!(content(&db, "t"), [row![110]]);
@@ -86,7 +86,7 @@ fn cascades_of_any_depth_follow() {
         let mut random = Random::new(seed);
         let db = created(&["CREATE TABLE t (k BIGINT PRIMARY KEY, x BIGINT)"]);
         if random.chance(50) {
-            db.start().unwrap();
+            db.start_blocking().unwrap();
         }
         let mut below = "t".to_string();
         for depth in 0..12 {
@@ -102,7 +102,7 @@ fn cascades_of_any_depth_follow() {
             below = name;
             execute(&db, &format!("INSERT INTO t VALUES ({}, {depth})", random.range(0, 6)));
         }
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         for _ in 0..20 {
             let k = random.range(0, 6);
             match random.chance(70) {
@@ -242,7 +242,7 @@ fn variables_stand_in_strings_of_definitions() {
     ] {
         execute(&db, sql);
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "s"), [row!["Oslo", "none", "${CITY}"]]);
     // Values are not definitions.
     assert_eq!(content(&db, "t"), [row!["${CITY}"], row!["Oslo"]]);

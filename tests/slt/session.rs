@@ -9,8 +9,8 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use laminar_db::{
-    Config, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions, Subscription,
-    UntypedSource,
+    Config, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions, UntypedSource,
+    UntypedSubscription,
 };
 use sqllogictest::{DB, DBOutput, DefaultColumnType};
 
@@ -32,7 +32,7 @@ struct State {
     /// Opened by the first statement.
     db: Option<LaminarDB>,
     producers: HashMap<String, UntypedSource>,
-    subscriptions: HashMap<String, Subscription>,
+    subscriptions: HashMap<String, UntypedSubscription>,
 }
 
 impl Session {
@@ -87,7 +87,7 @@ impl State {
             Some(db) => Ok(db.clone()),
             None => {
                 let db = standing()?;
-                db.start()?;
+                db.start_blocking()?;
                 self.db = Some(db.clone());
                 Ok(db)
             }
@@ -117,7 +117,7 @@ impl State {
         let mut taken = 0;
         match command {
             Command::OpenUnstarted | Command::Flush => {}
-            Command::Start => db.start()?,
+            Command::Start => db.start_blocking()?,
             Command::Restart => {
                 return Err("RESTART needs a database at a path: one in memory forgets all".into());
             }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
-use laminar_db::{LaminarDB, SubscribeOptions, Subscription};
+use laminar_db::{LaminarDB, SubscribeOptions, UntypedSubscription};
 
 use super::database::{batch, content, execute, started, texts};
 use super::oracle::Oracle;
@@ -41,7 +41,7 @@ pub struct Changing {
 struct Stream {
     name: String,
     query: String,
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     replay: Replay,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use laminar_db::{
-    ChangeBatch, Error, ExecuteResult, LaminarDB, Polled, SubscribeOptions, Subscription,
+    ChangeBatch, Error, ExecuteResult, LaminarDB, Polled, SubscribeOptions, UntypedSubscription,
 };
 
 use super::value::{Row, rows, sorted};
@@ -15,7 +15,7 @@ use super::value::{Row, rows, sorted};
 #[track_caller]
 pub fn started(statements: &[&str]) -> LaminarDB {
     let db = created(statements);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     db
 }
 
@@ -106,14 +106,14 @@ pub fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef 
 
 /// Subscribes with the defaults.
 #[track_caller]
-pub fn subscribe(db: &LaminarDB, target: &str) -> Subscription {
+pub fn subscribe(db: &LaminarDB, target: &str) -> UntypedSubscription {
     db.subscribe_with(target, SubscribeOptions::default())
         .unwrap_or_else(|error| panic!("{target}\n{error}"))
 }
 
 /// What a subscription has now; fails when that is not batches alone.
 #[track_caller]
-pub fn drain(subscription: &mut Subscription) -> Vec<ChangeBatch> {
+pub fn drain(subscription: &mut UntypedSubscription) -> Vec<ChangeBatch> {
     let mut changes = Vec::new();
     loop {
         match subscription.poll(Some(Duration::ZERO)).unwrap() {
@@ -126,7 +126,7 @@ pub fn drain(subscription: &mut Subscription) -> Vec<ChangeBatch> {
 
 /// The rows that a subscription has now, in their order.
 #[track_caller]
-pub fn drain_rows(subscription: &mut Subscription) -> Vec<Row> {
+pub fn drain_rows(subscription: &mut UntypedSubscription) -> Vec<Row> {
     let batches: Vec<RecordBatch> =
         drain(subscription).into_iter().map(|change| change.batch).collect();
     rows(&batches)

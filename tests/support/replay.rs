@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use laminar_db::{ChangeBatch, Epoch, Polled, Subscription};
+use laminar_db::{ChangeBatch, Epoch, Polled, UntypedSubscription};
 
 use super::value::{Row, rows};
 
@@ -22,13 +22,13 @@ pub struct Replay {
 impl Replay {
     /// Takes in what the subscription has now.
     #[track_caller]
-    pub fn drain(&mut self, subscription: &mut Subscription) {
+    pub fn drain(&mut self, subscription: &mut UntypedSubscription) {
         while self.poll(subscription, Duration::ZERO) {}
     }
 
     /// Takes in one answer; whether there was one.
     #[track_caller]
-    pub fn poll(&mut self, subscription: &mut Subscription, timeout: Duration) -> bool {
+    pub fn poll(&mut self, subscription: &mut UntypedSubscription, timeout: Duration) -> bool {
         match subscription.poll(Some(timeout)).unwrap() {
             Polled::Batch(change) => self.apply(&change),
             Polled::Reset => {

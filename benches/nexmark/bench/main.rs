@@ -21,7 +21,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 use laminar_benches::sink::{Outcome, Sink};
-use laminar_db::{Config, LaminarDB, Polled, SubscribeOptions, Subscription};
+use laminar_db::{Config, LaminarDB, Polled, SubscribeOptions, UntypedSubscription};
 use laminar_nexmark::generator::Generator;
 use laminar_nexmark::queries::{self, Query};
 use laminar_nexmark::schema::Relation;
@@ -105,7 +105,7 @@ fn stream(query: &Query, input: &Input) -> Result<Outcome> {
     }
     let emit = if query.waits { "" } else { "EMIT CHANGES" };
     db.execute_blocking(&format!("CREATE STREAM result AS {} {emit}", query.stream))?;
-    db.start()?;
+    db.start_blocking()?;
     let roomy = SubscribeOptions { capacity: Some(1 << 24), ..SubscribeOptions::default() };
     let mut subscription = db.subscribe_with("result", roomy)?;
     let sources = Relation::ALL.map(|relation| db.source_untyped(relation.name()));
@@ -131,7 +131,7 @@ fn stream(query: &Query, input: &Input) -> Result<Outcome> {
     sink.finish(|_| Ok(()))
 }
 
-fn drain(subscription: &mut Subscription, sink: &mut Sink) -> Result<()> {
+fn drain(subscription: &mut UntypedSubscription, sink: &mut Sink) -> Result<()> {
     loop {
         match subscription.poll(Some(Duration::ZERO))? {
             Polled::Batch(change) => {

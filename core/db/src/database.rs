@@ -227,7 +227,7 @@ impl LaminarDB {
     }
 
     /// Starts the streams: what was pushed before is run now, in its order. Idempotent.
-    pub fn start(&self) -> Result<()> {
+    pub fn start_blocking(&self) -> Result<()> {
         let started = self.shared.run(Core::start);
         self.shared.board.log.say(LogLevel::Info, || "the streams run".to_string());
         started
@@ -243,7 +243,7 @@ impl LaminarDB {
     }
 
     /// Ends every subscription and refuses every later call. Idempotent.
-    pub fn shutdown(&self) -> Result<()> {
+    pub fn shutdown_blocking(&self) -> Result<()> {
         if !self.shared.closed.swap(true, Ordering::AcqRel) {
             self.shared.token.run(Core::close)?;
             self.shared.board.log.say(LogLevel::Info, || "the database was shut down".to_string());

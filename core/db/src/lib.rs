@@ -10,7 +10,7 @@
 //! | `writer` | [`Writer`], batches gathered for one epoch |
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
 //! | `stream` | a continuous query that runs |
-//! | `subscribe`, `subscription`, `ring` | [`Subscription`] and its bounded queue |
+//! | `subscribe`, `subscription`, `ring` | [`UntypedSubscription`] and its bounded queue |
 //! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
@@ -79,6 +79,7 @@ pub use log::{LogLevel, LogListener};
 pub use query::{Query, QueryCanceller};
 pub use source::UntypedSource;
 pub use subscription::{
-    ChangeBatch, OnFull, Polled, PolledChange, SubscribeOptions, Subscription, SubscriptionHandle,
+    ChangeBatch, OnFull, Polled, PolledChange, SubscribeOptions, SubscriptionHandle,
+    UntypedSubscription,
 };
 pub use writer::Writer;

@@ -16,7 +16,9 @@ use crate::catalog::resolve_sink;
 use crate::database::{LaminarDB, Shared};
 use crate::engine::{Backfill, Core, NewStream, Object, StreamId};
 use crate::ring::{Policy, Ring, RingOptions};
-use crate::subscription::{ChangeBatch, OnFull, SnapshotProvider, SubscribeOptions, Subscription};
+use crate::subscription::{
+    ChangeBatch, OnFull, SnapshotProvider, SubscribeOptions, UntypedSubscription,
+};
 
 /// What a subscription begins with.
 enum Begin {
@@ -32,7 +34,11 @@ impl LaminarDB {
     /// Subscribes to a stream, sink or source by name, from now on, or to a query, beginning with
     /// its content; `options` may say otherwise. `target` may also be the SQL statement
     /// `SUBSCRIBE`, which then says all but the capacity.
-    pub fn subscribe_with(&self, target: &str, options: SubscribeOptions) -> Result<Subscription> {
+    pub fn subscribe_with(
+        &self,
+        target: &str,
+        options: SubscribeOptions,
+    ) -> Result<UntypedSubscription> {
         if let Some(name) = self.named(target)? {
             return self.subscribe_name(&name, &options);
         }
@@ -46,7 +52,7 @@ impl LaminarDB {
         &self,
         subscribe: Subscribe,
         mut options: SubscribeOptions,
-    ) -> Result<Subscription> {
+    ) -> Result<UntypedSubscription> {
         if options.predicate.is_some() || options.as_of_epoch.is_some() {
             return Err(argument("SUBSCRIBE has the condition and the epoch in itself"));
         }
@@ -63,7 +69,11 @@ impl LaminarDB {
         }
     }
 
-    fn subscribe_name(&self, name: &str, options: &SubscribeOptions) -> Result<Subscription> {
+    fn subscribe_name(
+        &self,
+        name: &str,
+        options: &SubscribeOptions,
+    ) -> Result<UntypedSubscription> {
         let snapshot = options.snapshot.unwrap_or(false);
         if snapshot && options.as_of_epoch.is_some() {
             return Err(argument(
@@ -148,7 +158,11 @@ impl LaminarDB {
         }
     }
 
-    fn subscribe_query(&self, sql: &str, options: &SubscribeOptions) -> Result<Subscription> {
+    fn subscribe_query(
+        &self,
+        sql: &str,
+        options: &SubscribeOptions,
+    ) -> Result<UntypedSubscription> {
         let Statement::Query(query) = parser::parse_one(sql)? else {
             return Err(argument(
                 "a subscription is to a stream, sink or source by name, or to a SELECT",
@@ -215,7 +229,7 @@ impl LaminarDB {
         on_full: OnFull,
         begin: Begin,
         sink: Option<String>,
-    ) -> Subscription {
+    ) -> UntypedSubscription {
         let stream = core.stream(id);
         let append_only = stream.traits.changes == Changes::AppendOnly;
         let options = RingOptions {
@@ -232,7 +246,7 @@ impl LaminarDB {
             sink,
         };
         let provider = (!append_only).then(|| snapshot_provider(Arc::downgrade(&self.shared), id));
-        let (writer, subscription) = Subscription::new(options, provider);
+        let (writer, subscription) = UntypedSubscription::new(options, provider);
         match begin {
             Begin::Now => {}
             Begin::Snapshot(rows) => writer.publish_snapshot(core.epoch, rows),

@@ -1,7 +1,7 @@
 //! Groups that are there without rows, wherever they stand: the one of an aggregate without keys,
 //! and those of grouping sets without keys, against DataFusion's batch answer.
 
-use laminar_db::{LaminarDB, Subscription};
+use laminar_db::{LaminarDB, UntypedSubscription};
 
 use crate::row;
 
@@ -41,7 +41,7 @@ struct Compared {
     db: LaminarDB,
     oracle: Oracle,
     names: Vec<(String, &'static str)>,
-    subscriptions: Vec<(String, Replay, Subscription)>,
+    subscriptions: Vec<(String, Replay, UntypedSubscription)>,
 }
 
 impl Compared {
@@ -121,7 +121,7 @@ fn before_the_start() {
     let mut compared = Compared::new(created(&[TABLE]));
     compared.create("before");
     compared.check("before the start");
-    compared.db.start().unwrap();
+    compared.db.start_blocking().unwrap();
     compared.check("started");
     execute(&compared.db, "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 0)");
     compared.check("with rows");

@@ -197,7 +197,7 @@ fn what_queued_before_the_start_is_joined() {
     execute(&db, "CREATE STREAM j AS SELECT a.v, b.v AS w FROM a JOIN b ON a.k = b.k");
     push(&db, "b", &[kv(1, 3)]);
     push(&db, "a", &[kv(1, 2)]);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     assert_eq!(content(&db, "j"), vec![row![2, 3]]);
     push(&db, "a", &[kv(1, 4)]);
     assert_eq!(content(&db, "j"), vec![row![2, 3], row![4, 3]]);

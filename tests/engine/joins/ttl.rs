@@ -62,7 +62,7 @@ fn a_join_forgets_by_the_clock() {
     ] {
         execute(&db, sql);
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let mut subscription = subscribe(&db, "j");
     let pass = |seconds| db.advance_clock(Duration::from_secs(seconds)).unwrap();
     let none = None::<i64>;
@@ -174,7 +174,7 @@ fn state_stays_bounded() {
             ),
         );
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let sources = ["l", "r", "lc", "rc"].map(|name| db.source_untyped(name).unwrap());
     let mut after: Vec<Vec<i64>> = Vec::new();
     for step in 0..400 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::SchemaRef;
-use laminar_db::{LaminarDB, Subscription, UntypedSource};
+use laminar_db::{LaminarDB, UntypedSource, UntypedSubscription};
 
 use super::model::Side;
 use crate::row;
@@ -102,7 +102,7 @@ const KINDS: [&str; 8] =
 struct Checked {
     sql: String,
     expected: String,
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     replay: Replay,
 }
 
@@ -220,7 +220,7 @@ fn bands_over_updated_inputs_equal_the_batch_answer() {
         let mut streams = streams(&db, &mut random, "");
         let plan = plan(&db, &streams[0].sql);
         assert!(plan.contains("keeps until the frontiers pass that"), "{plan}");
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let sources = ["ls", "rs"].map(|name| db.source_untyped(name).unwrap());
         let mut sides = delays.map(Side::new);
         let mut clocks = [0, 0];
@@ -256,7 +256,7 @@ fn bands_by_promised_watermarks_equal_the_batch_answer() {
             "CREATE SOURCE r (k BIGINT, v BIGINT, ts TIMESTAMP(3) NOT NULL)",
         ]);
         let mut streams = streams(&db, &mut random, "MILLISECOND");
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let sources = ["l", "r"].map(|name| db.source_untyped(name).unwrap());
         let mut clocks = [0, 0];
         let mut promised = [i64::MIN; 2];

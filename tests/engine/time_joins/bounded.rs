@@ -51,7 +51,7 @@ fn state_stays_bounded() {
         "CREATE STREAM corrected AS SELECT max(k) AS k FROM (SELECT l.k, r.v FROM l ASOF JOIN r
          MATCH_CONDITION (l.ts >= r.ts) ON l.k = r.k) GROUP BY v EMIT CHANGES",
     );
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let mut after = Vec::new();
     // Keys come and go: 50 at a time, from a range that moves on. All values are 0.
     for step in 0..400 {
@@ -94,7 +94,7 @@ fn windows_join_windows_and_streams() {
         "CREATE STREAM in_window AS SELECT r.k, r.ts, w.n FROM r JOIN lw w
          ON r.k = w.k AND r.ts >= w.window_start AND r.ts < w.window_end",
     );
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     push(&db, "l", &[(1, 0, 5), (1, 0, 60), (2, 0, 99), (1, 0, 100), (2, 0, 250)]);
     push(&db, "r", &[(1, 0, 0), (1, 0, 99), (1, 0, 100), (3, 0, 160), (2, 0, 199)]);
     // Windows up to 200 are closed on the left, up to 100 on the right.

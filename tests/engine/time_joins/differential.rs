@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use laminar_db::{LaminarDB, Subscription, UntypedSource};
+use laminar_db::{LaminarDB, UntypedSource, UntypedSubscription};
 
 use super::model::{Asof, Band, Side};
 use crate::support::database::{content, created, execute, listed, subscribe};
@@ -23,7 +23,7 @@ struct Checked {
     name: String,
     sql: String,
     expected: Expected,
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     replay: Replay,
 }
 
@@ -133,7 +133,7 @@ impl Test {
             let subscription = subscribe(&db, &name);
             streams.push(Checked { name, sql, expected, subscription, replay: Replay::default() });
         }
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let sources = ["l", "r"].map(|name| db.source_untyped(name).unwrap());
         let sides = delays.map(Side::new);
         Self { random, db, sides, sources, streams, clocks: [0, 0] }

@@ -103,7 +103,7 @@ fn flights_get_the_weather_that_merge_asof_gives_them() {
             ),
         );
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     // Each source at its own pace: the weather a little ahead, then a little behind.
     let sources = ["f", "w"].map(|name| db.source_untyped(name).unwrap());
     let steps = 40;

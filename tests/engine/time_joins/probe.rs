@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use laminar_db::{LaminarDB, Subscription};
+use laminar_db::{LaminarDB, UntypedSubscription};
 
 use super::model::Side;
 use crate::row;
@@ -79,7 +79,7 @@ struct Checked {
     offsets: &'static [i64],
     outer: bool,
     is_final: bool,
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     replay: Replay,
 }
 
@@ -146,7 +146,7 @@ fn random_probes_equal_the_definition() {
             let replay = Replay::default();
             streams.push(Checked { sql, offsets, outer, is_final, subscription, replay });
         }
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let mut sides = delays.map(Side::new);
         let mut clocks = [0, 0];
         for step in 0..24 {

@@ -44,7 +44,7 @@ fn matches_follow_updates_of_both_sides() {
         );
         execute(&db, &format!("CREATE STREAM joined AS {sql}"));
         let mut subscription = subscribe(&db, "joined");
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let mut replay = Replay::default();
         let oracle = Oracle::new();
         for step in 0..25 {

@@ -8,7 +8,7 @@ mod queries;
 use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef};
-use laminar_db::{LaminarDB, SubscribeOptions, Subscription};
+use laminar_db::{LaminarDB, SubscribeOptions, UntypedSubscription};
 use tpchgen::generators::*;
 use tpchgen_arrow::*;
 
@@ -76,7 +76,7 @@ fn rows_for(db: &LaminarDB, table: &str, rows: &[RecordBatch]) -> RecordBatch {
 struct Views {
     db: LaminarDB,
     oracle: Oracle,
-    told: Vec<(Subscription, Replay)>,
+    told: Vec<(UntypedSubscription, Replay)>,
 }
 
 impl Views {

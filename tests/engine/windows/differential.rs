@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::compute::cast;
-use laminar_db::{LaminarDB, Subscription, UntypedSource};
+use laminar_db::{LaminarDB, UntypedSource, UntypedSubscription};
 
 use super::model::{Model, Watermarks, Windows};
 use crate::row;
@@ -43,7 +43,7 @@ struct Checked {
     emit: Emit,
     has_key: bool,
     model: Model,
-    subscription: Subscription,
+    subscription: UntypedSubscription,
     replay: Replay,
     /// For ON UPDATE: the last row of each window and key.
     last: BTreeMap<Row, Row>,
@@ -91,7 +91,7 @@ impl Test {
             "CREATE SOURCE t (k VARCHAR, v BIGINT, ts {data_type}{watermark})"
         )]);
         if random.chance(50) {
-            db.start().unwrap();
+            db.start_blocking().unwrap();
         }
         let delay = declared.then(|| units_in_ms(delay_ms));
         let mut test = Self {
@@ -111,7 +111,7 @@ impl Test {
             test.add_stream(index);
         }
         test.add_cascades();
-        test.db.start().unwrap();
+        test.db.start_blocking().unwrap();
         test
     }
 

@@ -249,7 +249,7 @@ fn random_sessions_equal_the_model() {
             "CREATE SOURCE t (k VARCHAR, v BIGINT, ts BIGINT, WATERMARK FOR ts AS ts - {delay})"
         )]);
         if random.chance(50) {
-            db.start().unwrap();
+            db.start_blocking().unwrap();
         }
         let mut subscriptions = Vec::new();
         for (name, emit) in [("f", "EMIT FINAL"), ("u", "EMIT CHANGES")] {
@@ -262,7 +262,7 @@ fn random_sessions_equal_the_model() {
             );
             subscriptions.push((name, subscribe(&db, name), Replay::default()));
         }
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let source = db.source_untyped("t").unwrap();
         let mut model = Model::new(gap);
         let (mut clock, mut largest, mut frontier) = (random.range(-50, 50), None, i64::MIN / 2);

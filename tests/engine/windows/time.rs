@@ -17,7 +17,7 @@ const START_MS: i64 = 1_000_000;
 fn started_at(statements: &[&str]) -> LaminarDB {
     let db = LaminarDB::open_with_clock_at(Config::default(), START_MS).unwrap();
     statements.iter().for_each(|sql| execute(&db, sql));
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     db
 }
 
@@ -250,7 +250,7 @@ fn emit_every_tells_the_net_change_of_an_interval() {
     assert_eq!(drain(&mut late).len() + drain(&mut u).len(), 0);
     // What waits when the database closes is told before the end.
     push(&source, &[(7, 7, 1)]);
-    db.shutdown().unwrap();
+    db.shutdown_blocking().unwrap();
     assert_eq!(drain_rows(&mut u), vec![row![7, 7]]);
 }
 

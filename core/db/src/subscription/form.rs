@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use laminar_types::{Epoch, Error, Result, RowBlock, Weights};
 
-use super::{ChangeBatch, Subscription};
+use super::{ChangeBatch, UntypedSubscription};
 use crate::ring::Form;
 
 /// A change that was taken and rendered.
@@ -21,7 +21,7 @@ pub(super) enum Rendered {
     Anew(Epoch),
 }
 
-impl Subscription {
+impl UntypedSubscription {
     /// The change in the form that the subscriber gets; `None` if nothing of it is seen.
     pub(super) fn render(&self, change: ChangeBatch) -> Result<Option<ChangeBatch>> {
         match self.ring.options().form {

@@ -1,4 +1,4 @@
-//! [`Subscription`], a consumer's handle of a stream.
+//! [`UntypedSubscription`], a consumer's handle of a stream.
 //!
 //! It reads a [`Ring`] that the engine fills. What costs time (applying the form, joining the
 //! batches of a snapshot, fetching one) is done here, by the consumer and outside every lock.
@@ -97,7 +97,7 @@ pub enum Polled<C = ChangeBatch> {
 pub(crate) type SnapshotProvider = Box<dyn Fn(&Ring) -> Result<()> + Send + Sync>;
 
 /// A consumer of a stream's changes.
-pub struct Subscription {
+pub struct UntypedSubscription {
     ring: Arc<Ring>,
     snapshots: Option<SnapshotProvider>,
     /// The block polled last, as it came.
@@ -106,7 +106,7 @@ pub struct Subscription {
     rendered: Option<RowBlock>,
 }
 
-impl Subscription {
+impl UntypedSubscription {
     /// A subscription and the engine's end of it. `snapshots` is needed for
     /// [`Policy::Updating`](crate::ring::Policy::Updating) alone.
     pub(crate) fn new(
@@ -207,7 +207,7 @@ impl Subscription {
     }
 }
 
-impl Drop for Subscription {
+impl Drop for UntypedSubscription {
     /// Ends the subscription. The engine's end sees that it is closed; nothing is waited for.
     fn drop(&mut self) {
         self.ring.abandon();

@@ -46,12 +46,12 @@ fn options(policy: Policy, capacity: usize) -> RingOptions {
     }
 }
 
-fn pair(policy: Policy, capacity: usize) -> (RingWriter, Subscription) {
-    Subscription::new(options(policy, capacity), None)
+fn pair(policy: Policy, capacity: usize) -> (RingWriter, UntypedSubscription) {
+    UntypedSubscription::new(options(policy, capacity), None)
 }
 
 /// The next answer in words, for comparing.
-fn next(subscription: &mut Subscription) -> String {
+fn next(subscription: &mut UntypedSubscription) -> String {
     match subscription.poll(NOW) {
         Ok(Polled::Batch(ChangeBatch { batch, weights, epoch })) => {
             let columns = batch.columns().iter();
@@ -140,7 +140,7 @@ fn an_updating_ring_that_cannot_be_merged_starts_again() {
         Ok(())
     };
     let options = options(Policy::Updating, 2);
-    let (writer, mut subscription) = Subscription::new(options, Some(Box::new(content)));
+    let (writer, mut subscription) = UntypedSubscription::new(options, Some(Box::new(content)));
     for epoch in 1..=4 {
         writer.publish(insert(epoch, &[epoch as i64]));
     }
@@ -208,7 +208,7 @@ fn an_updating_subscriber_always_arrives_at_the_content() {
         };
         let capacity = 1 << (seed % 4 + 2);
         let (writer, mut subscription) =
-            Subscription::new(options(Policy::Updating, capacity), Some(Box::new(provider)));
+            UntypedSubscription::new(options(Policy::Updating, capacity), Some(Box::new(provider)));
         let engine = Arc::clone(&token);
         let producer = thread::spawn(move || {
             let mut random = seed;
@@ -312,7 +312,7 @@ fn a_failure_comes_after_what_is_queued_and_stays() {
 fn whoever_waits_is_woken() {
     for strategy in [WaitStrategy::Spin, WaitStrategy::SpinYield(10), WaitStrategy::Park] {
         let options = RingOptions { strategy, ..options(Policy::Append, 1 << 20) };
-        let (writer, mut subscription) = Subscription::new(options, None);
+        let (writer, mut subscription) = UntypedSubscription::new(options, None);
         let handle = subscription.handle();
         let consumer = thread::spawn(move || {
             let mut sum = 0;
@@ -441,7 +441,7 @@ fn each_form_shows_what_its_emit_says() {
     let form = |form, names: &[&str]| {
         let options = options(Policy::Updating, 2);
         let options = RingOptions { form, schema: schema(names), ..options };
-        Subscription::new(options, None)
+        UntypedSubscription::new(options, None)
     };
     let (writer, mut changes) = form(Form::Changes, &["x", "_weight"]);
     writer.publish(insert(1, &[1, 2]));
