@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds liblaminar and stages the tree that C and C++ users, the bindings and the packages get:
 #
-#   <stage>/include/laminar.h, laminar.hpp
+#   <stage>/include/laminar.h, laminar.hpp, laminar/*.hpp
 #   <stage>/lib/liblaminar.so -> liblaminar.so.0.1 -> liblaminar.so.0.1.0, liblaminar.a
 #   <stage>/lib/cmake/laminar/laminarConfig.cmake, laminarConfigVersion.cmake
 #   <stage>/lib/pkgconfig/laminar.pc
@@ -74,7 +74,7 @@ native_libraries() {
 }
 
 build
-mkdir -p "$stage/include" "$stage/lib/cmake/laminar" "$stage/lib/pkgconfig"
+mkdir -p "$stage/include/laminar" "$stage/lib/cmake/laminar" "$stage/lib/pkgconfig"
 real=$stage/lib/liblaminar.so.$version
 if [[ ! $built/liblaminar.so -ef $real ]]; then
     found=$(readelf -d "$built/liblaminar.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
@@ -84,9 +84,13 @@ put "$built/liblaminar.so" "$real"
 ln -sfn "liblaminar.so.$version" "$stage/lib/$soname"
 ln -sfn "$soname" "$stage/lib/liblaminar.so"
 put "$built/liblaminar.a" "$stage/lib/liblaminar.a"
-for header in laminar.h laminar.hpp; do
-    cmp -s "$root/include/$header" "$stage/include/$header" ||
-        cp "$root/include/$header" "$stage/include/$header"
+cd "$root/include"
+for header in laminar.h laminar.hpp laminar/*.hpp; do
+    cmp -s "$header" "$stage/include/$header" || cp "$header" "$stage/include/$header"
+done
+# What is no longer there must not be found by those who build against the tree.
+for header in "$stage"/include/laminar/*.hpp; do
+    [[ -e laminar/${header##*/} ]] || rm -f "$header"
 done
 
 native=$(native_libraries)

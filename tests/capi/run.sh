@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the C and C++ programs of this folder against the staged tree and runs them three ways:
 # plain, with the address, undefined-behaviour and leak sanitizers, and under valgrind. Then
-# compares the exported symbols with ffi/symbols.txt, and provokes panics in a library that is
-# built for it.
+# compares the exported symbols with ffi/symbols.txt and with what laminar.hpp uses, and provokes
+# panics in a library that is built for it.
 #
 #   tests/capi/run.sh [plain|sanitized|valgrind|symbols|panics]...      (default: all)
 #
@@ -21,11 +21,11 @@ CC=${CC:-gcc}
 CXX=${CXX:-g++}
 warnings=(-Wall -Wextra -Wpedantic -Werror)
 programs=(header golden_path results nulls wrong_calls arrow_input ownership appender encoded
-    system_tables writer callbacks threads fork growth wrapper)
+    system_tables writer callbacks threads fork growth wrapper cpp_functions cpp_data)
 # Under valgrind a program takes some thirty times as long: the ones that look at memory.
 # growth is left out: it measures the heap by numbers that valgrind's allocator does not have.
 watched=(golden_path nulls arrow_input ownership appender encoded system_tables
-    writer callbacks threads fork wrapper)
+    writer callbacks threads fork wrapper cpp_functions cpp_data)
 seconds_allowed=300
 
 passed=0
@@ -137,6 +137,54 @@ symbols() {
         failed=$((failed + 1))
         echo "FAILED symbols: the library (+) does not export what ffi/symbols.txt (-) says"
     fi
+    mirrored
+    headers_alone
+}
+
+# Every function of the C interface is used by the C++ one, or stands in cpp_without.txt with a
+# reason.
+mirrored() {
+    local wrong=$out/mirrored.txt symbol used listed
+    mkdir -p "$out"
+    : >"$wrong"
+    while read -r symbol; do
+        used=0 listed=0
+        grep -qhw "$symbol" "$stage/include/laminar.hpp" "$stage"/include/laminar/*.hpp && used=1
+        grep -q "^$symbol: ..*" "$here/cpp_without.txt" && listed=1
+        case $used$listed in
+        00) echo "$symbol is neither used in laminar.hpp nor listed in cpp_without.txt" ;;
+        11) echo "$symbol is used in laminar.hpp, and listed in cpp_without.txt as if it were not" ;;
+        esac >>"$wrong"
+    done < <(grep -v -e '^#' -e '^$' "$root/ffi/symbols.txt")
+    # What it lists must exist.
+    while IFS=: read -r symbol _; do
+        grep -qx "$symbol" "$root/ffi/symbols.txt" || echo "there is no $symbol" >>"$wrong"
+    done < <(grep -v -e '^#' -e '^$' "$here/cpp_without.txt")
+    if [[ ! -s $wrong ]]; then
+        passed=$((passed + 1))
+        echo "ok     laminar.hpp has every function of laminar.h"
+    else
+        failed=$((failed + 1))
+        echo "FAILED laminar.hpp mirrors laminar.h"
+        sed 's/^/    /' "$wrong"
+    fi
+}
+
+# Each file of the C++ interface compiles alone.
+headers_alone() {
+    local header said=$out/headers.log
+    mkdir -p "$out"
+    for header in laminar.hpp $(cd "$stage/include" && echo laminar/*.hpp); do
+        if ! "$CXX" -std=c++17 "${warnings[@]}" -I"$stage/include" -fsyntax-only -x c++ - \
+            <<<"#include <$header>" >"$said" 2>&1; then
+            failed=$((failed + 1))
+            echo "FAILED $header alone"
+            sed 's/^/    /' "$said"
+            return
+        fi
+    done
+    passed=$((passed + 1))
+    echo "ok     each file of laminar.hpp compiles alone"
 }
 
 # panics.c needs a function that no library has that is given away.
@@ -145,8 +193,10 @@ panics() {
     mkdir -p "$dir"
     (cd "$root" && cargo build --quiet --locked -p laminar-ffi --features fault-injection)
     # Its name in the target directory is that of the real one, which the next stage.sh puts back.
-    cp "$target/debug/liblaminar.so" "$dir/liblaminar.so.0.1"
-    ln -sfn liblaminar.so.0.1 "$dir/liblaminar.so"
+    local soname
+    soname=$(readlink "$stage/lib/liblaminar.so")
+    cp "$target/debug/liblaminar.so" "$dir/$soname"
+    ln -sfn "$soname" "$dir/liblaminar.so"
     "$CC" -std=c11 -D_GNU_SOURCE "${warnings[@]}" -O1 -g "$here/panics.c" -o "$dir/panics" \
         -I"$stage/include" -L"$dir" -Wl,-rpath,"$dir" -llaminar -pthread
     run panics panics "$dir/panics"
