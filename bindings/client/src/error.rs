@@ -123,7 +123,8 @@ impl Error {
             sys::LAMINAR_BUSY => Self::new(
                 sys::LAMINAR_CONNECTION_IN_USE,
                 1201,
-                "the handle is in use by another thread; give each thread its own",
+                "the handle is in use by another thread, or the call came from inside a function \
+                 that the engine calls; give each thread its own, and call from outside",
             ),
             sys::LAMINAR_END => {
                 Self::new(sys::LAMINAR_SUBSCRIPTION_CLOSED, 5101, "there is nothing more to come")

@@ -1,6 +1,6 @@
 //! A producer and the rows that wait to go through it: what the writers of all languages are.
 
-use laminar_sys::LAMINAR_BACKPRESSURE;
+use laminar_sys::{LAMINAR_BACKPRESSURE, LAMINAR_CONNECTION_IN_USE};
 
 use crate::{Error, Result, RowBuffer, Source};
 
@@ -39,21 +39,21 @@ impl Gatherer {
         if self.rows() >= batch_rows {
             match self.flush() {
                 // They still wait, and the next call pushes them first.
-                Err(error) if is_backpressure(&error) => {}
+                Err(error) if may_be_tried_again(&error) => {}
                 flushed => drop(flushed?),
             }
         }
         Ok(taken)
     }
 
-    /// Pushes the rows that wait; answers how many. When there is no room they wait on, after any
-    /// other error they are dropped.
+    /// Pushes the rows that wait; answers how many. When there is no room, or from inside a function
+    /// that the engine calls, they wait on; after any other error they are dropped.
     pub fn flush(&mut self) -> Result<u64> {
         if self.rows() == 0 {
             return Ok(0);
         }
         let flushed = self.source.push(self.rows.batch()?, None);
-        if !matches!(&flushed, Err(error) if is_backpressure(error)) {
+        if !matches!(&flushed, Err(error) if may_be_tried_again(error)) {
             self.rows = RowBuffer::new(self.source.schema());
         }
         flushed
@@ -72,6 +72,8 @@ impl Gatherer {
     }
 }
 
-fn is_backpressure(error: &Error) -> bool {
-    error.status() == LAMINAR_BACKPRESSURE
+/// There was no room, or the call came from inside a function that the engine calls: nothing was
+/// taken.
+fn may_be_tried_again(error: &Error) -> bool {
+    matches!(error.status(), LAMINAR_BACKPRESSURE | LAMINAR_CONNECTION_IN_USE)
 }

@@ -149,6 +149,29 @@ fn a_gatherer_keeps_rows_until_they_are_many() {
 }
 
 #[test]
+fn a_gatherer_keeps_rows_that_a_function_cannot_push() {
+    let db = open(&["s (id BIGINT)", "t (id BIGINT)"]);
+    let mut writer = Gatherer::new(db.source("t").unwrap());
+    let mut rows = RowBuffer::new(writer.source().schema());
+    rows.set(0, &Value::Int(1)).unwrap();
+    rows.end_row().unwrap();
+    writer.gather(rows, 10).unwrap();
+    let (all, one) = bigint_schemas(&db);
+    let writer = Arc::new(std::sync::Mutex::new(writer));
+    let inside = Arc::clone(&writer);
+    let flushing = move |arguments: Array| {
+        let busy = inside.lock().unwrap().flush().unwrap_err();
+        assert_eq!(busy.status(), sys::LAMINAR_CONNECTION_IN_USE);
+        Ok(column(arguments))
+    };
+    db.register_scalar("flushing", &all, &one, None, Box::new(flushing)).unwrap();
+    assert_eq!(query(&db, "SELECT flushing(7)")[0][0], Value::Int(7));
+    assert_eq!(writer.lock().unwrap().rows(), 1);
+    assert_eq!(writer.lock().unwrap().flush().unwrap(), 1);
+    assert_eq!(query(&db, "SELECT id FROM t")[0][0], Value::Int(1));
+}
+
+#[test]
 fn packed_columns_begin_at_the_first_row() {
     let db = open(&["s (id SMALLINT, name VARCHAR, ok BOOLEAN, tags VARCHAR[])"]);
     db.execute(
