@@ -40,6 +40,10 @@ put() {
 soname=$(basename "$(readlink "$LAMINAR_DIST/lib/liblaminar.so")")
 put "$(readlink -f "$LAMINAR_DIST/lib/$soname")" "$soname"
 put "$built/liblaminar_java.so" liblaminar_java.so
-find "$natives" -type f ! -name "$soname" ! -name liblaminar_java.so -delete
+# By this list io.laminardb.NativeLibrary knows what there is.
+printf '%s\n' "$soname" liblaminar_java.so >"$natives/libraries.txt.new"
+cmp -s "$natives/libraries.txt.new" "$natives/libraries.txt" ||
+    mv "$natives/libraries.txt.new" "$natives/libraries.txt"
+find "$natives" -type f ! -name "$soname" ! -name liblaminar_java.so ! -name libraries.txt -delete
 
 maven=(mvn --quiet --batch-mode --no-transfer-progress "-Dlaminar.build=$build")

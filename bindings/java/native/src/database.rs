@@ -1,6 +1,6 @@
 //! Databases.
 
-use jni::objects::JByteArray;
+use jni::objects::{JByteArray, JObject};
 use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Database, Executed, Schema, Stream, Value, wire};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::bytes::{array, batch, encoding, optional_text, text};
 use crate::cursor::Cursor;
 use crate::handle::{give, lend, pointer, take};
+use crate::host;
 use crate::native;
 use crate::subscription::Subscribed;
 
@@ -144,6 +145,71 @@ native! {
     fn Java_io_laminardb_Native_cancelQuery<'local>(_env, db: jlong, id: jlong) -> jboolean {
         // SAFETY: Java keeps the handle alive through the call.
         Ok(unsafe { lend::<Database>(db) }.cancel_query(id.cast_unsigned())?)
+    }
+
+    /// Adds a scalar function to SQL: a `HostFunction`. The schema of the result has one column.
+    fn Java_io_laminardb_Native_registerScalar<'local>(
+        env,
+        db: jlong,
+        name: JByteArray<'local>,
+        arguments: jlong,
+        result: jlong,
+        options: JByteArray<'local>,
+        function: JObject<'local>,
+    ) -> () {
+        let name = text(env, &name)?;
+        let options = optional_text(env, &options)?;
+        // SAFETY: Java keeps the handles alive through the call.
+        let (arguments, result) =
+            unsafe { (lend::<Arc<Schema>>(arguments), lend::<Arc<Schema>>(result)) };
+        let function = host::scalar(env, &function, arguments, result)?;
+        let (arguments, result) = (arguments.export(), host::only_type(result));
+        // SAFETY: as above.
+        let db = unsafe { lend::<Database>(db) };
+        Ok(db.register_scalar(&name, &arguments, &result, options.as_deref(), function)?)
+    }
+
+    /// Adds an aggregate function to SQL: a `HostFunction` with a state.
+    fn Java_io_laminardb_Native_registerAggregate<'local>(
+        env,
+        db: jlong,
+        name: JByteArray<'local>,
+        arguments: jlong,
+        state: jlong,
+        result: jlong,
+        options: JByteArray<'local>,
+        function: JObject<'local>,
+    ) -> () {
+        let name = text(env, &name)?;
+        let options = optional_text(env, &options)?;
+        // SAFETY: Java keeps the handles alive through the call.
+        let [arguments, state, result] =
+            unsafe { [arguments, state, result].map(|schema| lend::<Arc<Schema>>(schema)) };
+        let function = host::aggregate(env, &function, [arguments, result], state)?;
+        let (arguments, state) = (arguments.export(), state.export());
+        let (result, options) = (host::only_type(result), options.as_deref());
+        // SAFETY: as above.
+        let db = unsafe { lend::<Database>(db) };
+        Ok(db.register_aggregate(&name, &arguments, &state, &result, options, function)?)
+    }
+
+    /// Tells a `LogHook` of the database's work, from a level on; null tells nobody any more.
+    fn Java_io_laminardb_Native_setLog<'local>(
+        env,
+        db: jlong,
+        level: jint,
+        hook: JObject<'local>,
+    ) -> () {
+        let listener =
+            if hook.is_null() { None } else { Some(host::listener(env, &hook)?) };
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(unsafe { lend::<Database>(db) }.set_log(level, listener)?)
+    }
+
+    /// Takes a checkpoint; answers its number.
+    fn Java_io_laminardb_Native_checkpoint<'local>(_env, db: jlong) -> jlong {
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(unsafe { lend::<Database>(db) }.checkpoint()?.cast_signed())
     }
 
     /// Inserts a batch of Arrow's, which is moved.

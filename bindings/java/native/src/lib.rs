@@ -5,8 +5,9 @@
 //! a handle and frees it after the last one (`io.laminardb.Handle`); that is what every `SAFETY`
 //! here that speaks of Java relies on. Text crosses as UTF-8 in a `byte[]`; cells and rows cross in
 //! one piece for a batch (`laminar_client::pack`, `laminar_client::wire`), never one by one. No
-//! method holds a lock that another handle could wait for, and the library's callbacks never enter
-//! the virtual machine: they leave a note that a Java thread picks up (`ready.rs`).
+//! method holds a lock that another handle could wait for. What tells of new rows never enters the
+//! virtual machine: it leaves a note that a Java thread picks up (`ready.rs`). Functions of SQL and
+//! the log's listener are called where they are due (`host.rs`).
 
 #![allow(non_snake_case)] // the virtual machine finds the methods by these names
 
@@ -16,6 +17,7 @@ mod cursor;
 mod database;
 mod failure;
 mod handle;
+mod host;
 mod ready;
 mod schema;
 mod source;

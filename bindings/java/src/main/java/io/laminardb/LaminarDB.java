@@ -3,7 +3,10 @@ package io.laminardb;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
@@ -117,6 +120,7 @@ public final class LaminarDB implements AutoCloseable {
      */
     @Override
     public void close() {
+        Inside.refuse("closing the database");
         closed = true;
         long db = handle.tryEnter();
         if (db == 0) {
@@ -567,6 +571,89 @@ public final class LaminarDB implements AutoCloseable {
      */
     public boolean cancelQuery(long id) {
         return call(db -> Native.cancelQuery(db, id));
+    }
+
+    /**
+     * Adds a scalar function to SQL, over columns.
+     *
+     * <p>The database keeps the function until it is closed; when the function refers to the database,
+     * it is not collected before that.
+     *
+     * @param name what SQL calls it by, in lower case
+     * @param signature its types
+     * @param function the function
+     * @throws QueryException for a type that does not exist
+     * @throws SchemaException with TABLE_EXISTS when a function has this name
+     */
+    public void registerScalar(String name, Signature signature, ScalarFunction function) {
+        Objects.requireNonNull(function, "function");
+        Functions.scalar(this, name, signature, function);
+    }
+
+    /**
+     * Adds a scalar function to SQL, over one row at a time.
+     *
+     * @param name what SQL calls it by, in lower case
+     * @param signature its types
+     * @param function the function
+     * @throws QueryException for a type that does not exist
+     * @throws SchemaException with TABLE_EXISTS when a function has this name
+     */
+    public void registerScalar(String name, Signature signature, RowFunction function) {
+        Objects.requireNonNull(function, "function");
+        registerScalar(name, signature, HostFunction.Scalar.byRow(function, signature.isStrict()));
+    }
+
+    /**
+     * Adds an aggregate function to SQL.
+     *
+     * @param <S> the class of its states
+     * @param name what SQL calls it by, in lower case
+     * @param signature its types
+     * @param state the class of its states
+     * @param function the function
+     * @throws QueryException for a type that does not exist
+     * @throws SchemaException with TABLE_EXISTS when a function has this name, and for a state whose
+     *     components cannot be columns
+     */
+    public <S extends Record> void registerAggregate(
+            String name, Signature signature, Class<S> state, AggregateFunction<S> function) {
+        Objects.requireNonNull(function, "function");
+        Functions.aggregate(this, name, signature, state, function);
+    }
+
+    /**
+     * Tells a listener of the database's work, line by line; it replaces an earlier one. It runs on the
+     * thread that did the work, which may be one of the database's own, and several may be in it at
+     * once; it may use the database. What it throws goes to the thread's handler of uncaught
+     * exceptions.
+     *
+     * @param level the least important level to hear
+     * @param listener the listener; null for none
+     */
+    public void onLog(LogLevel level, @Nullable BiConsumer<LogLevel, String> listener) {
+        LogHook hook = listener == null ? null : new LogHook(listener);
+        call(
+                db -> {
+                    Native.setLog(db, level.number(), hook);
+                    return null;
+                });
+    }
+
+    /**
+     * Takes a checkpoint and waits for it.
+     *
+     * @return its number; empty where checkpoints are off, as they are for a database in memory
+     */
+    public OptionalLong checkpoint() {
+        try {
+            return OptionalLong.of(call(Native::checkpoint));
+        } catch (QueryException error) {
+            if (error.errorCode() == ErrorCode.UNSUPPORTED) {
+                return OptionalLong.empty();
+            }
+            throw error;
+        }
     }
 
     /** The version, and whether it is open. */

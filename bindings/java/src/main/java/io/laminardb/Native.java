@@ -55,6 +55,27 @@ final class Native {
 
     static native boolean cancelQuery(long db, long id);
 
+    static native void registerScalar(
+            long db,
+            byte[] name,
+            long arguments,
+            long result,
+            byte[] options,
+            HostFunction function);
+
+    static native void registerAggregate(
+            long db,
+            byte[] name,
+            long arguments,
+            long state,
+            long result,
+            byte[] options,
+            HostFunction function);
+
+    static native void setLog(long db, int level, @Nullable LogHook hook);
+
+    static native long checkpoint(long db);
+
     static native byte[] describeSchema(long schema);
 
     static native void exportSchema(long schema, long address);

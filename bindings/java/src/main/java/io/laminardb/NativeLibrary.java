@@ -2,6 +2,7 @@ package io.laminardb;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,8 +19,8 @@ final class NativeLibrary {
 
     private static final String BINDING = "liblaminar_java.so";
 
-    /** By this name the binding asks for the library. */
-    private static final String LIBRARY = "liblaminar.so.0.1";
+    /** Names the native libraries of a platform, line by line; written where they are laid out. */
+    private static final String LIST = "libraries.txt";
 
     private NativeLibrary() {}
 
@@ -50,7 +51,7 @@ final class NativeLibrary {
         try {
             Path folder = Files.createTempDirectory("laminardb");
             unpacked.add(folder);
-            for (String name : List.of(LIBRARY, BINDING)) {
+            for (String name : names()) {
                 Path file = folder.resolve(name);
                 unpacked.add(file);
                 try (InputStream in = open(name)) {
@@ -62,6 +63,13 @@ final class NativeLibrary {
             for (int last = unpacked.size() - 1; last >= 0; last--) {
                 Files.deleteIfExists(unpacked.get(last));
             }
+        }
+    }
+
+    /** The library by the name by which the binding asks for it, and the binding. */
+    private static List<String> names() throws IOException {
+        try (InputStream in = open(LIST)) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8).lines().toList();
         }
     }
 

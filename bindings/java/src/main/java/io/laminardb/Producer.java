@@ -67,7 +67,7 @@ final class Producer implements AutoCloseable {
         if (db.isClosed()) {
             throw LaminarException.closed();
         }
-        lock.lock();
+        lock();
         try {
             long source = handle.tryEnter();
             if (source == 0) {
@@ -89,7 +89,7 @@ final class Producer implements AutoCloseable {
 
     /** Rows that were gathered and wait to be pushed; 0 once this is closed. */
     long gathered() {
-        lock.lock();
+        lock();
         try {
             long source = handle.tryEnter();
             if (source == 0) {
@@ -105,6 +105,10 @@ final class Producer implements AutoCloseable {
         }
     }
 
+    private void lock() {
+        Inside.lock(lock, "the producer of `" + name + "`");
+    }
+
     void watermark(long tsMs) {
         call(
                 source -> {
@@ -115,7 +119,7 @@ final class Producer implements AutoCloseable {
     }
 
     OptionalLong watermark() {
-        lock.lock();
+        lock();
         try {
             return watermark;
         } finally {

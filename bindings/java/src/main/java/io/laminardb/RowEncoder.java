@@ -84,6 +84,11 @@ final class RowEncoder {
         return length;
     }
 
+    /** All rows in an array that they fill. */
+    byte[] copy() {
+        return Arrays.copyOf(piece(), length);
+    }
+
     void putNull() {
         room(1);
         bytes[length++] = NULL;

@@ -155,6 +155,7 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
      */
     public @Nullable T next() throws InterruptedException {
         requireTaking();
+        Inside.refuse("waiting for `" + name + "`");
         lock.lockInterruptibly();
         try {
             return await(Long.MAX_VALUE);
@@ -176,6 +177,9 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
     public @Nullable T next(Duration timeout) throws InterruptedException {
         requireTaking();
         long nanos = nanos(timeout);
+        if (nanos > 0) {
+            Inside.refuse("waiting for `" + name + "`");
+        }
         long begun = System.nanoTime();
         if (!lock.tryLock(nanos, TimeUnit.NANOSECONDS)) {
             return null;
@@ -223,6 +227,7 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
         if (delivered) {
             requireTaking();
         }
+        Inside.refuse("waiting for `" + name + "`");
         try {
             lock.lockInterruptibly();
             try {
@@ -348,7 +353,7 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
 
     /** Has notes left when there is something to take after nothing was found. */
     void onReady(long ready, long key) {
-        lock.lock();
+        Inside.lock(lock, "`" + name + "`");
         try {
             long pointer = handle.tryEnter();
             if (pointer == 0) {

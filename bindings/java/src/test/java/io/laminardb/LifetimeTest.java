@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.lang.ref.WeakReference;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +16,7 @@ import java.util.Queue;
 import java.util.Random;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class LifetimeTest {
@@ -314,6 +316,42 @@ class LifetimeTest {
                 assertTrue(rows.poll() == null && !copy.isClosed());
             }
         }
+    }
+
+    /** A program that closes nothing, with functions and threads of the database's at work. */
+    public static final class LeftOpen {
+        public static void main(String[] args) {
+            LaminarDB db = LaminarDB.open();
+            Signature signature = Signature.of("BIGINT").returns("BIGINT");
+            db.onLog(LogLevel.DEBUG, (level, line) -> db.isClosed());
+            db.registerScalar("same", signature, row -> db.isClosed() ? 0 : row.getLong(0));
+            db.execute("CREATE SOURCE s (n BIGINT, at AS proctime())");
+            db.execute(
+                    "CREATE STREAM ticks AS SELECT same(count(*)) AS n FROM s "
+                            + "GROUP BY tumble(at, INTERVAL '10' MILLISECOND) EMIT ON WINDOW CLOSE");
+            db.start();
+            Subscription<Map<String, Object>> ticks = db.sink("ticks").subscribe();
+            db.insert("s", Map.of("n", 1));
+            // The timer's thread has called into the virtual machine and stays attached.
+            Map<String, Object> tick = ticks.iterator().next();
+            System.out.println(tick + " " + db.query("SELECT same(2) AS n").toMaps());
+        }
+    }
+
+    @Test
+    void theVirtualMachineEndsWithADatabaseLeftOpen() throws Exception {
+        List<String> command =
+                List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-Xcheck:jni",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        LeftOpen.class.getName());
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(process.waitFor(60, TimeUnit.SECONDS), "it does not end");
+        assertEquals("{n=1} [{n=2}]\n", said);
+        assertEquals(0, process.exitValue());
     }
 
     private static long residentKb() throws IOException {
