@@ -50,6 +50,34 @@ fn retained_rows_are_those_set_at_the_creation() {
 }
 
 #[test]
+fn history_is_bounded_in_bytes_where_that_is_asked_for() {
+    let db = started(&[
+        "CREATE SOURCE t (x BIGINT NOT NULL) WITH (retain_history = '64 KB')",
+        "SET retain_history = '1 KiB'",
+        "CREATE STREAM copy AS SELECT x FROM t",
+        "CREATE STREAM sums WITH (retain_history = '8 KB') AS SELECT sum(x) AS x FROM t",
+        "CREATE STREAM rows WITH (retain_history = 30) AS SELECT x FROM t",
+    ]);
+    assert_eq!(shown(&db, "retain_history"), "1 KiB".into());
+    for push in 0..100 {
+        let values: Vec<String> = (0..200).map(|row| format!("({})", push * 200 + row)).collect();
+        execute(&db, &format!("INSERT INTO t VALUES {}", values.join(", ")));
+        let bytes = query(&db, "SELECT state_bytes FROM laminar_sources").remove(0).remove(0);
+        assert!(matches!(bytes, Value::Int(bytes) if bytes <= 64_000), "{bytes:?}");
+    }
+    // 8 bytes a row: at most 8,000 rows, of which whole pages of an eighth go.
+    for (name, most) in [("t", 8_000), ("copy", 128)] {
+        let kept = query(&db, &format!("SELECT x FROM {name} ORDER BY x"));
+        assert!((most * 3 / 4..=most).contains(&kept.len()), "{name}: {}", kept.len());
+        assert_eq!(kept[0], row![20_000 - kept.len() as i64]);
+    }
+    assert_eq!(content(&db, "rows").len(), 30);
+    assert_eq!(content(&db, "sums"), [row![19_999 * 20_000 / 2]]);
+    execute(&db, "SET retain_history = DEFAULT");
+    assert_eq!(shown(&db, "retain_history"), "65536".into());
+}
+
+#[test]
 fn a_state_ttl_bounds_what_it_can() {
     let db = started(&[SOURCE, COUNTS, "SET state_ttl = '10 seconds'"]);
     execute(&db, "CREATE STREAM bounded AS SELECT k, count(*) AS n FROM t GROUP BY k");

@@ -217,7 +217,10 @@ fn schemas_and_options() {
         &["`no_such_option`", "retain_history"],
     );
     check(&db, "CREATE SOURCE s (a INT) WITH (^retain_history = -1)", schema, &["0 or more"]);
-    check(&db, "CREATE SOURCE s (a INT) WITH (^retain_history = 'x')", schema, &["whole number"]);
+    for value in ["'x'", "'64 pounds'", "1.5", "TRUE", "'-1 MB'"] {
+        let sql = format!("CREATE SOURCE s (a INT) WITH (^retain_history = {value})");
+        check(&db, &sql, schema, &["whole number of rows", "MB"]);
+    }
     let error = db
         .subscribe_with(
             "counts",

@@ -8,6 +8,8 @@
 //! - Rows stand in the order of their arrival: `pages`, then `tail`.
 //! - The content is the last `rows - skipped` rows of both; `skipped < pages[0].rows`, or nothing
 //!   is skipped, or there are no pages.
+//! - Bounded in bytes, `state_bytes` is at most the bound after each append: pages go as a whole,
+//!   so they are a small part of it.
 //! - Nothing that was handed out by [`History::snapshot`] changes.
 
 use std::collections::VecDeque;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use laminar_types::{Epoch, Error, Result, RowBlock};
+use laminar_types::{Epoch, Error, Result, Retention, RowBlock};
 
 use crate::epoch_marks::EpochMarks;
 use crate::page::{self, Page};
@@ -27,12 +29,13 @@ const LARGE_ROWS: usize = 1_024;
 const PAGE_ROWS: usize = 4_096;
 /// Bytes of strings and the like after which a page is full, and from which a batch is large.
 const PAGE_VARIABLE_BYTES: usize = 1 << 20;
+/// Where bytes are bounded, a page is at most this part of the bound.
+const PAGES_OF_A_BOUND: usize = 8;
 
-/// The last rows of something that only grows, bounded by their number and, if asked, their bytes.
+/// The last rows of something that only grows, bounded by their number or their bytes.
 pub(crate) struct History {
     schema: SchemaRef,
-    retain_rows: usize,
-    retain_bytes: Option<usize>,
+    retention: Retention,
     pages: VecDeque<Kept>,
     tail: Page,
     /// Rows of the pages and the tail.
@@ -51,15 +54,12 @@ struct Kept {
 }
 
 impl History {
-    /// An empty history that keeps the last `retain_rows` rows (0 keeps none) and, with
-    /// `retain_bytes`, drops its oldest batches while it has more bytes than that; the newest
-    /// batch stays.
-    pub(crate) fn new(schema: SchemaRef, retain_rows: usize, retain_bytes: Option<usize>) -> Self {
-        let tail = Page::new(&schema, PAGE_ROWS.min(retain_rows.max(64)));
+    /// An empty history. Bounded in bytes it keeps no row that is longer than the bound.
+    pub(crate) fn new(schema: SchemaRef, retention: Retention) -> Self {
+        let tail = Page::new(&schema, page_rows(&schema, retention));
         Self {
             schema,
-            retain_rows,
-            retain_bytes,
+            retention,
             pages: VecDeque::new(),
             tail,
             rows: 0,
@@ -79,38 +79,36 @@ impl History {
             return Ok(());
         }
         self.check(batch)?;
-        if self.retain_rows == 0 || self.retain_bytes == Some(0) {
+        if self.keeps_nothing() {
             self.dropped_rows += rows as u64;
             return Ok(());
         }
-        if rows >= LARGE_ROWS || self.tail.variable_bytes_of(batch.columns()) >= PAGE_VARIABLE_BYTES
-        {
+        let variable_bytes = self.tail.variable_bytes_of(batch.columns());
+        if rows >= LARGE_ROWS || variable_bytes >= self.page_variable_bytes() {
             self.seal()?;
             self.keep_large(batch)?;
         } else {
             self.copy_small(batch)?;
         }
-        self.drop_oldest();
-        Ok(())
+        self.drop_oldest()
     }
 
     /// Appends the rows of a block with the history's columns and drops what is too much.
     ///
     /// Fails with `INTERNAL` when a text is not one, which only a defect can cause.
     pub(crate) fn append_rows(&mut self, rows: &RowBlock) -> Result<()> {
-        if self.retain_rows == 0 || self.retain_bytes == Some(0) {
+        if self.keeps_nothing() {
             self.dropped_rows += rows.num_rows() as u64;
             return Ok(());
         }
         for row in 0..rows.num_rows() {
             self.tail.append_row(rows, row).map_err(internal)?;
             self.rows += 1;
-            if self.tail.room() == 0 || self.tail.variable_bytes() >= PAGE_VARIABLE_BYTES {
+            if self.is_full() {
                 self.seal()?;
             }
         }
-        self.drop_oldest();
-        Ok(())
+        self.drop_oldest()
     }
 
     /// The content in the order of its arrival. Later appends leave it as it is.
@@ -134,7 +132,7 @@ impl History {
     pub(crate) fn widen(&mut self, schema: &SchemaRef) -> Result<()> {
         self.seal()?;
         self.schema = Arc::clone(schema);
-        self.tail = Page::new(schema, PAGE_ROWS.min(self.retain_rows.max(64)));
+        self.tail = Page::new(schema, page_rows(schema, self.retention));
         for kept in &mut self.pages {
             kept.batch = page::widened(&kept.batch, schema)?;
             self.page_bytes -= kept.bytes;
@@ -222,11 +220,47 @@ impl History {
         )))
     }
 
+    fn keeps_nothing(&self) -> bool {
+        matches!(self.retention, Retention::Rows(0) | Retention::Bytes(0))
+    }
+
+    /// Bytes of strings and the like in a full page.
+    fn page_variable_bytes(&self) -> usize {
+        match self.retention {
+            Retention::Rows(_) => PAGE_VARIABLE_BYTES,
+            Retention::Bytes(most) => PAGE_VARIABLE_BYTES.min(most / PAGES_OF_A_BOUND),
+        }
+    }
+
+    /// Whether the tail is a full page.
+    fn is_full(&self) -> bool {
+        self.tail.room() == 0 || self.tail.variable_bytes() >= self.page_variable_bytes()
+    }
+
     fn keep_large(&mut self, batch: &RecordBatch) -> Result<()> {
         let columns = page::compact_all(batch.columns()).map_err(internal)?;
         let rows = batch.num_rows();
+        if let Retention::Bytes(most) = self.retention {
+            let (bytes, most) = (page::memory_of(&columns), most / PAGES_OF_A_BOUND);
+            if bytes > most {
+                return self.keep_pieces(&columns, rows, (rows * most / bytes).max(1));
+            }
+        }
         let batch = self.batch_of(columns, rows)?;
         self.push_page(batch);
+        Ok(())
+    }
+
+    /// Copies a batch to pages of so many rows each, so that it can go piece by piece.
+    fn keep_pieces(&mut self, columns: &[ArrayRef], rows: usize, page_rows: usize) -> Result<()> {
+        for offset in (0..rows).step_by(page_rows) {
+            let length = page_rows.min(rows - offset);
+            let part = columns.iter().map(|column| page::copied(&column.slice(offset, length)));
+            let part = part.collect::<Result<_, _>>().map_err(internal)?;
+            let batch = self.batch_of(part, length)?;
+            self.push_page(batch);
+            self.drop_oldest()?;
+        }
         Ok(())
     }
 
@@ -243,7 +277,7 @@ impl History {
             }
             self.rows += length;
             offset += length;
-            if self.tail.room() == 0 || self.tail.variable_bytes() >= PAGE_VARIABLE_BYTES {
+            if self.is_full() {
                 self.seal()?;
             }
         }
@@ -275,17 +309,20 @@ impl History {
         self.pages.push_back(Kept { batch, bytes });
     }
 
-    fn drop_oldest(&mut self) {
-        let surplus = self.num_rows().saturating_sub(self.retain_rows);
-        self.skip(surplus);
-        if let Some(most) = self.retain_bytes {
-            while self.state_bytes() > most
-                && self.pages.len() + usize::from(self.tail.rows() > 0) > 1
-                && let Some(first) = self.pages.front()
-            {
-                self.skip(first.batch.num_rows() - self.skipped);
+    fn drop_oldest(&mut self) -> Result<()> {
+        match self.retention {
+            Retention::Rows(most) => self.skip(self.num_rows().saturating_sub(most)),
+            Retention::Bytes(most) => {
+                while self.state_bytes() > most && self.rows > 0 {
+                    if self.pages.is_empty() {
+                        self.seal()?;
+                    }
+                    let first = self.pages.front().map_or(0, |first| first.batch.num_rows());
+                    self.skip(first);
+                }
             }
         }
+        Ok(())
     }
 
     /// Takes so many rows out of the content, and out of memory what then lies before it.
@@ -306,6 +343,17 @@ impl History {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(internal)
+    }
+}
+
+/// Rows of a full page of small batches.
+fn page_rows(schema: &SchemaRef, retention: Retention) -> usize {
+    match retention {
+        Retention::Rows(most) => PAGE_ROWS.min(most.max(64)),
+        Retention::Bytes(most) => {
+            let row_bytes = Page::row_bytes(schema).max(1);
+            PAGE_ROWS.min(most / PAGES_OF_A_BOUND / row_bytes).max(1)
+        }
     }
 }
 
@@ -389,7 +437,7 @@ mod tests {
 
     #[test]
     fn what_came_after_an_epoch_comes_again() {
-        let mut history = History::new(numbers(0, 0).schema(), 3_000, None);
+        let mut history = History::new(numbers(0, 0).schema(), Retention::Rows(3_000));
         let (mut next, mut epochs) = (0, Vec::new());
         for (epoch, rows) in [(3, 1), (4, 2_000), (7, 2), (8, 1), (12, 500), (13, 700)] {
             history.append(&numbers(next, rows)).unwrap();
@@ -423,7 +471,7 @@ mod tests {
             .map(|(salt, rows)| everything(rows + 5, salt).slice(3, rows))
             .collect();
         let schema = parts[0].schema();
-        let mut history = History::new(Arc::clone(&schema), 100_000, None);
+        let mut history = History::new(Arc::clone(&schema), Retention::Rows(100_000));
         for (count, part) in parts.iter().enumerate() {
             history.append(part).unwrap();
             let expected = concat_batches(&schema, &parts[..=count]).unwrap();
@@ -439,7 +487,7 @@ mod tests {
     #[test]
     fn the_bound_is_exact_whatever_the_batches() {
         for retain in [1, 2, 63, 64, 100, 1_023, 4_096, 5_000, 20_000] {
-            let mut history = History::new(numbers(0, 0).schema(), retain, None);
+            let mut history = History::new(numbers(0, 0).schema(), Retention::Rows(retain));
             let (mut random, mut appended) = (retain as u64, 0_usize);
             while appended < 60_000 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -462,7 +510,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_not_disturbed() {
-        let mut history = History::new(numbers(0, 0).schema(), 1_500, None);
+        let mut history = History::new(numbers(0, 0).schema(), Retention::Rows(1_500));
         history.append(&numbers(0, 1_200)).unwrap();
         history.append(&numbers(1_200, 10)).unwrap();
         let before = history.snapshot().unwrap();
@@ -475,7 +523,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_where_nothing_is_to_be() {
-        let mut history = History::new(numbers(0, 0).schema(), 0, None);
+        let mut history = History::new(numbers(0, 0).schema(), Retention::Rows(0));
         history.append(&numbers(0, 5)).unwrap();
         assert!(history.snapshot().unwrap().is_empty());
         assert_eq!((history.num_rows(), history.dropped_rows()), (0, 5));
@@ -484,7 +532,7 @@ mod tests {
 
     #[test]
     fn small_batches_become_pages() {
-        let mut history = History::new(numbers(0, 0).schema(), 65_536, None);
+        let mut history = History::new(numbers(0, 0).schema(), Retention::Rows(65_536));
         for row in 0..10_000 {
             history.append(&numbers(row, 1)).unwrap();
         }
@@ -503,7 +551,7 @@ mod tests {
         let whole = numbers(0, 10_000);
         let data = |batch: &RecordBatch| -> ArrayData { batch.column(0).to_data() };
         for (part, is_shared) in [(whole.slice(10, 6_000), true), (whole.slice(10, 2_000), false)] {
-            let mut history = History::new(whole.schema(), 65_536, None);
+            let mut history = History::new(whole.schema(), Retention::Rows(65_536));
             history.append(&part).unwrap();
             let kept = &history.snapshot().unwrap()[0];
             assert_eq!(kept, &part);
@@ -514,16 +562,45 @@ mod tests {
 
     #[test]
     fn bytes_bound_it_too() {
-        let mut history = History::new(numbers(0, 0).schema(), 65_536, Some(40_000));
+        let mut history = History::new(numbers(0, 0).schema(), Retention::Bytes(40_000));
         for batch in 0..10 {
             history.append(&numbers(batch * 2_000, 2_000)).unwrap();
             assert!(history.state_bytes() <= 40_000);
         }
-        assert_eq!(joined(&history), numbers(16_000, 4_000));
-        assert_eq!(history.dropped_rows(), 16_000);
-        // The newest batch stays however large it is.
+        // 5,000 rows fit; they go by pages of at most 5,000 bytes: 625, 625, 625 and 125 of a batch.
+        assert_eq!(joined(&history), numbers(15_250, 4_750));
+        assert_eq!(history.dropped_rows(), 15_250);
+        // Of a batch that is more than the bound the newest rows stay.
         history.append(&numbers(20_000, 9_000)).unwrap();
-        assert_eq!(joined(&history), numbers(20_000, 9_000));
+        assert!(history.state_bytes() <= 40_000);
+        let kept = history.num_rows();
+        assert!((4_300..=5_000).contains(&kept), "{kept}");
+        assert_eq!(joined(&history), numbers(29_000 - kept as i64, kept));
+        assert_eq!(history.dropped_rows(), 29_000 - kept as u64);
+    }
+
+    #[test]
+    fn the_bound_in_bytes_holds_whatever_the_batches() {
+        let schema = everything(0, 0).schema();
+        for most in [0, 100, 3_000, 50_000, 1_000_000] {
+            let mut history = History::new(Arc::clone(&schema), Retention::Bytes(most));
+            let (mut random, mut all) = (most as u64, everything(0, 0));
+            for _ in 0..40 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let rows =
+                    (random >> 40) as usize % [2, 10, 100, 1_500][(random >> 33) as usize % 4];
+                let batch = everything(rows, rows);
+                history.append(&batch).unwrap();
+                all = concat_batches(&schema, [&all, &batch]).unwrap();
+                assert!(history.state_bytes() <= most, "{} of {most}", history.state_bytes());
+                let (kept, came) = (history.num_rows(), all.num_rows());
+                assert_eq!(history.dropped_rows(), (came - kept) as u64);
+                assert_eq!(joined(&history), all.slice(came - kept, kept));
+            }
+            // What is kept is near the bound.
+            let bytes = page::batch_bytes(&joined(&history));
+            assert!(most < 50_000 || bytes > most / 3, "{bytes} of {most}");
+        }
     }
 
     #[test]
@@ -533,7 +610,7 @@ mod tests {
             let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(bytes)]));
             RecordBatch::try_new(Arc::clone(&schema), vec![text]).unwrap()
         };
-        let mut history = History::new(Arc::clone(&schema), 65_536, None);
+        let mut history = History::new(Arc::clone(&schema), Retention::Rows(65_536));
         for _ in 0..30 {
             history.append(&batch(100_000)).unwrap();
         }
@@ -546,7 +623,7 @@ mod tests {
     #[test]
     fn rows_without_columns_and_wrong_columns() {
         let schema = Arc::new(Schema::empty());
-        let mut history = History::new(Arc::clone(&schema), 5, None);
+        let mut history = History::new(Arc::clone(&schema), Retention::Rows(5));
         let options = RecordBatchOptions::new().with_row_count(Some(3));
         let rows = RecordBatch::try_new_with_options(schema, vec![], &options).unwrap();
         history.append(&rows).unwrap();
@@ -557,7 +634,7 @@ mod tests {
         assert!(history.append(&numbers(0, 1)).is_err());
 
         let text = Arc::new(Schema::new(vec![Field::new("x", DataType::Utf8, true)]));
-        let mut history = History::new(Arc::clone(&text), 5, None);
+        let mut history = History::new(Arc::clone(&text), Retention::Rows(5));
         assert!(history.append(&numbers(0, 1)).is_err());
         let empty = RecordBatch::try_new(text, vec![new_empty_array(&DataType::Utf8)]).unwrap();
         history.append(&empty).unwrap();

@@ -50,6 +50,12 @@ impl Page {
         }
     }
 
+    /// Bytes for which a page of a schema allocates, per row.
+    pub(crate) fn row_bytes(schema: &SchemaRef) -> usize {
+        let types = schema.fields().iter().map(|field| field.data_type());
+        types.map(|t| t.primitive_width().unwrap_or(BYTES_PER_STRING + BYTES_PER_OFFSET)).sum()
+    }
+
     /// The rows copied so far.
     pub(crate) fn rows(&self) -> usize {
         self.rows
@@ -299,7 +305,6 @@ pub(crate) fn compact_all(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>, ArrowEr
     columns.iter().map(compact).collect()
 }
 
-/// The array itself, or a copy if it holds on to more than twice the bytes that it shows.
 /// The batch without memory that is not its own: columns whose buffers are more than twice their
 /// content are copied.
 pub(crate) fn compact_batch(batch: &RecordBatch) -> Result<RecordBatch, Error> {
@@ -315,10 +320,16 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(slice_bytes).sum()
 }
 
+/// The array itself, or a copy if it holds on to more than twice the bytes that it shows.
 fn compact(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    if memory_of(std::slice::from_ref(array)) <= 2 * slice_bytes(array) + SLACK_BYTES {
-        return Ok(Arc::clone(array));
+    match memory_of(std::slice::from_ref(array)) <= 2 * slice_bytes(array) + SLACK_BYTES {
+        true => Ok(Arc::clone(array)),
+        false => copied(array),
     }
+}
+
+/// A copy of an array that shares no memory with it.
+pub(crate) fn copied(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match array.data_type() {
         DataType::Utf8View => Arc::new(array.as_string_view().gc()),
         DataType::BinaryView => Arc::new(array.as_binary_view().gc()),

@@ -291,7 +291,7 @@ impl Core {
             return Err(other(&source.name, &format!("{what} is another one")));
         }
         let idle_timeout_ms = timing.idle_timeout_ms;
-        let history = History::new(Arc::clone(&source.schema), new.retain_rows, None);
+        let history = History::new(Arc::clone(&source.schema), new.retain);
         self.epoch += 1;
         self.catalog_version += 1;
         let (epoch, now_ms) = (self.epoch, self.clock.now_ms());

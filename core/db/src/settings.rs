@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use laminar_sql::parser::statement::{Name, Set, StateTtl, StreamQuery};
 use laminar_sql::parser::{OptionEntry, OptionValue, closest};
-use laminar_types::{Config, Error, Result, code};
+use laminar_types::{Config, Error, Result, Retention, code};
 
 use crate::system_tables::{Columns, text};
 
@@ -43,7 +43,7 @@ impl Setting {
                 "rows that the ring of a subscription and the queue of a source hold"
             }
             Self::PushTimeout => "milliseconds that a push waits for room",
-            Self::RetainHistory => "newest rows that a source or append-only stream keeps",
+            Self::RetainHistory => "newest rows, or their bytes, that append-only relations keep",
             Self::StateTtl => "how long unbounded joins and aggregates keep rows, in milliseconds",
         }
     }
@@ -68,7 +68,8 @@ impl Setting {
             u64::try_from(count).map_err(|_| entry.error("takes a number of 0 or more"))
         };
         match self {
-            Self::PushTimeout | Self::RetainHistory => count(),
+            Self::PushTimeout => count(),
+            Self::RetainHistory => entry.retention().map(word_of),
             Self::BufferSize => match count()? {
                 rows if rows.is_power_of_two() => Ok(rows),
                 _ => Err(entry.error("takes a power of two")),
@@ -88,6 +89,7 @@ impl Setting {
     fn shown(self, value: u64) -> String {
         match (self, value) {
             (Self::StateTtl, 0) => "off".to_string(),
+            (Self::RetainHistory, word) => retention_of(word).to_string(),
             (_, value) => value.to_string(),
         }
     }
@@ -108,7 +110,7 @@ impl Settings {
             Setting::PushTimeout => {
                 u64::try_from(config.push_timeout.as_millis()).unwrap_or(u64::MAX)
             }
-            Setting::RetainHistory => config.retain_history as u64,
+            Setting::RetainHistory => word_of(Retention::Rows(config.retain_history)),
             Setting::StateTtl => 0,
         });
         Self { defaults, values: defaults.map(AtomicU64::new) }
@@ -132,9 +134,9 @@ impl Settings {
         Duration::from_millis(self.get(Setting::PushTimeout))
     }
 
-    /// Rows of its past that an append-only relation keeps.
-    pub(crate) fn retain_history(&self) -> usize {
-        self.rows(Setting::RetainHistory)
+    /// What an append-only relation keeps of its past.
+    pub(crate) fn retain_history(&self) -> Retention {
+        retention_of(self.get(Setting::RetainHistory))
     }
 
     /// A query with the `state_ttl` that is set, where it has none of its own.
@@ -191,6 +193,21 @@ impl Settings {
         ])
         .batch()
     }
+}
+
+/// Marks a size in bytes among the numbers of settings; others are rows.
+const BYTES: u64 = 1 << 63;
+
+fn word_of(retention: Retention) -> u64 {
+    match retention {
+        Retention::Rows(rows) => (rows as u64).min(BYTES - 1),
+        Retention::Bytes(bytes) => (bytes as u64).min(BYTES - 1) | BYTES,
+    }
+}
+
+fn retention_of(word: u64) -> Retention {
+    let count = usize::try_from(word & !BYTES).unwrap_or(usize::MAX);
+    if word & BYTES == 0 { Retention::Rows(count) } else { Retention::Bytes(count) }
 }
 
 fn is_word(value: &OptionValue, word: &str) -> bool {

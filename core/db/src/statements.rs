@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast;
 use laminar_sql::parser::{Options, statement::*};
 use laminar_sql::plan::StreamPlan;
-use laminar_types::{Error, Result, TimeUnit, code};
+use laminar_types::{Error, Result, Retention, TimeUnit, code};
 
 use crate::adhoc;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
@@ -91,7 +91,7 @@ impl LaminarDB {
                 .at(source.name.position));
         }
         let declared = declared_watermark(&schema, source.watermark.as_ref())?;
-        let retain_rows = self.retain_rows(&mut source.options)?;
+        let retain = self.retain(&mut source.options)?;
         let timing = source_timing::read(&mut source, &schema)?;
         refuse_options(&source.options, HISTORY_ONLY)?;
         let name = source.name.value.clone();
@@ -102,7 +102,7 @@ impl LaminarDB {
             schema,
             declared,
             timing,
-            retain_rows,
+            retain,
             capacity: self.shared.settings.buffer_size() as u64,
         };
         self.shared.run(|core| {
@@ -132,12 +132,12 @@ impl LaminarDB {
         // Changes of an updating result are kept where that is asked for.
         let options = &mut stream.query.options;
         let keeps_changes = options.iter().any(|entry| entry.key == "retain_history");
-        let retain_changes = keeps_changes.then(|| self.retain_rows(options)).transpose()?;
-        let (retain_rows, backfill) = match is_view {
-            true => (usize::MAX, Backfill::All),
+        let retain_changes = keeps_changes.then(|| self.retain(options)).transpose()?;
+        let (retain, backfill) = match is_view {
+            true => (Retention::Rows(usize::MAX), Backfill::All),
             false => {
-                let rows = retain_changes.unwrap_or(self.shared.settings.retain_history());
-                (rows, Backfill::Updating)
+                let retain = retain_changes.unwrap_or(self.shared.settings.retain_history());
+                (retain, Backfill::Updating)
             }
         };
         refuse_options(&stream.query.options, OF_STREAMS)?;
@@ -177,7 +177,7 @@ impl LaminarDB {
                     statement: whole_statement(sql),
                     is_view,
                     on_error: stream.query.on_error.unwrap_or(OnError::DeadLetter),
-                    retain_rows,
+                    retain,
                     retain_changes,
                     backfill,
                 };
@@ -358,13 +358,12 @@ impl LaminarDB {
         })?
     }
 
-    /// Takes `retain_history` out of the options: rows.
-    fn retain_rows(&self, options: &mut Options) -> Result<usize> {
-        let Some(entry) = options.take("retain_history") else {
-            return Ok(self.shared.settings.retain_history());
-        };
-        let rows = entry.integer()?;
-        usize::try_from(rows).map_err(|_| entry.error("takes a number of rows, 0 or more"))
+    /// Takes `retain_history` out of the options.
+    fn retain(&self, options: &mut Options) -> Result<Retention> {
+        match options.take("retain_history") {
+            Some(entry) => entry.retention(),
+            None => Ok(self.shared.settings.retain_history()),
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl LaminarDB {
             (None, true) => Backfill::All,
             (None, false) => Backfill::Updating,
         };
-        let retain_rows = self.shared.settings.retain_history();
+        let retain = self.shared.settings.retain_history();
         self.with_plan(&query, &[], |core, plan| {
             core.sweep();
             if let Some(epoch) = options.as_of_epoch {
@@ -196,7 +196,7 @@ impl LaminarDB {
                 statement: query.text.clone(),
                 is_view: false,
                 on_error: query.on_error.unwrap_or(OnError::DeadLetter),
-                retain_rows,
+                retain,
                 retain_changes: None,
                 backfill,
             };

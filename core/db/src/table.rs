@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast;
 use laminar_sql::parser::statement::{CreateLookupTable, CreateTable, Name};
-use laminar_types::{Error, Result, code};
+use laminar_types::{Error, Result, Retention, code};
 
 use crate::adhoc::{self, Snapshot};
 use crate::catalog::is_free;
@@ -101,7 +101,7 @@ impl LaminarDB {
                 declared: declared_watermark(&schema, table.watermark.as_ref())?,
                 schema,
                 timing: Timing::default(),
-                retain_rows: 0,
+                retain: Retention::Rows(0),
                 capacity: self.shared.settings.buffer_size() as u64,
             })
         };

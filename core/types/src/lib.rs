@@ -8,6 +8,7 @@
 //! | [`rows`] | [`RowBlock`]: a handful of rows without Arrow arrays; [`Change`]: either form |
 //! | [`time`] | event-time columns, [`Watermark`] and the exclusive [`Frontier`] |
 //! | [`outside`] | host code put off until the token has been given back |
+//! | [`retention`] | [`Retention`]: how much of its past a relation keeps |
 //! | [`config`] | [`Config`] of a database, its defaults and its JSON form |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -17,12 +18,14 @@ pub mod delta;
 pub mod error;
 pub mod mutants;
 pub mod outside;
+pub mod retention;
 pub mod rows;
 pub mod time;
 
 pub use config::{Backpressure, Config, WaitStrategy};
 pub use delta::{Delta, Weights};
 pub use error::{Code, Error, ErrorKind, Position, Result, code};
+pub use retention::Retention;
 pub use rows::{Change, RowBlock, RowLayout};
 pub use time::{Frontier, TimeUnit, Watermark};
 

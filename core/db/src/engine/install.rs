@@ -8,7 +8,7 @@ use laminar_dataflow::{Changes, NodeId, Traits};
 use laminar_sql::outline::Outline;
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
-use laminar_types::{Delta, Error, Result, code};
+use laminar_types::{Delta, Error, Result, Retention, code};
 
 use super::time::PROCTIME_TICK_MS;
 use super::{
@@ -47,7 +47,7 @@ impl Core {
             traits.unique_key = key;
         }
         let history = (new.kind == InputKind::Source)
-            .then(|| History::new(Arc::clone(&new.schema), new.retain_rows, None));
+            .then(|| History::new(Arc::clone(&new.schema), new.retain));
         let node = match rows {
             Some(rows) => self.graph.add_table(traits, rows),
             None => self.graph.add_source(traits),
@@ -119,7 +119,7 @@ impl Core {
         new: NewStream,
         mut plan: StreamPlan,
     ) -> Result<Installed> {
-        let NewStream { name, sql, statement, is_view, on_error, retain_rows, .. } = new;
+        let NewStream { name, sql, statement, is_view, on_error, retain, .. } = new;
         let (retain_changes, backfill) = (new.retain_changes, new.backfill);
         self.epoch += 1;
         let id = StreamId(self.streams.len() as u32);
@@ -149,8 +149,7 @@ impl Core {
             self.owners.insert(*node, id);
         }
         let append_only = traits.changes == Changes::AppendOnly;
-        let history =
-            append_only.then(|| History::new(Arc::clone(&traits.schema), retain_rows, None));
+        let history = append_only.then(|| History::new(Arc::clone(&traits.schema), retain));
         let traits_schema = Arc::clone(&traits.schema);
         let late = late.map(|late| {
             let of: Vec<NodeId> = late.nodes.iter().map(|node| nodes[*node]).collect();
@@ -170,7 +169,7 @@ impl Core {
             traits,
             reads,
             changes: match (&history, retain_changes) {
-                (None, Some(rows)) => Some(History::new(with_weight(&traits_schema), rows, None)),
+                (None, Some(retain)) => Some(History::new(with_weight(&traits_schema), retain)),
                 _ => None,
             },
             history,
@@ -179,7 +178,7 @@ impl Core {
         self.graph.tap(stream.result(), id.0);
         self.push_stream(stream);
         let late = late.and_then(|(nodes, sink)| {
-            let rows = self.add_late_rows(nodes, sink.value.clone(), &name, retain_rows)?;
+            let rows = self.add_late_rows(nodes, sink.value.clone(), &name, retain)?;
             Some((sink.value, rows))
         });
         let mut output = std::mem::take(&mut self.scratch.output);
@@ -252,7 +251,7 @@ impl Core {
         nodes: Vec<NodeId>,
         sink: String,
         of: &str,
-        retain_rows: usize,
+        retain: Retention,
     ) -> Option<StreamId> {
         let id = StreamId(self.streams.len() as u32);
         let last = nodes.last().copied()?;
@@ -270,7 +269,7 @@ impl Core {
             every: None,
             outline: Outline { heading: format!("The late rows of {of}"), ..Outline::default() },
             nodes,
-            history: Some(History::new(Arc::clone(&traits.schema), retain_rows, None)),
+            history: Some(History::new(Arc::clone(&traits.schema), retain)),
             traits,
             reads: vec![of.to_string()],
             changes: None,

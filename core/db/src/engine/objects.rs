@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use laminar_dataflow::{EventTime, NodeId};
 use laminar_sql::parser::statement::OnError;
-use laminar_types::{Delta, Epoch, Error, Result, TimeUnit};
+use laminar_types::{Delta, Epoch, Error, Result, Retention, TimeUnit};
 
 use crate::board::{self, Meter, SourceEntry, TimeMeter};
 use crate::clock::Clock;
@@ -121,7 +121,7 @@ pub(crate) struct NewSource {
     pub(crate) schema: SchemaRef,
     pub(crate) declared: Option<Declared>,
     pub(crate) timing: Timing,
-    pub(crate) retain_rows: usize,
+    pub(crate) retain: Retention,
     pub(crate) capacity: u64,
 }
 
@@ -202,9 +202,9 @@ pub(crate) struct NewStream {
     /// Whether its result is kept whole.
     pub(crate) is_view: bool,
     pub(crate) on_error: OnError,
-    pub(crate) retain_rows: usize,
+    pub(crate) retain: Retention,
     /// Changes that an updating result keeps for subscriptions from an epoch.
-    pub(crate) retain_changes: Option<usize>,
+    pub(crate) retain_changes: Option<Retention>,
     pub(crate) backfill: Backfill,
 }
 

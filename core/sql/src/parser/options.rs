@@ -1,8 +1,9 @@
 //! Options: the `key = value` lists of `WITH (...)` and of connectors.
 
-use laminar_types::{Error, Position, Result, error::code};
+use laminar_types::{Error, Position, Result, Retention, error::code};
 
 use super::duration::parse_duration_ns;
+use super::size::parse_size_bytes;
 
 /// A list of options. Keys are lower case and unique.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -122,6 +123,26 @@ impl OptionEntry {
             _ => None,
         }
         .ok_or_else(|| self.error("takes TRUE or FALSE"))
+    }
+
+    /// The value as how much is kept: a whole number of rows, or a size such as `'64 MB'`.
+    ///
+    /// # Errors
+    /// [`code::OPTION`] when it is neither.
+    pub fn retention(&self) -> Result<Retention> {
+        if let Ok(rows) = self.integer() {
+            return usize::try_from(rows)
+                .map(Retention::Rows)
+                .map_err(|_| self.error("takes a number of rows, 0 or more, or a size"));
+        }
+        match &self.value {
+            OptionValue::String(text) => parse_size_bytes(text).map(Retention::Bytes),
+            _ => Err(Error::new(code::OPTION, "write '64 MB'")),
+        }
+        .map_err(|error| {
+            let what = "takes a whole number of rows or a size in bytes";
+            self.error(&format!("{what}: {}", error.message()))
+        })
     }
 
     /// The value as a duration in nanoseconds: an `INTERVAL`, a text such as `'5 seconds'`, or a
