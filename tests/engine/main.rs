@@ -20,6 +20,7 @@
 //! | `added_column` | `ALTER SOURCE ... ADD COLUMN`, and what stays as it was |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `host_functions` | scalar and aggregate functions of the host |
+//! | `query_sinks` | `CREATE SINK ... AS query` |
 //! | `log` | what the host is told line by line |
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
 //! | `analyze` | `EXPLAIN ANALYZE`: the work of each operator, counted by hand |
@@ -66,6 +67,7 @@ mod nexmark;
 mod over;
 mod overflow;
 mod partition_ends;
+mod query_sinks;
 mod replace;
 mod restored;
 mod rows;

@@ -19,7 +19,7 @@ use arrow::datatypes::DataType;
 use laminar_sql::host_functions::{AggregateFunction, ScalarFunction};
 
 use crate::admission::Admission;
-use crate::engine::SourceId;
+use crate::engine::{SourceId, StreamKind};
 use crate::log::Log;
 use crate::query::QueryCanceller;
 use crate::ring::Ring;
@@ -107,7 +107,7 @@ pub(crate) struct StreamEntry {
     pub(crate) name: String,
     pub(crate) sql: String,
     pub(crate) emit: String,
-    pub(crate) is_view: bool,
+    pub(crate) kind: StreamKind,
     pub(crate) late_of: Option<String>,
     pub(crate) reads: Vec<String>,
     /// Rows that its result changed by.

@@ -62,7 +62,7 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<String> {
 pub(crate) fn resolve_sink(core: &Core, name: &str) -> Result<Object> {
     match core.object(name)?.clone() {
         Object::Sink { from, .. } => resolve_sink(core, &from),
-        Object::LateRows { rows, .. } => Ok(Object::Stream(rows)),
+        Object::LateRows { rows: id, .. } | Object::QuerySink(id) => Ok(Object::Stream(id)),
         other => Ok(other),
     }
 }

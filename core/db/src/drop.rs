@@ -42,7 +42,9 @@ impl Core {
                     self.graph.remove(source.node);
                 }
             }
-            Object::Stream(id) | Object::View(id) => self.remove_stream(*id),
+            Object::Stream(id) | Object::View(id) | Object::QuerySink(id) => {
+                self.remove_stream(*id);
+            }
             Object::Sink { .. } => {
                 for stream in self.streams.iter_mut().flatten() {
                     stream.subscribers.retain(|ring| !ring.is_of_sink(name));

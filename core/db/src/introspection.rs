@@ -104,7 +104,7 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
                 lines.push(("queries see".into(), "every row".into()));
             }
         }
-        Object::Stream(id) | Object::View(id) => {
+        Object::Stream(id) | Object::View(id) | Object::QuerySink(id) => {
             let stream = core.stream(*id);
             match &stream.history {
                 Some(history) => {
@@ -136,7 +136,9 @@ pub(crate) fn show_create(core: &Core, name: &str) -> Result<RecordBatch> {
         Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
             core.source(*id)?.entry.sql.clone()
         }
-        Object::Stream(id) | Object::View(id) => core.stream(*id).statement.clone(),
+        Object::Stream(id) | Object::View(id) | Object::QuerySink(id) => {
+            core.stream(*id).statement.clone()
+        }
         Object::Sink { sql, .. } => sql.clone(),
         // It came with its stream.
         Object::LateRows { of, .. } => return show_create(core, of),

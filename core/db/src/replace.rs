@@ -15,7 +15,9 @@ use laminar_sql::parser::statement::Name;
 use laminar_sql::plan::StreamPlan;
 use laminar_types::{Delta, Error, Result, Weights, code};
 
-use crate::engine::{Core, InputKind, Installed, NewSource, NewStream, Object, SourceId, StreamId};
+use crate::engine::{
+    Core, InputKind, Installed, NewSource, NewStream, Object, SourceId, StreamId, StreamKind,
+};
 use crate::history::History;
 use crate::stream::form;
 
@@ -55,7 +57,7 @@ impl Core {
         self.sweep();
         let name = new.name.clone();
         self.refuse_circle(&name, &plan.relations())?;
-        if new.is_view {
+        if new.kind == StreamKind::View {
             plan.default_to_changes();
         }
         let readers = self.streams_over(&name);
@@ -107,7 +109,7 @@ impl Core {
             plan.promise(&promised);
         }
         let mut pieces = Pieces::new();
-        let is_content = new.is_view || promised.changes != Changes::AppendOnly;
+        let is_content = new.kind == StreamKind::View || promised.changes != Changes::AppendOnly;
         if is_read && is_content && !stopped {
             for batch in self.stream_content(id)?.batches()? {
                 let weights = vec![-1; batch.num_rows()].into();
@@ -261,13 +263,14 @@ impl Core {
                     return Err(Error::new(code::PLAN, message));
                 }
                 match self.objects.get(&behind) {
-                    Some(Object::Stream(id) | Object::View(id)) => {
-                        names.extend(self.stream(*id).reads.clone());
-                    }
                     Some(Object::Sink { from, .. } | Object::LateRows { of: from, .. }) => {
                         names.push(from.clone());
                     }
-                    _ => {}
+                    Some(object) => {
+                        let reads = object.stream().map(|id| self.stream(id).reads.clone());
+                        names.extend(reads.unwrap_or_default());
+                    }
+                    None => {}
                 }
                 names.retain(|name| !seen.contains(name));
                 seen.push(behind);

@@ -10,7 +10,7 @@ use laminar_types::{Error, Result, Retention, TimeUnit, code};
 use crate::adhoc;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{Backfill, Core, InputKind, NewSource, NewStream, Object};
+use crate::engine::{Backfill, Core, InputKind, NewSource, NewStream, Object, StreamKind};
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
@@ -22,8 +22,10 @@ impl LaminarDB {
     pub(crate) fn run_statement(&self, statement: Statement, sql: &str) -> Result<ExecuteResult> {
         match statement {
             Statement::CreateSource(source) => self.create_source(source, sql),
-            Statement::CreateStream(stream) => self.create_stream(stream, false, sql),
-            Statement::CreateMaterializedView(view) => self.create_stream(view, true, sql),
+            Statement::CreateStream(stream) => self.create_stream(stream, StreamKind::Stream, sql),
+            Statement::CreateMaterializedView(view) => {
+                self.create_stream(view, StreamKind::View, sql)
+            }
             Statement::AlterSource(alter) => self.add_column(alter, sql),
             Statement::CreateSink(sink) => self.create_sink(sink, sql),
             Statement::Drop(drop) => self.drop_object(drop),
@@ -76,7 +78,7 @@ impl LaminarDB {
 
     fn create_source(&self, mut source: CreateSource, sql: &str) -> Result<ExecuteResult> {
         if let Some(connector) = &source.connector {
-            return Err(connector_not_built(&connector.name));
+            return Err(connector_not_built(connector));
         }
         let schema = self.shared.planner.schema(&source.columns)?;
         if let Some(column) = source.columns.iter().find(|column| column.primary_key) {
@@ -121,30 +123,29 @@ impl LaminarDB {
         Ok(ddl("CREATE SOURCE", name))
     }
 
-    /// `CREATE STREAM`, or `CREATE MATERIALIZED VIEW`: a stream that is kept whole and begins with
-    /// what its inputs retain.
+    /// `CREATE STREAM`; `CREATE MATERIALIZED VIEW`: a stream that is kept whole and begins with
+    /// what its inputs retain; `CREATE SINK ... AS query`.
     fn create_stream(
         &self,
         mut stream: CreateStream,
-        is_view: bool,
+        kind: StreamKind,
         sql: &str,
     ) -> Result<ExecuteResult> {
         // Changes of an updating result are kept where that is asked for.
         let options = &mut stream.query.options;
         let keeps_changes = options.iter().any(|entry| entry.key == "retain_history");
         let retain_changes = keeps_changes.then(|| self.retain(options)).transpose()?;
-        let (retain, backfill) = match is_view {
-            true => (Retention::Rows(usize::MAX), Backfill::All),
-            false => {
+        let (retain, backfill) = match kind {
+            StreamKind::View => (Retention::Rows(usize::MAX), Backfill::All),
+            StreamKind::Stream | StreamKind::Sink => {
                 let retain = retain_changes.unwrap_or(self.shared.settings.retain_history());
                 (retain, Backfill::Updating)
             }
         };
         refuse_options(&stream.query.options, OF_STREAMS)?;
         let name = stream.name.value.clone();
-        let kind = if is_view { "MATERIALIZED VIEW" } else { "STREAM" };
         let replaced = |core: &Core| match stream.or_replace {
-            true => core.replaced(&stream.name, kind),
+            true => core.replaced(&stream.name, kind.sql()),
             false => Ok(None),
         };
         let is_wanted = self.shared.run(|core| {
@@ -175,41 +176,55 @@ impl LaminarDB {
                     name: name.clone(),
                     sql: stream.query.text.clone(),
                     statement: whole_statement(sql),
-                    is_view,
+                    kind,
                     on_error: stream.query.on_error.unwrap_or(OnError::DeadLetter),
                     retain,
                     retain_changes,
                     backfill,
                 };
                 match replaced {
-                    Some(Object::Stream(id) | Object::View(id)) => core
-                        .replace_stream(id, new, plan)
+                    Some(object) => object
+                        .stream()
+                        .ok_or_else(|| other_form(&name, "a sink FROM another relation"))
+                        .and_then(|id| core.replace_stream(id, new, plan))
                         .map_err(|error| error.at(stream.name.position))?,
-                    _ => core.add_stream(new, plan).map(|_| ())?,
+                    None => core.add_stream(new, plan).map(|_| ())?,
                 }
                 Ok(warnings)
             })?;
         }
-        let statement = format!("CREATE {kind}");
+        let statement = format!("CREATE {}", kind.sql());
         Ok(ExecuteResult::Ddl { statement, object: name, warnings })
     }
 
     fn create_sink(&self, sink: CreateSink, sql: &str) -> Result<ExecuteResult> {
         if let Some(connector) = &sink.connector {
-            return Err(connector_not_built(&connector.name));
+            return Err(connector_not_built(connector));
         }
-        refuse_options(&sink.options, "a sink has none")?;
-        let SinkInput::Name(from) = &sink.input else {
-            return Err(Error::unsupported(
-                "CREATE SINK ... AS query is not built yet: create a stream and a sink FROM it",
-            )
-            .at(sink.name.position));
+        let from = match sink.input {
+            SinkInput::Name(from) => from,
+            SinkInput::Query(query) => {
+                let stream = CreateStream {
+                    name: sink.name,
+                    or_replace: sink.or_replace,
+                    if_not_exists: sink.if_not_exists,
+                    columns: Vec::new(),
+                    query: *query,
+                };
+                return self.create_stream(stream, StreamKind::Sink, sql);
+            }
         };
+        refuse_options(&sink.options, "a sink FROM a relation has none")?;
         let name = sink.name.value.clone();
         self.shared.run(|core| {
             let from = find(core, &from.value).map_err(|error| error.at(from.position))?;
-            if sink.or_replace && core.replaced(&sink.name, "SINK")?.is_some() {
-                let replaced = core.replace_sink(&name, from, whole_statement(sql));
+            if sink.or_replace
+                && let Some(object) = core.replaced(&sink.name, "SINK")?
+            {
+                let replaced = match object.stream() {
+                    Some(_) => Err(other_form(&name, "a sink AS a query")),
+                    None => core.replace_sink(&name, from, whole_statement(sql)),
+                };
                 return replaced.map_err(|error| error.at(sink.name.position));
             }
             if is_free(core, &sink.name, sink.if_not_exists)? {
@@ -405,6 +420,11 @@ fn refuse_repeated_columns(plan: &StreamPlan, stream: &Name) -> Result<()> {
     })
 }
 
+/// The error that one form of a sink does not replace the other.
+fn other_form(name: &str, was: &str) -> Error {
+    Error::new(code::EXISTS, format!("`{name}` is {was}: drop it first"))
+}
+
 pub(crate) fn ddl(statement: &str, object: String) -> ExecuteResult {
     ExecuteResult::Ddl { statement: statement.to_string(), object, warnings: Vec::new() }
 }
@@ -477,12 +497,18 @@ fn refuse_emit(query: &StreamQuery) -> Result<()> {
     }
 }
 
-pub(crate) fn connector_not_built(name: &Name) -> Error {
+pub(crate) fn connector_not_built(connector: &Connector) -> Error {
+    let mut name = connector.name.value.to_uppercase();
+    // `CDC (connector = 'postgres')` is `POSTGRES_CDC`.
+    if let Some(of) = connector.options.entry("connector").filter(|_| name == "CDC")
+        && let Ok(of) = of.text()
+    {
+        name = format!("{}_CDC", of.to_uppercase());
+    }
     Error::unsupported(format!(
-        "the connector {} is not built yet: create the object without it and push rows",
-        name.value.to_uppercase()
+        "the connector {name} is not built yet: create the object without it and push rows"
     ))
-    .at(name.position)
+    .at(connector.name.position)
 }
 
 fn not_built(statement: &Statement) -> Error {

@@ -11,6 +11,7 @@ use laminar_types::{Change, Delta, Epoch, Error, Result, RowBlock, Weights, code
 
 use crate::board::StreamEntry;
 use crate::clock::Clock;
+use crate::engine::StreamKind;
 use crate::history::History;
 use crate::page;
 use crate::ring::{Form, RingWriter};
@@ -30,8 +31,7 @@ pub(crate) struct Stream {
     pub(crate) sql: String,
     /// The statement that made it.
     pub(crate) statement: String,
-    /// Whether it is a materialized view.
-    pub(crate) is_view: bool,
+    pub(crate) kind: StreamKind,
     pub(crate) emit: EmitForm,
     /// `EMIT EVERY`: what waits to be told.
     pub(crate) every: Option<Every>,

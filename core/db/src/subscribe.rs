@@ -14,7 +14,7 @@ use laminar_types::{Epoch, Error, Result, Weights, code};
 
 use crate::catalog::resolve_sink;
 use crate::database::{LaminarDB, Shared};
-use crate::engine::{Backfill, Core, NewStream, Object, StreamId};
+use crate::engine::{Backfill, Core, NewStream, Object, StreamId, StreamKind};
 use crate::ring::{Policy, Ring, RingOptions};
 use crate::subscription::{
     ChangeBatch, OnFull, SnapshotProvider, SubscribeOptions, UntypedSubscription,
@@ -194,7 +194,7 @@ impl LaminarDB {
                 name: String::new(),
                 sql: query.text.clone(),
                 statement: query.text.clone(),
-                is_view: false,
+                kind: StreamKind::Stream,
                 on_error: query.on_error.unwrap_or(OnError::DeadLetter),
                 retain,
                 retain_changes: None,

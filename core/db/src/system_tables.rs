@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use laminar_types::{Error, Result};
 
 use crate::board::{Board, InputKind, SourceEntry, StreamEntry, SubscriptionEntry};
+use crate::engine::StreamKind;
 use crate::ring::{Policy, Ring};
 
 /// A system table.
@@ -53,8 +54,8 @@ impl SystemTable {
             Self::Tables => {
                 tables(board, |kind| matches!(kind, InputKind::Table | InputKind::LookupTable))
             }
-            Self::Streams => streams(board, false),
-            Self::Views => streams(board, true),
+            Self::Streams => streams(board, StreamKind::Stream),
+            Self::Views => streams(board, StreamKind::View),
             Self::Sinks => sinks(board),
             Self::Subscriptions => subscriptions(board),
             Self::Queries => queries(board),
@@ -189,12 +190,12 @@ impl Followed {
     }
 }
 
-/// Named streams, or views.
-fn streams(board: &Board, views: bool) -> Result<RecordBatch> {
+/// Named streams of a kind.
+fn streams(board: &Board, kind: StreamKind) -> Result<RecordBatch> {
     let subscriptions = board.subscriptions();
     let streams = board.streams().into_iter();
     let mut streams: Vec<Followed> = streams
-        .filter(|stream| stream.is_listed() && stream.is_view == views)
+        .filter(|stream| stream.is_listed() && stream.kind == kind)
         .map(|stream| {
             let own = |entry: &SubscriptionEntry| Arc::ptr_eq(&entry.stream, &stream);
             let rings = subscriptions.iter().filter(|(_, entry, _)| own(entry));
@@ -232,10 +233,17 @@ fn streams(board: &Board, views: bool) -> Result<RecordBatch> {
 }
 
 fn sinks(board: &Board) -> Result<RecordBatch> {
-    let sinks = board.sinks();
+    let named = board.sinks().into_iter().map(|(name, from, _)| (name, from));
+    let with_queries = board.streams();
+    let with_queries = with_queries
+        .iter()
+        .filter(|stream| stream.is_listed() && stream.kind == StreamKind::Sink)
+        .map(|stream| (stream.name.clone(), stream.reads.join(", ")));
+    let mut sinks: Vec<(String, String)> = named.chain(with_queries).collect();
+    sinks.sort();
     Columns(vec![
-        ("name", text(sinks.iter().map(|(name, ..)| name))),
-        ("input", text(sinks.iter().map(|(_, from, _)| from))),
+        ("name", text(sinks.iter().map(|(name, _)| name))),
+        ("input", text(sinks.iter().map(|(_, input)| input))),
     ])
     .batch()
 }
@@ -330,8 +338,8 @@ fn metrics(board: &Board) -> Result<RecordBatch> {
     let of_streams = |read: fn(&StreamEntry) -> u64| -> u64 {
         streams.iter().filter(|of| of.late_of.is_none()).map(|stream| read(stream)).sum()
     };
-    let named = |views: bool| {
-        let named = streams.iter().filter(|of| of.is_listed() && of.is_view == views);
+    let named = |kind: StreamKind| {
+        let named = streams.iter().filter(|of| of.is_listed() && of.kind == kind);
         named.count() as u64
     };
     let late_rows = of_streams(|of| of.late_rows.get());
@@ -358,9 +366,9 @@ fn metrics(board: &Board) -> Result<RecordBatch> {
         ("watermark_ms", times([watermark_ms])),
         ("sources", one(count_of(InputKind::Source))),
         ("tables", one(count_of(InputKind::Table) + count_of(InputKind::LookupTable))),
-        ("streams", one(named(false))),
-        ("views", one(named(true))),
-        ("sinks", one(board.sinks().len() as u64)),
+        ("streams", one(named(StreamKind::Stream))),
+        ("views", one(named(StreamKind::View))),
+        ("sinks", one(board.sinks().len() as u64 + named(StreamKind::Sink))),
         ("subscriptions", one(subscriptions.len() as u64)),
         ("queries", one(board.queries().len() as u64)),
         ("pending_rows", one(of_sources(SourceEntry::pending_rows))),
@@ -395,7 +403,11 @@ fn topology(board: &Board) -> Result<RecordBatch> {
         nodes.push(Node { name, kind, sql: None });
     }
     for stream in board.streams().iter().filter(|stream| stream.is_listed()) {
-        let kind = if stream.is_view { "materialized_view" } else { "stream" };
+        let kind = match stream.kind {
+            StreamKind::Stream => "stream",
+            StreamKind::View => "materialized_view",
+            StreamKind::Sink => "sink",
+        };
         edges.extend(stream.reads.iter().map(|from| (from.clone(), stream.name.clone())));
         nodes.push(Node { name: stream.name.clone(), kind, sql: Some(stream.sql.clone()) });
     }

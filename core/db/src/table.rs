@@ -44,7 +44,7 @@ impl LaminarDB {
 
     fn create_kept(&self, table: CreateTable, is_lookup: bool, sql: &str) -> Result<ExecuteResult> {
         if let Some(connector) = &table.connector {
-            return Err(connector_not_built(&connector.name));
+            return Err(connector_not_built(connector));
         }
         refuse_proctime(&table.columns)?;
         refuse_options(&table.options, "a table has none")?;

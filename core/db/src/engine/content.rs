@@ -26,9 +26,10 @@ impl Core {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.source(*id)?.history.as_ref()
             }
-            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => {
-                self.stream(*id).history.as_ref()
-            }
+            Object::Stream(id)
+            | Object::View(id)
+            | Object::QuerySink(id)
+            | Object::LateRows { rows: id, .. } => self.stream(*id).history.as_ref(),
         };
         let history =
             history.ok_or_else(|| Error::internal(format!("`{name}` keeps no history")))?;
@@ -52,9 +53,10 @@ impl Core {
                 let content = self.graph.content(node);
                 content.ok_or_else(|| Error::internal(format!("the table `{name}` has no rows")))
             }
-            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => {
-                self.stream_content(id)
-            }
+            Object::Stream(id)
+            | Object::View(id)
+            | Object::QuerySink(id)
+            | Object::LateRows { rows: id, .. } => self.stream_content(id),
         }
     }
 

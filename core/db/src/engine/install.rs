@@ -13,6 +13,7 @@ use laminar_types::{Delta, Error, Result, Retention, code};
 use super::time::PROCTIME_TICK_MS;
 use super::{
     Backfill, Core, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
+    StreamKind,
 };
 use crate::board::StreamEntry;
 use crate::history::History;
@@ -104,7 +105,11 @@ impl Core {
             return;
         }
         let name = stream.name.clone();
-        let object = if stream.is_view { Object::View(id) } else { Object::Stream(id) };
+        let object = match stream.kind {
+            StreamKind::Stream => Object::Stream(id),
+            StreamKind::View => Object::View(id),
+            StreamKind::Sink => Object::QuerySink(id),
+        };
         self.add_object(name.clone(), object);
         if let Some((sink, rows)) = late {
             self.board.add_sink(sink.clone(), name.clone(), String::new());
@@ -119,12 +124,12 @@ impl Core {
         new: NewStream,
         mut plan: StreamPlan,
     ) -> Result<Installed> {
-        let NewStream { name, sql, statement, is_view, on_error, retain, .. } = new;
+        let NewStream { name, sql, statement, kind, on_error, retain, .. } = new;
         let (retain_changes, backfill) = (new.retain_changes, new.backfill);
         self.epoch += 1;
         let id = StreamId(self.streams.len() as u32);
         let held_since = (!self.started && !name.is_empty()).then_some(self.epoch);
-        if is_view {
+        if kind == StreamKind::View {
             plan.default_to_changes();
         }
         let (outline, reads) = (plan.outline(), plan.relations());
@@ -161,7 +166,7 @@ impl Core {
             entry: Arc::default(),
             sql,
             statement,
-            is_view,
+            kind,
             emit,
             every,
             outline,
@@ -264,7 +269,7 @@ impl Core {
             entry: Arc::default(),
             sql: String::new(),
             statement: String::new(),
-            is_view: false,
+            kind: StreamKind::Sink,
             emit: EmitForm::Update,
             every: None,
             outline: Outline { heading: format!("The late rows of {of}"), ..Outline::default() },
@@ -284,7 +289,7 @@ impl Core {
             name: stream.name.clone(),
             sql: stream.sql.clone(),
             emit: stream.emit_sql(),
-            is_view: stream.is_view,
+            kind: stream.kind,
             late_of: stream.late_of.clone(),
             reads: stream.reads.clone(),
             ..StreamEntry::default()

@@ -33,7 +33,7 @@ use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, RowBlock, cod
 
 pub(crate) use objects::{
     Backfill, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
-    Timing,
+    StreamKind, Timing,
 };
 
 use crate::board::Board;
@@ -158,9 +158,10 @@ impl Core {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.source(*id).ok()?.node
             }
-            Object::Stream(id) | Object::View(id) | Object::LateRows { rows: id, .. } => {
-                self.stream(*id).result()
-            }
+            Object::Stream(id)
+            | Object::View(id)
+            | Object::QuerySink(id)
+            | Object::LateRows { rows: id, .. } => self.stream(*id).result(),
             Object::Sink { from, .. } => return self.relation(from),
         };
         Some((node, self.graph.traits(node).clone()))
@@ -175,19 +176,14 @@ impl Core {
     pub(crate) fn inputs_behind(&self, mut names: Vec<String>) -> Vec<SourceId> {
         let mut inputs = Vec::new();
         while let Some(name) = names.pop() {
-            match self.objects.get(&name) {
-                Some(
-                    Object::Stream(stream)
-                    | Object::View(stream)
-                    | Object::LateRows { rows: stream, .. },
-                ) => {
-                    names.extend(self.stream(*stream).reads.clone());
-                }
-                Some(Object::Sink { from, .. }) => names.push(from.clone()),
-                Some(object) => {
+            let Some(object) = self.objects.get(&name) else { continue };
+            match object {
+                Object::Sink { from, .. } => names.push(from.clone()),
+                object => {
                     inputs.extend(object.input().filter(|input| !inputs.contains(input)));
+                    names
+                        .extend(object.stream().map_or(vec![], |id| self.stream(id).reads.clone()));
                 }
-                None => {}
             }
         }
         inputs

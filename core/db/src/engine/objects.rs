@@ -21,6 +21,8 @@ pub(crate) enum Object {
     LookupTable(SourceId),
     Stream(StreamId),
     View(StreamId),
+    /// A sink with a query of its own.
+    QuerySink(StreamId),
     /// A named output of the stream or source of this name.
     Sink {
         from: String,
@@ -43,7 +45,7 @@ impl Object {
             Self::LookupTable(_) => "LOOKUP TABLE",
             Self::Stream(_) => "STREAM",
             Self::View(_) => "MATERIALIZED VIEW",
-            Self::Sink { .. } | Self::LateRows { .. } => "SINK",
+            Self::QuerySink(_) | Self::Sink { .. } | Self::LateRows { .. } => "SINK",
         }
     }
 
@@ -51,7 +53,18 @@ impl Object {
     pub(crate) fn input(&self) -> Option<SourceId> {
         match self {
             Self::Source(id) | Self::Table(id) | Self::LookupTable(id) => Some(*id),
-            Self::Stream(_) | Self::View(_) | Self::Sink { .. } | Self::LateRows { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// The stream that it is.
+    pub(crate) fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Stream(id)
+            | Self::View(id)
+            | Self::QuerySink(id)
+            | Self::LateRows { rows: id, .. } => Some(*id),
+            _ => None,
         }
     }
 }
@@ -191,6 +204,28 @@ impl NewSource {
     }
 }
 
+/// What a continuous query is in the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum StreamKind {
+    #[default]
+    Stream,
+    /// A materialized view: its result is kept whole.
+    View,
+    /// `CREATE SINK ... AS query`.
+    Sink,
+}
+
+impl StreamKind {
+    /// As SQL calls it.
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Self::Stream => "STREAM",
+            Self::View => "MATERIALIZED VIEW",
+            Self::Sink => "SINK",
+        }
+    }
+}
+
 /// What a new stream or view is to be.
 pub(crate) struct NewStream {
     /// Empty for the anonymous stream behind `subscribe(sql)`.
@@ -199,8 +234,7 @@ pub(crate) struct NewStream {
     pub(crate) sql: String,
     /// The whole statement.
     pub(crate) statement: String,
-    /// Whether its result is kept whole.
-    pub(crate) is_view: bool,
+    pub(crate) kind: StreamKind,
     pub(crate) on_error: OnError,
     pub(crate) retain: Retention,
     /// Changes that an updating result keeps for subscriptions from an epoch.

@@ -5,14 +5,13 @@ use laminar_types::{Error, Result, error::code};
 use super::{
     create::{Header, header},
     cursor::Cursor,
-    option_list,
-    options::Options,
-    query,
+    option_list, query,
     statement::{CreateSink, SinkInput},
 };
 
 /// Reads what follows `SINK`: `[IF NOT EXISTS] name`, then `FROM name`, `INTO connector (...)` and
-/// `WITH (...)` in any order, then `AS query` in place of `FROM`.
+/// `WITH (...)` in any order, then `AS query` in place of `FROM`. Without a connector the options
+/// are those of the query.
 pub(super) fn parse(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateSink> {
     let Header { name, or_replace, if_not_exists } = header(cursor, or_replace, "sink")?;
     let (mut from, mut connector, mut options) = (None, None, None);
@@ -26,7 +25,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<CreateS
         } else if cursor.is(&["WITH"]) {
             options.replace(option_list::parse_with(cursor)?).is_some().then_some("WITH (...)")
         } else if from.is_none() && cursor.eat(&["AS"]) {
-            let query = query::parse(cursor, Options::default())?;
+            let of_query = options.take_if(|_| connector.is_none()).unwrap_or_default();
+            let query = query::parse(cursor, of_query)?;
             break SinkInput::Query(Box::new(query));
         } else if let (true, Some(from)) = (cursor.at_end(), from.clone()) {
             break SinkInput::Name(from);

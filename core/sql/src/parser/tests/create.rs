@@ -216,4 +216,11 @@ fn sinks() {
         }
         SinkInput::Name(name) => panic!("{name:?}"),
     }
+    // Without a connector options before the query are the query's.
+    let sql = "CREATE SINK k WITH (retain_history = 5) AS SELECT * FROM s WITH (state_ttl = 9)";
+    let SinkInput::Query(query) = sink(sql).input else { panic!("{sql}") };
+    assert_eq!((query.options.len(), query.state_ttl.map(|ttl| ttl.ns)), (1, Some(9_000_000)));
+    let sql = "CREATE SINK k WITH (a = 5) INTO KAFKA () AS SELECT * FROM s WITH (b = 9)";
+    let sink = sink(sql);
+    assert_eq!(sink.options.iter().map(|entry| &entry.key).collect::<Vec<_>>(), ["a"]);
 }
