@@ -20,6 +20,7 @@
 //! | `added_column` | `ALTER SOURCE ... ADD COLUMN`, and what stays as it was |
 //! | `tables` | tables and their changes, and streams over them, against a model and DataFusion |
 //! | `host_functions` | scalar and aggregate functions of the host |
+//! | `epoch_time` | `now()` and its like in continuous queries, by a clock that is moved |
 //! | `query_sinks` | `CREATE SINK ... AS query` |
 //! | `log` | what the host is told line by line |
 //! | `subscribe` | subscriptions from an epoch and under a condition; writers |
@@ -52,6 +53,7 @@ mod constants;
 mod dead_letters;
 mod delays;
 mod differential;
+mod epoch_time;
 mod error_table;
 mod flights;
 mod fuzz;

@@ -10,24 +10,38 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use laminar_types::Error;
 
+use crate::epoch_time::EpochTime;
+
 /// An expression that is ready to run.
 #[derive(Debug, Clone)]
 pub struct Expr {
     physical: Arc<dyn PhysicalExpr>,
     /// The index when the expression is nothing but a column.
     column: Option<usize>,
+    /// The time that it reads.
+    time: Option<EpochTime>,
 }
 
 impl Expr {
     /// Wraps a physical expression of DataFusion.
     pub fn new(physical: Arc<dyn PhysicalExpr>) -> Self {
         let column = physical.downcast_ref::<Column>().map(Column::index);
-        Self { physical, column }
+        Self { physical, column, time: None }
     }
 
     /// The expression that is a column of its input.
     pub fn column(name: &str, index: usize) -> Self {
         Self::new(Arc::new(Column::new(name, index)))
+    }
+
+    /// The same expression, which reads this time: whoever evaluates it sets that before.
+    pub fn with_time(self, time: Option<EpochTime>) -> Self {
+        Self { time, ..self }
+    }
+
+    /// The time that is to be set before it is evaluated.
+    pub fn time(&self) -> Option<&EpochTime> {
+        self.time.as_ref()
     }
 
     /// The expression as DataFusion has it.

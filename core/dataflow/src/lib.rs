@@ -13,6 +13,7 @@
 //! | [`expr`] | expressions over batches, built once |
 //! | [`row_expr`] | the common ones, interpreted row by row |
 //! | [`window`] | the arithmetic of windows and panes |
+//! | `epoch_time` | the time of the epoch, where expressions read it |
 //! | `consolidate` | what several changes come to |
 //! | `work` | what each operator was given, gave and took |
 #![deny(unsafe_code)]
@@ -20,6 +21,7 @@
 
 pub mod aggregate;
 mod consolidate;
+mod epoch_time;
 pub mod expr;
 pub mod graph;
 pub mod operator;
@@ -30,6 +32,7 @@ pub mod window;
 mod work;
 
 pub use consolidate::consolidate;
+pub use epoch_time::EpochTime;
 pub use graph::{Graph, NodeId, StepOutput};
 pub use operator::{
     Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Operator, Traits, WindowEnds,

@@ -14,6 +14,7 @@ use laminar_dataflow::aggregate::{AggregateFunction, BatchFunction, Moment};
 use laminar_dataflow::operators::AggregateCall;
 use laminar_types::{Error, Result, code};
 
+use crate::clock::refuse_clock;
 use crate::host_functions::{is_append_only, is_host};
 use crate::planner::sentence;
 
@@ -44,7 +45,10 @@ pub(crate) fn call(
         )));
     }
     let mut call = AggregateCall::new(function, args.iter().map(&mut *column).collect());
-    call.filter = params.filter.as_ref().map(|filter| column(filter));
+    if let Some(filter) = &params.filter {
+        refuse_clock(filter)?;
+        call.filter = Some(column(filter));
+    }
     call.distinct = params.distinct;
     call.skip_nulls = is_any || params.null_treatment == Some(NullTreatment::IgnoreNulls);
     if is_ordered {

@@ -15,18 +15,8 @@ use laminar_dataflow::expr::Expr as Compiled;
 use laminar_types::{Error, Result, code};
 
 use crate::checked::has_checked_sign;
+use crate::clock::{clock_call, moves_by_itself, of_the_epoch};
 use crate::planner::sentence;
-
-/// Functions whose value is the moment of the call.
-const CLOCK: [&str; 7] = [
-    "now",
-    "current_timestamp",
-    "current_date",
-    "current_time",
-    "localtime",
-    "localtimestamp",
-    "today",
-];
 
 /// Compiles expressions over rows of given columns.
 pub(crate) struct Compiler<'a> {
@@ -35,8 +25,22 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    /// An expression whose value follows from the row alone.
     pub(crate) fn compile(&self, expr: &Expr) -> Result<Compiled> {
-        self.check(expr)?;
+        self.check(expr, false)?;
+        self.build(expr)
+    }
+
+    /// An expression of a select list, which is evaluated when the row comes: over rows that only
+    /// ever come to be it may read the time of the epoch.
+    pub(crate) fn compile_selected(&self, expr: &Expr) -> Result<Compiled> {
+        self.check(expr, true)?;
+        let (expr, time) = of_the_epoch(expr, self.columns)
+            .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
+        Ok(self.build(&expr)?.with_time(time))
+    }
+
+    fn build(&self, expr: &Expr) -> Result<Compiled> {
         let physical = create_physical_expr(
             expr,
             self.columns,
@@ -49,17 +53,24 @@ impl Compiler<'_> {
     }
 
     /// Refuses what has no meaning, or no exact one, in a query that runs for ever.
-    fn check(&self, expr: &Expr) -> Result<()> {
+    fn check(&self, expr: &Expr, is_selected: bool) -> Result<()> {
         let mut refused = None;
         expr.apply(|expr| {
-            match expr {
-                Expr::ScalarFunction(call) if CLOCK.contains(&call.func.name()) => {
-                    refused = Some(format!(
-                        "{}() cannot stand in a continuous query yet: its value would have to \
-                         change with every row's arrival; put the time into a column",
-                        call.func.name()
-                    ));
+            if let Some(function) = clock_call(expr) {
+                match (is_selected, self.changes) {
+                    (true, Changes::AppendOnly) => return Ok(TreeNodeRecursion::Continue),
+                    (true, _) => {
+                        refused = Some(format!(
+                            "{function}() cannot stand over updating input: a retraction would \
+                             not equal the row that it takes back; select it of the rows that \
+                             come, in a subquery"
+                        ));
+                    }
+                    (false, _) => refused = Some(moves_by_itself(function)),
                 }
+                return Ok(TreeNodeRecursion::Stop);
+            }
+            match expr {
                 Expr::ScalarFunction(call)
                     if call.func.signature().volatility == Volatility::Volatile
                         && self.changes != Changes::AppendOnly =>

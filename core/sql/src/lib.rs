@@ -24,6 +24,7 @@ pub mod batch_joins;
 pub mod catalog;
 pub mod checked;
 mod checked_sum;
+mod clock;
 mod compile;
 pub mod counted_sets;
 mod cross_joins;

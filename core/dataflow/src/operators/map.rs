@@ -9,6 +9,7 @@ use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights, mutant};
 use super::row_program::RowProgram;
 use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
+use crate::epoch_time::EpochTime;
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Marks, Operator};
 use crate::state::Parts;
@@ -27,6 +28,15 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    fn exprs(&self) -> &[Expr] {
+        match self {
+            Self::Filter(predicate) => std::slice::from_ref(predicate),
+            Self::Project { exprs, .. } => exprs,
+        }
+    }
+}
+
 /// Filters and projects.
 ///
 /// When an expression fails on a batch, the batch is evaluated row by row; a row on which it fails
@@ -40,6 +50,8 @@ pub struct Map {
     times: PassedTimes,
     /// Whether different rows can become equal, so that a change of one may be no change.
     rows_may_cancel: bool,
+    /// What is told the time of the epoch before the chain runs.
+    clocks: Vec<EpochTime>,
     output: Option<Delta>,
     by_row: Option<ByRow>,
 }
@@ -70,12 +82,14 @@ impl Map {
             is_output: false,
         });
         let times = PassedTimes::new(times);
-        Self { stages, schema, times, rows_may_cancel, output: None, by_row }
+        let clocks = stages.iter().flat_map(Stage::exprs).filter_map(Expr::time).cloned().collect();
+        Self { stages, schema, times, rows_may_cancel, clocks, output: None, by_row }
     }
 }
 
 impl Operator for Map {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
+        self.clocks.iter().for_each(|clock| clock.set_ms(cx.now_ms));
         let mut output = match apply(&self.stages, &delta) {
             Ok(output) => output,
             Err(_) if mutant!(FailingRowTakesItsBatch) => return Ok(()),
@@ -138,7 +152,15 @@ impl Operator for Map {
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { stages: _, schema: _, times, rows_may_cancel: _, output: _, by_row: _ } = self;
+        let Self {
+            stages: _,
+            schema: _,
+            times,
+            rows_may_cancel: _,
+            clocks: _,
+            output: _,
+            by_row: _,
+        } = self;
         times.parts(parts)
     }
 
@@ -149,6 +171,10 @@ impl Operator for Map {
 
     fn derives_content(&self) -> bool {
         true
+    }
+
+    fn reads_clock(&self) -> bool {
+        !self.clocks.is_empty()
     }
 }
 

@@ -351,4 +351,10 @@ impl Lowering<'_> {
         let expr = resolve_window_end(expr, input)?;
         Compiler { columns: &input.columns, changes: input.traits.changes }.compile(&expr)
     }
+
+    /// An expression of a select list.
+    fn compile_selected(&self, expr: &Expr, input: &Lowered) -> Result<Compiled> {
+        let expr = resolve_window_end(expr, input)?;
+        Compiler { columns: &input.columns, changes: input.traits.changes }.compile_selected(&expr)
+    }
 }

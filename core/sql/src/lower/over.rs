@@ -23,6 +23,7 @@ use laminar_types::{Error, Result, code};
 use super::aggregate::Arguments;
 use super::window::{WindowColumns, with_hidden};
 use super::{Lowered, Lowering};
+use crate::clock::refuse_clock;
 use crate::plan::InputRef;
 use crate::planner::sentence;
 
@@ -286,7 +287,10 @@ impl<'a> Reader<'a> {
                 partition_by: Vec::new(),
                 order_by: order.collect::<Result<_>>()?,
                 filter: match &params.filter {
-                    Some(filter) => Some(Box::new(self.column(filter)?)),
+                    Some(filter) => {
+                        refuse_clock(filter)?;
+                        Some(Box::new(self.column(filter)?))
+                    }
                     None => None,
                 },
                 ..params.clone()

@@ -90,7 +90,7 @@ impl Lowering<'_> {
     ) -> Result<Lowered> {
         let mut compiled = exprs
             .iter()
-            .map(|expr| self.compile(expr, &input))
+            .map(|expr| self.compile_selected(expr, &input))
             .collect::<Result<Vec<Compiled>>>()?;
         let shown: Vec<String> =
             exprs.iter().map(|expr| expr.human_display().to_string()).collect();
