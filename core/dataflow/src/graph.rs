@@ -204,10 +204,7 @@ impl Graph {
         let frontiers = vec![Frontier::MIN; traits.times.len()];
         self.reads_clock |= operator.reads_clock();
         let id = self.add(Body::Operator(operator), traits, ports, frontiers);
-        let mut timed = inputs.iter().map(|input| self.node(*input));
-        let idle =
-            !inputs.is_empty() && timed.all(|input| input.traits.times.is_empty() || input.idle);
-        self.node_mut(id).idle = idle;
+        self.node_mut(id).idle = !inputs.is_empty() && self.are_inputs_idle(id);
         for (port, node) in inputs.into_iter().enumerate() {
             self.node_mut(node).consumers.push((id, port));
         }
@@ -318,10 +315,8 @@ impl Graph {
             if !frontiers.is_empty() {
                 self.deliver_frontiers(reader, port, &frontiers);
             }
-            let mut inputs = self.node(reader).inputs.iter().map(|input| self.node(input.node));
-            let is_idle = inputs.all(|input| input.traits.times.is_empty() || input.idle);
             self.settle_idle(reader);
-            self.set_idle(reader, is_idle);
+            self.set_idle(&[(reader, self.are_inputs_idle(reader))]);
         }
         moved.into_iter().collect()
     }
@@ -570,24 +565,34 @@ impl Graph {
         });
     }
 
-    /// Says whether anything is expected from a source for now. An operator with several inputs
-    /// leaves the idle ones out of the minimum that is its frontier, unless all are idle: then
-    /// its frontier stays.
+    /// Says of sources whether anything is expected from them for now, of all at one moment. An
+    /// operator with several inputs leaves the idle ones out of the minimum that is its frontier,
+    /// unless all are idle: then its frontier stays.
     ///
     /// To an operator an idle input looks as if it kept up with the others: no operator needs to
     /// know of it, and when the input comes back, what it sends is late against the frontier that
     /// the operator has reached.
-    pub fn set_idle(&mut self, id: NodeId, idle: bool) {
-        if self.node(id).idle == idle {
-            return;
+    pub fn set_idle(&mut self, changes: &[(NodeId, bool)]) {
+        let mut changes = changes.to_vec();
+        let mut readers = BTreeSet::new();
+        // Nobody keeps up with anyone before it is known of all who is idle.
+        while let Some((id, idle)) = changes.pop() {
+            if self.node(id).idle == idle {
+                continue;
+            }
+            self.node_mut(id).idle = idle;
+            self.for_consumers(id, |graph, consumer, _| {
+                changes.push((consumer, graph.are_inputs_idle(consumer)));
+                readers.insert(consumer);
+            });
         }
-        self.node_mut(id).idle = idle;
-        self.for_consumers(id, |graph, consumer, _| {
-            let mut timed = graph.node(consumer).inputs.iter().map(|input| graph.node(input.node));
-            let all_idle = timed.all(|input| input.traits.times.is_empty() || input.idle);
-            graph.settle_idle(consumer);
-            graph.set_idle(consumer, all_idle);
-        });
+        readers.into_iter().for_each(|reader| self.settle_idle(reader));
+    }
+
+    /// Whether nothing is expected from any input of an operator that has an event time.
+    fn are_inputs_idle(&self, id: NodeId) -> bool {
+        let mut inputs = self.node(id).inputs.iter().map(|input| self.node(input.node));
+        inputs.all(|input| input.traits.times.is_empty() || input.idle)
     }
 
     /// Whether nothing is expected from a node for now.
@@ -598,7 +603,8 @@ impl Graph {
     /// Lets the idle inputs of an operator keep up with the others.
     fn settle_idle(&mut self, consumer: NodeId) {
         let inputs = &self.node(consumer).inputs;
-        if inputs.len() < 2 || inputs.iter().all(|input| !self.node(input.node).idle) {
+        let is_idle = |input: &Input| self.node(input.node).idle && !mutant!(IdleSourceHoldsBack);
+        if inputs.len() < 2 || inputs.iter().all(|input| !is_idle(input)) {
             return;
         }
         let active = inputs.iter().filter(|input| {

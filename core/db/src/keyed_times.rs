@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use laminar_dataflow::state::GroupIndex;
-use laminar_types::Result;
+use laminar_types::{Result, mutant};
 
 /// The largest time of each key that has been seen, and the least of them over the keys that are
 /// not idle.
@@ -45,7 +45,10 @@ impl KeyedTimes {
 
     /// The least of the largest times.
     pub(crate) fn least(&self) -> Option<i64> {
-        self.times.first_key_value().map(|(time, _)| *time)
+        match mutant!(WatermarkOfTheFastestKey) {
+            true => self.times.last_key_value().map(|(time, _)| *time),
+            false => self.times.first_key_value().map(|(time, _)| *time),
+        }
     }
 
     /// Takes in the time of a row of the batch just read.
@@ -73,20 +76,28 @@ impl KeyedTimes {
         }
     }
 
-    /// Leaves out the keys that have sent nothing since a time. Tells the earliest time at which a
-    /// key that is left was seen.
-    pub(crate) fn mark_idle(&mut self, since_ms: i64) -> Option<i64> {
-        let mut earliest = None;
+    /// Notes that every key is alive.
+    pub(crate) fn see_all(&mut self, now_ms: i64) {
+        self.of_key.iter_mut().for_each(|key| key.seen_ms = now_ms);
+    }
+
+    /// Leaves out the keys that have sent nothing since a time.
+    pub(crate) fn mark_idle(&mut self, since_ms: i64) {
         for key in 0..self.of_key.len() {
             let OfKey { largest, seen_ms, is_idle } = self.of_key[key];
             let Some(largest) = largest.filter(|_| !is_idle) else { continue };
             if seen_ms <= since_ms {
                 self.of_key[key].is_idle = true;
-                self.leave(largest);
-            } else {
-                earliest = Some(earliest.map_or(seen_ms, |earliest: i64| earliest.min(seen_ms)));
+                if !mutant!(IdleKeyHoldsBack) {
+                    self.leave(largest);
+                }
             }
         }
-        earliest
+    }
+
+    /// The earliest time at which a key that is not left out was last seen.
+    pub(crate) fn earliest_seen_ms(&self) -> Option<i64> {
+        let kept = self.of_key.iter().filter(|key| key.largest.is_some() && !key.is_idle);
+        kept.map(|key| key.seen_ms).min()
     }
 }

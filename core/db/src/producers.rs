@@ -95,27 +95,33 @@ impl Producers {
         }
     }
 
-    /// Notes that every producer is alive.
+    /// Notes that every producer, and key, is alive.
     pub(crate) fn see_all(&mut self, now_ms: i64) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.see_all(now_ms);
+        }
         for producer in &mut self.producers {
             (producer.seen_ms, producer.is_idle) = (now_ms, false);
         }
     }
 
-    /// Leaves out the producers, and keys, that have sent nothing since a time. Tells the earliest
-    /// time at which one that is left was heard of.
-    pub(crate) fn mark_idle(&mut self, since_ms: i64) -> Option<i64> {
-        let mut earliest = self.keyed.as_mut().and_then(|keyed| keyed.mark_idle(since_ms));
-        for producer in self.producers.iter_mut().filter(|producer| producer.is_open()) {
-            if producer.seen_ms <= since_ms {
-                producer.is_idle = true;
-            } else {
-                let seen = earliest.map_or(producer.seen_ms, |e: i64| e.min(producer.seen_ms));
-                earliest = Some(seen);
-            }
+    /// Leaves out the producers, and keys, that have sent nothing since a time.
+    pub(crate) fn mark_idle(&mut self, since_ms: i64) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.mark_idle(since_ms);
+        }
+        for producer in &mut self.producers {
+            producer.is_idle |= producer.seen_ms <= since_ms;
         }
         self.settle();
-        earliest
+    }
+
+    /// The earliest time at which a producer, or a key, that is not left out was last heard of.
+    pub(crate) fn earliest_seen_ms(&self) -> Option<i64> {
+        let open = self.producers.iter().filter(|producer| producer.is_open());
+        let seen = open.filter(|producer| !producer.is_idle).map(|producer| producer.seen_ms);
+        let of_keys = self.keyed.as_ref().and_then(KeyedTimes::earliest_seen_ms);
+        seen.chain(of_keys).min()
     }
 
     /// Whether no open producer is expected to send anything for now.

@@ -124,6 +124,10 @@ mod table {
         LateRowJoins: "a late row takes part in a join in time", "dataflow/time_join/side", ["interval JOIN"];
         NotInIgnoresNulls: "NOT IN takes no notice of a NULL in the subquery", "sql/lower/subquery", ["NOT IN (SELECT)"];
         NullIsNotIn: "NULL is NOT IN any rows", "sql/lower/subquery", ["NOT IN (SELECT)"];
+        IdleSourceHoldsBack: "a silent source holds those beside it back", "dataflow/graph", ["idle sources beside others"];
+        WatermarkOfTheFastestKey: "the watermark is that of the fastest key", "db/keyed_times", ["watermark by key"];
+        IdleKeyHoldsBack: "a silent key holds the watermark back for ever", "db/keyed_times", ["watermark by key"];
+        ClockStands: "event times of the clock wait for the next row", "db/engine/time", ["proctime()"];
         UnnestForgetsWeights: "UNNEST hands retractions on as rows", "dataflow/unnest", ["UNNEST", "UNNEST in FROM"];
     }
 

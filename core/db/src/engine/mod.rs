@@ -213,6 +213,8 @@ impl Core {
         let now_ms = self.clock.now_ms();
         let id = self.source_mut(source)?.producers.add(closed, true);
         self.source_mut(source)?.producers.see(id, now_ms);
+        // One that was just opened is expected to send something.
+        self.hear_of(source, id);
         Ok(id)
     }
 

@@ -1,7 +1,7 @@
 //! Time: the promises of producers, the frontiers of sources, and what the clock brings about.
 
 use laminar_dataflow::graph::Audience;
-use laminar_types::{Epoch, Frontier, Result, Watermark};
+use laminar_types::{Epoch, Frontier, Result, Watermark, mutant};
 
 use super::push::stamp_in;
 use super::{Core, Scratch, SourceId, StreamId};
@@ -18,9 +18,10 @@ impl Core {
         producer: ProducerId,
         watermark: Watermark,
     ) -> Result<Epoch> {
-        self.source_mut(id)?.producers.promise(producer, watermark);
         self.epoch += 1;
+        // One that was silent counts again before its word does.
         self.hear_of(id, producer);
+        self.source_mut(id)?.producers.promise(producer, watermark);
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
         self.advance_source(id, &mut scratch);
@@ -75,7 +76,7 @@ impl Core {
         let was_idle = std::mem::take(&mut source.is_idle);
         let node = source.node;
         if was_idle {
-            self.graph.set_idle(node, false);
+            self.graph.set_idle(&[(node, false)]);
         }
         self.alarm.set(now_ms.saturating_add(timeout_ms));
     }
@@ -85,46 +86,30 @@ impl Core {
     pub(crate) fn tick(&mut self) {
         let now_ms = self.clock.now_ms();
         let mut next_ms = i64::MAX;
+        // In the order in which they fell silent, however late the tick comes.
+        while let Some(at_ms) = self.next_silence_ms() {
+            if at_ms > now_ms {
+                next_ms = at_ms;
+                break;
+            }
+            self.fall_silent(at_ms);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         for index in 0..self.sources.len() {
             let id = SourceId(index as u32);
             let Ok(source) = self.source_mut(id) else { continue };
-            let node = source.node;
-            let watermark = source.producers.watermark();
-            let mut moved = false;
-            let mut idle = source.is_idle;
-            if source.timing.proctime.is_some() {
-                moved |= now_ms > source.stamp_ms;
-                source.stamp_ms = source.stamp_ms.max(now_ms);
-                next_ms = next_ms.min(now_ms.saturating_add(PROCTIME_TICK_MS));
+            if source.timing.proctime.is_none() || mutant!(ClockStands) {
+                continue;
             }
-            // Before the start nobody is silent: what waits is replayed in its order.
-            if let Some(timeout_ms) = source.timing.idle_timeout_ms.filter(|_| self.started) {
-                let Ok(source) = self.source_mut(id) else { continue };
-                let since_ms = now_ms.saturating_sub(timeout_ms);
-                let earliest = source.producers.mark_idle(since_ms);
-                idle = source.producers.all_idle() && source.since_ms <= since_ms;
-                source.is_idle = idle;
-                moved |= source.producers.watermark() != watermark;
-                let since_ms = match idle {
-                    true => None,
-                    false => Some(earliest.unwrap_or(source.since_ms)),
-                };
-                if let Some(since_ms) = since_ms.or(earliest) {
-                    next_ms = next_ms.min(since_ms.saturating_add(timeout_ms));
-                }
-            }
-            scratch.output.clear();
+            let moved = now_ms > source.stamp_ms;
+            source.stamp_ms = source.stamp_ms.max(now_ms);
+            next_ms = next_ms.min(now_ms.saturating_add(PROCTIME_TICK_MS));
             if moved {
+                scratch.output.clear();
                 self.epoch += 1;
                 self.advance_source(id, &mut scratch);
+                self.publish(&mut scratch.output);
             }
-            if idle != self.graph.is_idle(node) {
-                self.epoch += u64::from(!moved);
-                self.graph.set_idle(node, idle);
-                self.run_graph(&mut scratch.output);
-            }
-            self.publish(&mut scratch.output);
         }
         self.scratch = scratch;
         for index in 0..self.streams.len() {
@@ -136,6 +121,45 @@ impl Core {
             }
         }
         self.alarm.set(next_ms);
+    }
+
+    /// When a source that is heard of, or one of its producers or keys, is silent for too long, if
+    /// it goes on. Before the start nobody is silent: what waits is replayed in its order.
+    fn next_silence_ms(&self) -> Option<i64> {
+        let watched = self.sources.iter().flatten().filter(|_| self.started).filter_map(|source| {
+            let timeout_ms = source.timing.idle_timeout_ms?;
+            let of_producers = source.producers.earliest_seen_ms();
+            let of_source =
+                (!source.is_idle && source.producers.all_idle()).then_some(source.since_ms);
+            let since_ms = [of_producers, of_source].into_iter().flatten().min()?;
+            Some(since_ms.saturating_add(timeout_ms))
+        });
+        watched.min()
+    }
+
+    /// Leaves out the producers, keys and sources that are silent for too long at a time.
+    fn fall_silent(&mut self, at_ms: i64) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        self.epoch += 1;
+        let mut idle = Vec::new();
+        for index in 0..self.sources.len() {
+            let id = SourceId(index as u32);
+            let Ok(source) = self.source_mut(id) else { continue };
+            let Some(timeout_ms) = source.timing.idle_timeout_ms else { continue };
+            let since_ms = at_ms.saturating_sub(timeout_ms);
+            let watermark = source.producers.watermark();
+            source.producers.mark_idle(since_ms);
+            source.is_idle = source.producers.all_idle() && source.since_ms <= since_ms;
+            idle.push((source.node, source.is_idle));
+            if source.producers.watermark() != watermark {
+                self.advance_source(id, &mut scratch);
+            }
+        }
+        self.graph.set_idle(&idle);
+        self.run_graph(&mut scratch.output);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
     }
 
     /// Tells what a stream with `EMIT EVERY` has gathered.
