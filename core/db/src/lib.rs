@@ -53,6 +53,7 @@ mod page;
 mod producers;
 mod query;
 mod replace;
+mod replaced;
 mod ring;
 mod settings;
 mod source;

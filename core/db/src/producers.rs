@@ -15,6 +15,7 @@ use laminar_dataflow::Marks;
 use laminar_types::{Error, Frontier, Result, TimeUnit, Watermark, mutant};
 
 use crate::keyed_times::KeyedTimes;
+use crate::replaced::Replaced;
 
 /// `WATERMARK FOR column AS column - delay`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,16 +179,18 @@ impl Producers {
 
     /// Takes in the times of a batch and cuts it into pieces, each with the watermark after it.
     ///
-    /// Within a piece no row is behind the frontier that the rows before it in the piece make, if
-    /// that matters to anyone. A first piece without rows tells of producers that ended since the last push.
+    /// Within a piece no row is behind the frontier that the rows before it in the piece make, and
+    /// none of those that its rows replace is, if that matters to anyone; nor does a row replace
+    /// another of the piece. A first piece without rows tells of producers that ended since the last push.
     pub(crate) fn cut(
         &mut self,
         producer: ProducerId,
         batch: &RecordBatch,
+        replaced: &[Option<Replaced>],
         pieces: &mut Vec<Piece>,
     ) -> Result<()> {
         let Some(declared) = self.declared.filter(|_| batch.num_rows() > 0) else {
-            return self.cut_times(producer, batch.num_rows(), &[], pieces);
+            return self.cut_times(producer, batch.num_rows(), &[], &[], pieces);
         };
         let times = cast(batch.column(declared.column), &DataType::Int64)
             .map_err(|error| Error::internal(format!("an event time is no integer: {error}")))?;
@@ -196,7 +199,7 @@ impl Producers {
             self.begin_cut(pieces);
             return self.cut_keyed(producer, declared, batch, times, pieces);
         }
-        self.cut_times(producer, times.len(), times, pieces)
+        self.cut_times(producer, times.len(), times, replaced, pieces)
     }
 
     /// Tells of producers that ended since the last push.
@@ -216,6 +219,7 @@ impl Producers {
         producer: ProducerId,
         rows: usize,
         times: &[i64],
+        replaced: &[Option<Replaced>],
         pieces: &mut Vec<Piece>,
     ) -> Result<()> {
         debug_assert!(self.keyed.is_none() || rows == 0);
@@ -236,16 +240,21 @@ impl Producers {
         let promised = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
         let most = others.frontier(declared.unit);
         let frontier = |max: i64| declared.frontier(max).max(promised).min(most).max(applied);
-        if smallest < frontier(last) && !mutant!(LatenessByBatch) {
+        let may_be_behind = smallest < frontier(last) || !replaced.is_empty();
+        if may_be_behind && !mutant!(LatenessByBatch) {
             // Some row may be behind: walk.
             let mut max = before;
             let mut applied = applied;
             let mut start = 0;
             for (row, time) in times.iter().enumerate() {
                 let now = max.map_or(applied, frontier);
-                let is_behind = *time < now - i64::from(mutant!(CutOneUnitLate));
-                if is_behind && now > applied && row > start && self.matters(applied, now, declared)
-                {
+                let of = replaced.get(row).copied().flatten();
+                let of = of.filter(|_| !mutant!(ReplacedRowsUncut));
+                let oldest = of.map_or(*time, |replaced| replaced.time.min(*time));
+                let is_behind = oldest < now - i64::from(mutant!(CutOneUnitLate));
+                let matters = is_behind && now > applied && self.matters(applied, now, declared);
+                let replaces = of.and_then(|replaced| replaced.row) >= Some(start);
+                if row > start && (matters || replaces) {
                     let watermark = self.reached(producer, max);
                     pieces.push(Piece { offset: start, rows: row - start, watermark });
                     applied = now;
@@ -435,7 +444,7 @@ mod tests {
 
     fn cut(source: &mut Producers, id: ProducerId, times: &[i64]) -> Vec<(usize, Option<i64>)> {
         let mut pieces = Vec::new();
-        source.cut(id, &batch(times), &mut pieces).unwrap();
+        source.cut(id, &batch(times), &[], &mut pieces).unwrap();
         pieces
             .iter()
             .map(|piece| (piece.rows, piece.watermark.and_then(Watermark::millis)))

@@ -124,10 +124,16 @@ mod table {
         LateRowJoins: "a late row takes part in a join in time", "dataflow/time_join/side", ["interval JOIN"];
         NotInIgnoresNulls: "NOT IN takes no notice of a NULL in the subquery", "sql/lower/subquery", ["NOT IN (SELECT)"];
         NullIsNotIn: "NULL is NOT IN any rows", "sql/lower/subquery", ["NOT IN (SELECT)"];
+        LateVersionCounts: "a version behind the watermark is one", "dataflow/time_join/asof", ["versions of a table"];
+        ReplacedVersionEnds: "a version that is replaced counts as deleted", "dataflow/time_join/asof", ["versions of a table", "versions of a changelog"];
+        DeletionForgotten: "a version that is deleted stays valid", "dataflow/time_join/asof", ["versions of a table", "versions of a changelog"];
+        DeletionFromTheBeginning: "a deletion takes a version back from its beginning on", "dataflow/time_join/asof", ["versions of a table", "versions of a changelog"];
         IdleSourceHoldsBack: "a silent source holds those beside it back", "dataflow/graph", ["idle sources beside others"];
         WatermarkOfTheFastestKey: "the watermark is that of the fastest key", "db/keyed_times", ["watermark by key"];
         IdleKeyHoldsBack: "a silent key holds the watermark back for ever", "db/keyed_times", ["watermark by key"];
         ClockStands: "event times of the clock wait for the next row", "db/engine/time", ["proctime()"];
+        UpdateMovesNoWatermark: "the times that an UPDATE sets move no watermark", "db/change", ["windows over a table", "versions of a table"];
+        ReplacedRowsUncut: "a row that replaces one behind the watermark does not cut its batch", "db/producers", ["windows over a table", "versions of a table"];
         UnnestForgetsWeights: "UNNEST hands retractions on as rows", "dataflow/unnest", ["UNNEST", "UNNEST in FROM"];
     }
 

@@ -12,6 +12,7 @@ use laminar_types::{Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit, c
 use super::{Core, Queued, Scratch, SourceId, dropped_source};
 use crate::page;
 use crate::producers::ProducerId;
+use crate::replaced::replaced;
 
 impl Core {
     /// Takes in the rows of one epoch, and runs it.
@@ -122,7 +123,7 @@ impl Core {
             scratch.times.extend(times);
         }
         let Scratch { times, pieces, .. } = scratch;
-        source.producers.cut_times(producer, rows.num_rows(), times, pieces)?;
+        source.producers.cut_times(producer, rows.num_rows(), times, &[], pieces)?;
         if let Some(history) = &mut source.history {
             history.append_rows(rows)?;
             history.mark(self.epoch);
@@ -169,7 +170,13 @@ impl Core {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
-        source.producers.cut(producer, batch, &mut scratch.pieces)?;
+        let replaced = match (self.graph.table_mut(source.node), source.producers.declared()) {
+            (Some(table), Some(declared)) => {
+                replaced(table, &source.rules.key, batch, declared.column)?
+            }
+            _ => Vec::new(),
+        };
+        source.producers.cut(producer, batch, &replaced, &mut scratch.pieces)?;
         if let Some(history) = &mut source.history {
             history.append(batch)?;
             history.mark(self.epoch);

@@ -10,6 +10,7 @@ use super::output::TimedOutput;
 use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
 use crate::operators::late_rows::LateRows;
+use crate::operators::timed_rows::select;
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
 use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex, TimedRows};
@@ -224,6 +225,22 @@ impl AsofJoin {
         self.correct(&affected, olds)
     }
 
+    /// Leaves out of a change of a keyed relation what versions replace that are late: they are as if
+    /// they had not come, so the version before stays valid.
+    fn without_replaced(&mut self, delta: Delta, late: &Delta) -> Result<Delta> {
+        let side = &self.plan.right;
+        let (mut slots, mut late_slots) = (Vec::new(), Vec::new());
+        self.keys.intern(&side.key_columns(&delta.batch), delta.num_rows(), &mut slots)?;
+        self.keys.intern(&side.key_columns(&late.batch), late.num_rows(), &mut late_slots)?;
+        late_slots.sort_unstable();
+        let is_replaced = |row: &u32| {
+            delta.weight(*row as usize) < 0
+                && late_slots.binary_search(&slots[*row as usize]).is_ok()
+        };
+        let rows: Vec<u32> = (0..delta.num_rows() as u32).filter(|row| !is_replaced(row)).collect();
+        select(&delta, &rows)
+    }
+
     /// Leaves, of the change of a keyed relation, the new versions and the ends of those that
     /// nothing replaced. Answers which rows are ends.
     fn only_versions(
@@ -243,10 +260,14 @@ impl AsofJoin {
         let mut kept = Vec::new();
         for index in 0..rows.len() {
             let is_end = delta.weight(rows[index] as usize) < 0;
-            if is_end && replaced.binary_search(&keys[index]).is_ok() {
+            let is_replaced = replaced.binary_search(&keys[index]).is_ok();
+            if is_end
+                && (is_replaced && !mutant!(ReplacedVersionEnds) || mutant!(DeletionForgotten))
+            {
                 continue;
             }
-            let time = if is_end { times[index].max(from) } else { times[index] };
+            let is_from_now = is_end && !mutant!(DeletionFromTheBeginning);
+            let time = if is_from_now { times[index].max(from) } else { times[index] };
             kept.push((rows[index], keys[index], time));
             ends.push(is_end);
         }
@@ -588,8 +609,17 @@ impl Operator for AsofJoin {
     fn input(&mut self, port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let side = if port == 0 { &self.plan.left } else { &self.plan.right };
         let keep_retractions = port == 1 && self.plan.versions;
-        let (delta, late) = side.without_late(delta, self.frontiers[port], keep_retractions)?;
-        late.map_or(Ok(()), |late| self.late[port].take(late, cx))?;
+        let frontier = match keep_retractions && mutant!(LateVersionCounts) {
+            true => Frontier::MIN,
+            false => self.frontiers[port],
+        };
+        let (mut delta, late) = side.without_late(delta, frontier, keep_retractions)?;
+        if let Some(late) = late {
+            if keep_retractions {
+                delta = self.without_replaced(delta, &late)?;
+            }
+            self.late[port].take(late, cx)?;
+        }
         self.pending[port] = Some(delta).filter(|delta| !delta.is_empty());
         Ok(())
     }
