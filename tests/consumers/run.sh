@@ -78,6 +78,23 @@ names_no_place() {
     echo "(clean) the answer is nowhere"
 }
 
+# nanoarrow's C sources, as a package bundles them unchanged, into $nanoarrow, where they stay.
+nanoarrow=$target/laminar-tests/nanoarrow-0.8.0
+nanoarrow_sources() {
+    [[ -f $nanoarrow/src/nanoarrow.c ]] && return
+    local scratch
+    scratch=$(mktemp -d)
+    echo "arx-nanoarrow-sources==0.8.0.post1" \
+        "--hash=sha256:4763e651b01598a0a0ad4d253feb7468d1d4a05ba68beab9bc9035421c5551ac" >"$scratch/wanted"
+    python3 -m venv "$scratch/venv"
+    "$scratch/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --dest "$scratch" --requirement "$scratch/wanted"
+    python3 -m zipfile -e "$scratch"/*.whl "$scratch"
+    mkdir -p "${nanoarrow%/*}"
+    mv "$scratch/arx_nanoarrow_sources/vendor" "$nanoarrow"
+    rm -rf "$scratch"
+}
+
 rm -rf "$work"
 mkdir -p "$work"
 cp -al "$stage" "$prefix" 2>/dev/null || cp -a "$stage" "$prefix"
@@ -88,7 +105,16 @@ try fetchcontent env CARGO_TARGET_DIR="$target" bash -c "
     cmake -S '$here/fetchcontent' -B '$work/build-fetch' -DLAMINAR_SOURCE='$root' &&
     cmake --build '$work/build-fetch' && cd '$work/build-fetch' && ctest --verbose &&
     cmake --install . --prefix '$work/installed' && test -L '$work/installed/lib/liblaminar.so' &&
+    test -f '$work/installed/include/laminar/database.hpp' &&
     test -f '$work/installed/lib/cmake/laminar/laminarConfig.cmake'"
+# In a subshell of its own, where set -e holds.
+status=0
+(set -e; nanoarrow_sources) >"$work/nanoarrow-sources.log" 2>&1 & wait $! || status=$?
+if [[ $status -eq 0 ]]; then
+    try nanoarrow cmake_project nanoarrow -DNANOARROW="$nanoarrow"
+else
+    echo "skipped nanoarrow: its sources could not be had: $(tail -1 "$work/nanoarrow-sources.log")"
+fi
 try version refuses_other_versions
 try relocatable names_no_place
 rm -rf "$prefix" "$work/pkgconfig-prefix"
