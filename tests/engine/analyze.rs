@@ -128,11 +128,70 @@ fn a_stream_that_is_held_back_has_done_nothing_until_the_start() {
 }
 
 #[test]
-fn only_what_runs_can_be_analyzed() {
+fn a_query_that_does_not_run_is_run_once_over_what_its_inputs_hold() {
     let db = started(&[SOURCE, COUNTS]);
-    let error = refused(&db, "EXPLAIN ANALYZE SELECT k FROM t");
+    execute(&db, "INSERT INTO t VALUES ('a', 1, 0), ('b', -1, 5), ('a', 2, 20)");
+    execute(&db, "INSERT INTO t VALUES ('c', 5, 30)");
+    let before = query(&db, "SELECT epochs, streams, subscriptions FROM laminar_metrics");
+    // Four rows, of which the filter leaves three; the groups a and c.
+    let sql = "SELECT k, sum(v) AS v FROM t WHERE v > 0 GROUP BY k";
+    for analyzed in [
+        sql.to_string(),
+        format!("CREATE STREAM x AS {sql} EMIT CHANGES"),
+        format!("CREATE MATERIALIZED VIEW x (a, b) AS {sql}"),
+        format!("CREATE SINK x AS {sql}"),
+    ] {
+        assert_eq!(analyze(&db, &analyzed, "Map: filter").counts(), (4, 3, 1), "{analyzed}");
+        let groups = analyze(&db, &analyzed, "Aggregate by");
+        assert_eq!(groups.counts(), (3, 2, 1), "{analyzed}");
+        assert!(groups.state_bytes > 0);
+    }
+    // Of a stream that updates, its content: two groups, both taken in once.
+    let of_counts = analyze(&db, "SELECT max(n) AS n FROM counts", "Aggregate");
+    assert_eq!(of_counts.counts(), (2, 1, 1));
+    // Windows close as far as the watermark is, which is at 30; no row is late for them.
+    let tens = "SELECT count(*) AS n FROM t GROUP BY tumble(ts, 10)";
+    let tens = analyze(&db, tens, "Window");
+    assert_eq!((tens.rows_in, tens.late, tens.rows_out), (4, 0, 2));
+    assert_eq!(query(&db, "SELECT epochs, streams, subscriptions FROM laminar_metrics"), before);
+}
+
+#[test]
+fn rows_that_fail_are_told() {
+    let db = started(&[SOURCE]);
+    execute(&db, "INSERT INTO t VALUES ('a', 0, 0), ('b', 2, 0), ('c', 0, 0)");
+    let sql = "CREATE STREAM x AS SELECT 6 / v AS v FROM t";
+    let text = db.explain(&format!("EXPLAIN ANALYZE {sql}")).unwrap();
+    assert!(text.contains("rows 3 in, 1 out"), "{text}");
+    assert!(text.contains("2 rows, the first by Divide by zero error on the row k: a"), "{text}");
+    assert_eq!(query(&db, "SELECT * FROM laminar_dead_letters").len(), 0);
+    let error = refused(&db, &format!("EXPLAIN ANALYZE {sql} ON ERROR FAIL"));
+    assert!(error.message().contains("Divide by zero error on the row k: a"), "{error}");
+}
+
+#[test]
+fn a_query_is_told_as_a_continuous_and_as_an_ad_hoc_one() {
+    let db = started(&[SOURCE]);
+    execute(&db, "INSERT INTO t VALUES ('a', 1, 0), ('b', -1, 5)");
+    let text = db.explain("EXPLAIN ANALYZE SELECT k FROM t WHERE v > 0").unwrap();
+    let (continuous, ad_hoc) = text.split_once("As an ad-hoc query:").unwrap();
+    assert!(continuous.contains("rows 2 in, 1 out"), "{text}");
+    assert!(ad_hoc.contains("output_rows=1"), "{text}");
+    // What only one of both can do.
+    let text = db.explain("EXPLAIN ANALYZE SELECT k FROM t ORDER BY k").unwrap();
+    let (continuous, ad_hoc) = text.split_once("As an ad-hoc query:").unwrap();
+    assert!(continuous.contains("ORDER BY without LIMIT"), "{text}");
+    assert!(ad_hoc.contains("output_rows=2"), "{text}");
+}
+
+#[test]
+fn only_queries_can_be_analyzed() {
+    let db = started(&[SOURCE, COUNTS]);
+    let error = refused(&db, "EXPLAIN ANALYZE INSERT INTO t VALUES ('a', 1, 0)");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains("takes the name of a stream"), "{error}");
+    assert!(error.message().contains("EXPLAIN ANALYZE runs a query"), "{error}");
+    let error = refused(&db, "EXPLAIN ANALYZE CREATE STREAM x AS SELECT nothing FROM t");
+    assert_eq!(error.kind(), ErrorKind::QueryFailed);
     let error = refused(&db, "EXPLAIN ANALYZE t");
     assert!(error.message().contains("runs no query"), "{error}");
     assert_eq!(refused(&db, "EXPLAIN ANALYZE nothing").kind(), ErrorKind::TableNotFound);

@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
@@ -145,6 +146,18 @@ pub(crate) fn explain(shared: &Shared, query: &ast::Query) -> Result<String> {
     Ok(plan.display_indent().to_string())
 }
 
+/// Runs an ad-hoc query to its end, for the plan with what each of its operators did.
+pub(crate) fn analyze(shared: &Shared, query: &ast::Query) -> Result<String> {
+    let (context, plan) = plan(shared, query)?;
+    on_background(shared, async move {
+        let frame = context.execute_logical_plan(plan).await?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await?;
+        datafusion::physical_plan::collect(Arc::clone(&plan), task).await?;
+        Ok(DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string())
+    })
+}
+
 fn plan(shared: &Shared, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
     let query = prepared(query)?;
     let names = names_of(&shared.planner, &query)?;
@@ -186,11 +199,15 @@ pub(crate) fn run(
     context: SessionContext,
     plan: LogicalPlan,
 ) -> Result<Vec<RecordBatch>> {
-    let planned = shared
-        .background
-        .runtime()?
-        .spawn(async move { context.execute_logical_plan(plan).await?.collect().await });
-    block_on(planned)
+    on_background(shared, async move { context.execute_logical_plan(plan).await?.collect().await })
+}
+
+/// Waits for what is to be done on the background runtime.
+fn on_background<T: Send + 'static>(
+    shared: &Shared,
+    done: impl Future<Output = datafusion::error::Result<T>> + Send + 'static,
+) -> Result<T> {
+    block_on(shared.background.runtime()?.spawn(done))
         .map_err(|error| Error::internal(format!("the query's task ended: {error}")))?
         .map_err(|error| execution_error(&error))
 }

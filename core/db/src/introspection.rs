@@ -11,7 +11,6 @@ use laminar_types::Result;
 use crate::adhoc::Ready;
 use crate::board::{Board, InputKind};
 use crate::engine::{Core, Object};
-use crate::stream::Stream;
 use crate::system_tables::{Columns, SystemTable, counts, tables, text};
 
 /// The table of rows that expressions failed on.
@@ -21,26 +20,6 @@ pub(crate) const DEAD_LETTERS: &str = "laminar_dead_letters";
 pub(crate) fn plan(lines: &str) -> Result<RecordBatch> {
     let lines: Vec<&str> = lines.lines().collect();
     Columns(vec![("plan", text(lines))]).batch()
-}
-
-/// The plan of a stream with what each operator was given, gave, took and holds.
-pub(crate) fn analyzed(core: &Core, stream: &Stream) -> String {
-    stream.outline.annotated(|index| {
-        let node = *stream.nodes.get(index)?;
-        let (work, metrics) = (core.graph.work(node), core.graph.metrics(node));
-        let late = match metrics.late_rows {
-            0 => String::new(),
-            rows => format!("{rows} late, "),
-        };
-        Some(format!(
-            "rows {} in, {late}{} out; batches {}; time {:.3} ms; state {} bytes",
-            work.rows_in,
-            work.rows_out,
-            work.batches,
-            work.time_ns as f64 / 1e6,
-            metrics.state_bytes
-        ))
-    })
 }
 
 /// What a `SHOW` lists.

@@ -34,6 +34,7 @@ mod added_column;
 mod adhoc;
 mod admission;
 mod affinity;
+mod analyze;
 mod board;
 mod catalog;
 mod change;

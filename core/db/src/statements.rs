@@ -8,6 +8,7 @@ use laminar_sql::plan::StreamPlan;
 use laminar_types::{Error, Result, Retention, TimeUnit, code};
 
 use crate::adhoc;
+use crate::analyze;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
 use crate::engine::{Backfill, Core, InputKind, NewSource, NewStream, Object, StreamKind};
@@ -301,14 +302,33 @@ impl LaminarDB {
     pub(crate) fn explain_statement(&self, explain: Explain) -> Result<String> {
         match explain.target {
             ExplainTarget::Name(name) if explain.analyze => {
-                let analyzed = self.explain_stream(&name.value, introspection::analyzed);
+                let analyzed = self.explain_stream(&name.value, analyze::of_stream);
                 analyzed.map_err(|error| error.at(name.position))
             }
-            ExplainTarget::Statement(_) if explain.analyze => Err(Error::unsupported(
-                "EXPLAIN ANALYZE takes the name of a stream or view that runs: create it, or use \
-                 EXPLAIN",
-            )),
+            ExplainTarget::Statement(statement) if explain.analyze => {
+                self.analyze_statement(*statement)
+            }
             target => self.explain_target(target),
+        }
+    }
+
+    fn analyze_statement(&self, statement: Statement) -> Result<String> {
+        match statement {
+            Statement::CreateStream(stream) => self.analyze_query(&stream.query, &stream.columns),
+            Statement::CreateMaterializedView(view) => {
+                self.analyze_query(&view.query, &view.columns)
+            }
+            Statement::CreateSink(CreateSink { input: SinkInput::Query(query), .. }) => {
+                self.analyze_query(&query, &[])
+            }
+            Statement::Query(query) => {
+                let continuous = self.analyze_query(&query, &[]);
+                Ok(both_ways(continuous, adhoc::analyze(&self.shared, &query.query)))
+            }
+            _ => Err(Error::unsupported(
+                "EXPLAIN ANALYZE runs a query, CREATE STREAM ... AS query and its like, or tells of \
+                 a stream by its name: use EXPLAIN for other statements",
+            )),
         }
     }
 
@@ -331,21 +351,15 @@ impl LaminarDB {
                 plan.default_to_changes();
                 Ok(plan.explain())
             }
+            Statement::CreateSink(CreateSink { input: SinkInput::Query(query), .. }) => {
+                let query = self.shared.settings.complete(&query);
+                Ok(self.shared.planner.plan_stream(&catalog, &query, &[])?.explain())
+            }
             Statement::Query(query) => {
                 let completed = self.shared.settings.complete(&query);
-                let continuous = match self.shared.planner.plan_stream(&catalog, &completed, &[]) {
-                    Ok(plan) => plan.explain(),
-                    Err(error) => format!("{error}\n"),
-                };
-                let ad_hoc = match adhoc::explain(&self.shared, &query.query) {
-                    Ok(plan) => plan,
-                    Err(error) => error.to_string(),
-                };
-                Ok(format!(
-                    "As a continuous query:\n{}As an ad-hoc query:\n{}",
-                    indented(&continuous),
-                    indented(&ad_hoc)
-                ))
+                let continuous = self.shared.planner.plan_stream(&catalog, &completed, &[]);
+                let continuous = continuous.map(|plan| plan.explain());
+                Ok(both_ways(continuous, adhoc::explain(&self.shared, &query.query)))
             }
             other => Err(not_built(&other)),
         }
@@ -526,6 +540,12 @@ fn not_built(statement: &Statement) -> Error {
         _ => "this statement here",
     };
     Error::unsupported(format!("{what} is not built yet"))
+}
+
+/// What is told of a query as a continuous and as an ad-hoc one; it may be refused as either.
+fn both_ways(continuous: Result<String>, ad_hoc: Result<String>) -> String {
+    let told = |told: Result<String>| indented(&told.unwrap_or_else(|error| error.to_string()));
+    format!("As a continuous query:\n{}As an ad-hoc query:\n{}", told(continuous), told(ad_hoc))
 }
 
 fn indented(text: &str) -> String {

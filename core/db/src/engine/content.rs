@@ -10,13 +10,7 @@ use crate::stream::too_old;
 impl Core {
     /// The content of a relation as one delta.
     pub(super) fn rows_of(&mut self, name: &str, traits: &Traits) -> Result<Delta> {
-        let batches = self.content(name)?.batches()?;
-        let batch = arrow::compute::concat_batches(&traits.schema, &batches)
-            .map_err(|error| Error::internal(format!("the content of `{name}`: {error}")))?;
-        // Where rows can cease, weights are present.
-        let weighted = traits.changes != Changes::AppendOnly;
-        let weights = weighted.then(|| vec![1; batch.num_rows()].into());
-        Ok(Delta { batch, weights })
+        whole(name, traits, self.content(name)?.as_ref())
     }
 
     /// What an append-only relation got after an epoch, as one delta.
@@ -84,4 +78,14 @@ impl Content for Batches {
     fn batches(&self) -> Result<Vec<RecordBatch>> {
         Ok(self.0.clone())
     }
+}
+
+/// The content of a relation as one delta.
+pub(crate) fn whole(name: &str, traits: &Traits, content: &dyn Content) -> Result<Delta> {
+    let batch = arrow::compute::concat_batches(&traits.schema, &content.batches()?)
+        .map_err(|error| Error::internal(format!("the content of `{name}`: {error}")))?;
+    // Where rows can cease, weights are present.
+    let weighted = traits.changes != Changes::AppendOnly;
+    let weights = weighted.then(|| vec![1; batch.num_rows()].into());
+    Ok(Delta { batch, weights })
 }

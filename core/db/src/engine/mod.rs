@@ -31,6 +31,7 @@ use laminar_dataflow::{DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
 use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant};
 
+pub(crate) use content::whole;
 pub(crate) use objects::{
     Backfill, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
     StreamKind, Timing,
