@@ -1,7 +1,17 @@
 //! Answers of ad-hoc queries that DataFusion alone would give otherwise. Expected values by hand.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use laminar_db::{Result, ScalarFunction, Volatility};
+use laminar_types::code;
+
 use crate::row;
-use crate::support::database::{query, refused, started};
+use crate::support::database::{created, query, refused, started};
 use crate::support::value::Value;
 
 #[test]
@@ -88,4 +98,67 @@ fn words_of_sql_are_no_relations() {
     }
     assert_eq!(query(&db, "SELECT count(*) FROM \"where\""), [row![0]]);
     assert_eq!(query(&db, "SELECT count(*) FROM t AS left_one")[0][0], Value::Int(0));
+}
+
+/// A function of one BIGINT.
+fn on_integers(
+    name: &str,
+    call: impl Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
+) -> ScalarFunction {
+    ScalarFunction {
+        name: name.to_string(),
+        arguments: vec![DataType::Int64],
+        result: DataType::Int64,
+        volatility: Volatility::Volatile,
+        call: Arc::new(call),
+    }
+}
+
+#[test]
+fn a_query_that_computes_for_long_keeps_no_other_waiting() {
+    let db = created(&["CREATE TABLE t (v BIGINT)", "INSERT INTO t VALUES (1), (2)"]);
+    let (begun_by, begun) = mpsc::channel();
+    let (let_go, go_on) = mpsc::channel::<()>();
+    let go_on = Mutex::new(go_on);
+    let stuck = move |arguments: &[ArrayRef], _: usize| {
+        begun_by.send(()).unwrap();
+        // Until the test is over.
+        let _ = go_on.lock().unwrap().recv();
+        Ok(Arc::clone(&arguments[0]))
+    };
+    db.register_udf(on_integers("stuck", stuck)).unwrap();
+    let mut long = db.query_blocking("SELECT stuck(v) AS v FROM t").unwrap();
+    let canceller = long.canceller();
+    let reader = thread::spawn(move || long.next_blocking().unwrap_err().code());
+    begun.recv().unwrap();
+    assert_eq!(query(&db, "SELECT sum(v) FROM t"), vec![row![3]]);
+    canceller.cancel();
+    assert_eq!(reader.join().unwrap(), code::CANCELLED);
+    assert_eq!(query(&db, "SELECT count(*) FROM t"), vec![row![2]]);
+    drop(let_go);
+}
+
+#[test]
+fn a_cancelled_query_ends_also_where_it_gives_no_row_for_long() {
+    let db = created(&[]);
+    let (alive, gone) = mpsc::channel::<()>();
+    let (begun_by, begun) = mpsc::sync_channel(1);
+    let alive = Mutex::new(alive);
+    let seen = move |arguments: &[ArrayRef], _: usize| {
+        let _alive = alive.lock();
+        let _ = begun_by.try_send(());
+        Ok(Arc::clone(&arguments[0]))
+    };
+    db.register_udf(on_integers("seen", seen)).unwrap();
+    // Years of work, with one row at the end.
+    let endless = "SELECT sum(seen(value) % 2) FROM generate_series(1, 1000000000000000)";
+    let mut long = db.query_blocking(endless).unwrap();
+    let canceller = long.canceller();
+    let reader = thread::spawn(move || long.next_blocking().unwrap_err().code());
+    begun.recv().unwrap();
+    canceller.cancel();
+    assert_eq!(reader.join().unwrap(), code::CANCELLED);
+    drop(db);
+    // The function goes with the last that could call it: the query's task.
+    assert_eq!(gone.recv_timeout(Duration::from_secs(120)), Err(RecvTimeoutError::Disconnected));
 }

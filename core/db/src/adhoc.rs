@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::affinity::Affinity;
 use crate::board::Board;
+use crate::cancellable::{CancellableRule, in_place};
 use crate::database::Shared;
 use crate::engine::{Core, SourceId};
 use crate::introspection::{DEAD_LETTERS, dead_letters};
@@ -101,11 +102,15 @@ pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
     let listed = (!reads_system_alone(&names))
         .then(|| shared.board.list_query(&query.text, canceller.clone()));
     let (context, plan) = plan_prepared(shared, &prepared, &names)?;
+    let rule = Arc::new(CancellableRule(canceller.clone()));
+    let state = SessionStateBuilder::new_from_existing(context.state());
+    let state = state.with_physical_optimizer_rule(rule).build();
+    let context = SessionContext::new_with_state(state);
     let runtime = shared.background.runtime()?;
-    let planned = runtime.spawn(async move {
+    let planned = runtime.spawn(in_place(async move {
         let frame = context.execute_logical_plan(plan).await?;
         frame.execute_stream().await
-    });
+    }));
     let begun = block_on(async {
         tokio::select! {
             biased;
@@ -125,7 +130,8 @@ pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
     let task = runtime.spawn(async move {
         loop {
             // A task that panicked would look like one that came to its end.
-            let batch = match AssertUnwindSafe(stream.next()).catch_unwind().await {
+            let next = in_place(AssertUnwindSafe(stream.next()).catch_unwind());
+            let batch = match next.await {
                 Ok(None) => return,
                 Ok(Some(batch)) => batch.map_err(|error| execution_error(&error)),
                 Err(payload) => Err(query_panicked(payload)),
@@ -207,7 +213,7 @@ fn on_background<T: Send + 'static>(
     shared: &Shared,
     done: impl Future<Output = datafusion::error::Result<T>> + Send + 'static,
 ) -> Result<T> {
-    block_on(shared.background.runtime()?.spawn(done))
+    block_on(shared.background.runtime()?.spawn(in_place(done)))
         .map_err(|error| Error::internal(format!("the query's task ended: {error}")))?
         .map_err(|error| execution_error(&error))
 }

@@ -11,6 +11,7 @@
 //! | `source`, `producers` | [`UntypedSource`], watermarks, the cutting of late rows |
 //! | `stream` | a continuous query that runs |
 //! | `subscribe`, `subscription`, `ring` | [`UntypedSubscription`] and its bounded queue |
+//! | `cancellable` | queries that end when they are cancelled, and keep no other waiting |
 //! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
@@ -36,6 +37,7 @@ mod admission;
 mod affinity;
 mod analyze;
 mod board;
+mod cancellable;
 mod catalog;
 mod change;
 mod clock;

@@ -107,6 +107,8 @@ impl Query {
 impl Drop for Query {
     fn drop(&mut self) {
         if let Rows::Running { task, .. } = &self.rows {
+            // A task can be aborted only where it waits; this ends it between two batches too.
+            self.canceller.cancel();
             task.abort();
         }
     }
@@ -129,7 +131,7 @@ impl QueryCanceller {
         self.0.changed.notify_waiters();
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.0.is_set.load(Ordering::Acquire)
     }
 
