@@ -263,6 +263,31 @@ fn a_dropped_stream_ends_its_subscriptions_after_what_is_queued() {
 }
 
 #[test]
+fn a_dropped_source_ends_the_subscriptions_to_it_and_not_to_queries() {
+    let db = started(&["CREATE SOURCE t (v BIGINT)", "CREATE STREAM s AS SELECT v FROM t"]);
+    let under = |predicate: &str| SubscribeOptions {
+        predicate: Some(predicate.to_string()),
+        ..SubscribeOptions::default()
+    };
+    let mut of_query = subscribe(&db, "SELECT v + 1 AS w FROM t");
+    let mut of_stream = db.subscribe_with("s", under("v > 1")).unwrap();
+    let mut of_source = [subscribe(&db, "t"), db.subscribe_with("t", under("v > 1")).unwrap()];
+    execute(&db, "INSERT INTO t VALUES (1), (2)");
+    execute(&db, "DROP STREAM s");
+    assert_eq!(drain_rows(&mut of_stream), vec![row![2]]);
+    assert!(matches!(of_stream.poll(Some(Duration::ZERO)).unwrap(), Polled::End));
+    let error = refused(&db, "DROP SOURCE t");
+    assert!(error.message().contains("the subscription to `SELECT v + 1 AS w FROM t`"), "{error}");
+    assert_eq!(drain_rows(&mut of_query), vec![row![2], row![3]]);
+    of_query.handle().cancel();
+    execute(&db, "DROP SOURCE t");
+    for (subscription, rows) in of_source.iter_mut().zip([vec![row![1], row![2]], vec![row![2]]]) {
+        assert_eq!(drain_rows(subscription), rows);
+        assert!(matches!(subscription.poll(Some(Duration::ZERO)).unwrap(), Polled::End));
+    }
+}
+
+#[test]
 fn a_dropped_sink_ends_its_own_subscriptions() {
     let db = started(&[SOURCE, BIG, "CREATE SINK out FROM big", "CREATE SINK other FROM big"]);
     let mut ended = subscribe(&db, "out");

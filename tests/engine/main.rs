@@ -36,6 +36,7 @@
 //! | `ad_hoc` | what ad-hoc queries answer where DataFusion alone would differ |
 //! | `overflow` | checked arithmetic, and what is said of a statement that fails |
 //! | `admission` | subscriptions that hold pushes back |
+//! | `source_policies` | sources that block, refuse or drop, and who is told of room |
 //! | `differential` | random cases against an independent oracle |
 //! | `mutants` | every deliberate bug is noticed; with the feature of this name |
 //! | `fuzz` | statements that nobody wrote |
@@ -76,6 +77,7 @@ mod rows;
 mod scripts;
 mod semantics;
 mod settings;
+mod source_policies;
 mod sql_errors;
 mod sql_reference;
 mod subqueries;

@@ -126,6 +126,24 @@ fn sources_and_queries_go_on_from_an_epoch() {
 }
 
 #[test]
+fn the_past_of_a_source_comes_epoch_by_epoch() {
+    let db = started(&[SOURCE, "CREATE SINK out FROM t"]);
+    let source = db.source_untyped("t").unwrap();
+    let mut whole = db.subscribe_with("t", SubscribeOptions::default()).unwrap();
+    let parts: [&[(&str, i64)]; 3] = [&[("a", 1), ("b", 20)], &[("c", 30)], &[("d", 40)]];
+    let epochs = parts.map(|part| push(&source, part));
+    let all = changes(&mut whole);
+    assert_eq!(all.iter().map(|of| of.0).collect::<Vec<_>>(), epochs);
+    let mut again = ["t", "out"].map(|target| from_epoch(&db, target, epochs[0]).unwrap());
+    let next = push(&source, &[("e", 50)]);
+    for again in &mut again {
+        let told = changes(again);
+        assert_eq!(told[..2], all[1..]);
+        assert_eq!(told[2..], [(next, vec![row!["e", 50]])]);
+    }
+}
+
+#[test]
 fn a_condition_keeps_the_form_of_the_stream() {
     let db = started(&[SOURCE, COUNTS, BIG]);
     let source = db.source_untyped("t").unwrap();

@@ -214,6 +214,7 @@ fn a_stream_that_is_to_fail_stops_alone() {
     assert_eq!(affected(&db, "INSERT INTO t VALUES (2, 0), (3, 5)"), 2);
     let error = strict.poll(Some(Duration::ZERO)).unwrap_err().to_string();
     assert!(error.contains("ivide by zero") && error.contains("k: 2"), "{error}");
+    assert!(error.contains("the stream `strict` stopped"), "{error}");
     for failed in ["strict", "above"] {
         assert_eq!(listed(&db, "SHOW STREAMS", failed, "state"), "failed".into());
         let told = listed(&db, "SHOW STREAMS", failed, "error");

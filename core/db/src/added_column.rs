@@ -63,10 +63,8 @@ impl Core {
         let (node, name) = (source.node, source.name.clone());
         let schema = with_field(&source.schema, &field);
         let rules = Arc::new(source.rules.widened(&with_field(&source.rules.schema, &field)));
-        for queued in self.queue.iter_mut().filter(|queued| queued.source == id) {
-            if let Some(Delta { batch, .. }) = &mut queued.change {
-                *batch = page::widened(batch, &schema)?;
-            }
+        for Delta { batch, .. } in self.queue.changes_mut(id) {
+            *batch = page::widened(batch, &schema)?;
         }
         self.epoch += 1;
         self.catalog_version += 1;
@@ -86,6 +84,7 @@ impl Core {
             rules: Arc::clone(&rules),
             total_rows: old.total_rows.at(),
             batches: old.batches.at(),
+            missed_rows: old.missed_rows.at(),
             watermark_ms: TimeMeter::default(),
             retained_rows: old.retained_rows.at(),
             dropped_rows: old.dropped_rows.at(),

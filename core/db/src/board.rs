@@ -93,6 +93,8 @@ pub(crate) struct SourceEntry {
     pub(crate) total_rows: Meter,
     /// Batches that came in.
     pub(crate) batches: Meter,
+    /// Rows that streams will not see, as they waited too long for the start.
+    pub(crate) missed_rows: Meter,
     /// Gauges.
     pub(crate) watermark_ms: TimeMeter,
     pub(crate) retained_rows: Meter,
@@ -204,7 +206,7 @@ impl Drop for ListedQuery {
 /// What can be asked without the token.
 pub(crate) struct Board {
     pub(crate) log: Log,
-    admission: Arc<Admission>,
+    pub(crate) admission: Arc<Admission>,
     max_queued_bytes: u64,
     opened: Instant,
     last_id: AtomicU64,
@@ -313,7 +315,7 @@ impl Board {
     pub(crate) fn holds_back(&self, source: &SourceEntry) -> bool {
         let waits_for_start =
             source.pending_rows() > 0 && self.queued_bytes.get() >= self.max_queued_bytes;
-        waits_for_start || self.admission.holds_back(source.id)
+        waits_for_start || self.admission.holds_back(source.id, &source.rules)
     }
 
     pub(crate) fn sources(&self) -> Vec<(String, Arc<SourceEntry>)> {

@@ -63,7 +63,7 @@ impl LaminarDB {
         insert.type_texts(&rules);
         let query = adhoc::prepared(&insert.rows)?;
         let names = adhoc::names_of(&self.shared.planner, &query)?;
-        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
+        self.shared.admit(id, &rules)?;
         let rows = self.read_then_write(
             |core| Snapshot::of(core, &names).map(|snapshot| (snapshot, ())),
             |snapshot, ()| {
@@ -100,7 +100,7 @@ impl LaminarDB {
         };
         let target = last_part(&target.name)?;
         let (name, id, rules) = self.table(target, "TRUNCATE")?;
-        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
+        self.shared.admit(id, &rules)?;
         let rows = self.shared.run(|core| {
             let removed = whole(&rules.schema, core.content(&name)?.as_ref())?;
             let added = RecordBatch::new_empty(Arc::clone(&rules.schema));
@@ -115,7 +115,7 @@ impl LaminarDB {
         let mut names = adhoc::names_of(&self.shared.planner, &change.query)?;
         names.retain(|name| name != TARGET);
         let keys = change.keys(&rules);
-        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
+        self.shared.admit(id, &rules)?;
         let rows = self.read_then_write(
             |core| {
                 let mut snapshot = Snapshot::of(core, &names)?;

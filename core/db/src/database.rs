@@ -62,10 +62,44 @@ impl Shared {
     pub(crate) fn run<R: Send>(&self, job: impl FnOnce(&mut Core) -> R + Send) -> Result<R> {
         self.refuse_closed()?;
         let result = self.token.run(job);
+        self.after_token();
+        result
+    }
+
+    /// Lets a push into a source wait for room, as the source has it.
+    pub(crate) fn admit(&self, id: SourceId, rules: &Rules) -> Result<()> {
+        let strategy = rules.policy.wait_strategy.unwrap_or(self.config.wait_strategy);
+        self.admission.admit(id, rules, rules.policy.patience(&self.settings), strategy)
+    }
+
+    /// Runs a push under the token, waiting for its turn as the source has it.
+    pub(crate) fn run_push<R: Send>(
+        &self,
+        rules: &Rules,
+        job: impl FnOnce(&mut Core) -> R + Send,
+    ) -> Result<R> {
+        self.refuse_closed()?;
+        let result = match rules.policy.wait_strategy {
+            None => self.token.run(job),
+            Some(strategy) => self.token.run_waiting(strategy, job),
+        };
+        self.after_token();
+        result
+    }
+
+    /// Whether nobody holds the token.
+    pub(crate) fn is_token_free(&self) -> bool {
+        self.token.is_free()
+    }
+
+    /// What is to be done after each use of the token.
+    fn after_token(&self) {
         if self.alarm.needs_thread() {
             self.watch_alarm();
         }
-        result
+        if self.admission.wants_token() && self.token.is_free() {
+            self.admission.announce_token();
+        }
     }
 
     /// Starts the one thread that the database has for itself: it runs what is due when the alarm
@@ -93,14 +127,16 @@ impl Shared {
     /// Runs a job under the token unless that means to wait.
     pub(crate) fn try_run<R>(&self, job: impl FnOnce(&mut Core) -> R) -> Result<Option<R>> {
         self.refuse_closed()?;
-        self.token.try_run(job)
+        let result = self.token.try_run(job);
+        self.after_token();
+        result
     }
 
     /// Brings the gauges of the board up to date if nobody holds the token; else leaves a note for
     /// whoever does. Never waits.
     pub(crate) fn refresh_board(&self) {
         match self.token.try_run_alone(|core| core.read_gauges()) {
-            Ok(Some(())) => {}
+            Ok(Some(())) => self.after_token(),
             // Taken, or by this very thread.
             Ok(None) | Err(_) => self.board.want_gauges(),
         }
@@ -246,6 +282,8 @@ impl LaminarDB {
     pub fn shutdown_blocking(&self) -> Result<()> {
         if !self.shared.closed.swap(true, Ordering::AcqRel) {
             self.shared.token.run(Core::close)?;
+            // Who waits for room finds out that the database is closed.
+            self.shared.admission.shut_down();
             self.shared.board.log.say(LogLevel::Info, || "the database was shut down".to_string());
         }
         Ok(())
@@ -326,8 +364,8 @@ impl LaminarDB {
         batches: &[RecordBatch],
     ) -> Result<Epoch> {
         batches.iter().try_for_each(|batch| rules.check(batch))?;
-        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
-        self.shared.run(|core| {
+        self.shared.admit(id, rules)?;
+        self.shared.run_push(rules, |core| {
             let producer = core.own_producer(id)?;
             core.push(id, producer, batches)
         })?

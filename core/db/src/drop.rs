@@ -1,11 +1,13 @@
 //! Dropping: what reads an object, and how objects go.
 //!
-//! What others read is dropped only with them. Dropping a stream drops its subscribers' rings,
-//! which ends their subscriptions.
+//! What others read is dropped only with them. Subscriptions to an object by its name are no
+//! readers: dropping it drops their rings, and what follows it for them, which ends them.
+
+use std::sync::atomic::Ordering;
 
 use laminar_types::{Error, Result, code};
 
-use crate::engine::{Core, Object, SourceId, StreamId};
+use crate::engine::{Core, Object, StreamId};
 use crate::stream::Stream;
 
 impl Core {
@@ -27,6 +29,7 @@ impl Core {
             ));
         }
         self.epoch += 1;
+        self.remove_followers(name);
         let object = self.objects.remove(name).ok_or_else(|| self.not_found(name))?;
         self.catalog_version += 1;
         self.board.remove(name);
@@ -37,8 +40,10 @@ impl Core {
         }
         match &object {
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
-                self.forget_queued(*id);
+                self.queue.forget(*id);
+                self.board.queued_bytes.set(self.queue.bytes() as u64);
                 if let Some(source) = self.sources[id.0 as usize].take() {
+                    source.rules.pending.store(0, Ordering::Relaxed);
                     self.graph.remove(source.node);
                 }
             }
@@ -51,6 +56,9 @@ impl Core {
                 }
             }
             Object::LateRows { .. } => {}
+        }
+        if let Some(id) = object.input() {
+            self.board.admission.end(id);
         }
         Ok(object)
     }
@@ -93,6 +101,7 @@ impl Core {
         let streams = self.streams.iter().flatten();
         let mut readers: Vec<String> = streams
             .filter(|stream| stream.late_of.is_none())
+            .filter(|stream| stream.follows.as_deref() != Some(name))
             .filter(|stream| stream.reads.iter().any(|read| read == name))
             .map(|stream| match stream.is_anonymous() {
                 true => format!("the subscription to `{}`", stream.sql),
@@ -106,6 +115,17 @@ impl Core {
         readers
     }
 
+    /// Removes the anonymous streams behind subscriptions to an object by its name.
+    fn remove_followers(&mut self, name: &str) {
+        let streams = self.streams.iter().enumerate();
+        let followers = streams.filter_map(|(index, stream)| {
+            let follows = stream.as_ref()?.follows.as_deref() == Some(name);
+            follows.then_some(StreamId(index as u32))
+        });
+        let followers: Vec<StreamId> = followers.collect();
+        followers.into_iter().for_each(|id| self.remove_stream(id));
+    }
+
     pub(crate) fn remove_stream(&mut self, id: StreamId) {
         if let Some(stream) = self.streams[id.0 as usize].take() {
             self.board.remove_stream(id.0);
@@ -115,16 +135,5 @@ impl Core {
             }
         }
         self.tell_sources();
-    }
-
-    fn forget_queued(&mut self, source: SourceId) {
-        let mut freed = 0;
-        self.queue.retain(|queued| {
-            let keep = queued.source != source;
-            freed += if keep { 0 } else { queued.bytes };
-            keep
-        });
-        self.queued_bytes -= freed;
-        self.board.queued_bytes.set(self.queued_bytes as u64);
     }
 }

@@ -11,7 +11,9 @@ use laminar_types::Result;
 use crate::adhoc::Ready;
 use crate::board::{Board, InputKind};
 use crate::engine::{Core, Object};
-use crate::system_tables::{Columns, SystemTable, counts, tables, text};
+use crate::system_tables::{
+    Columns, SystemTable, counts, producers_channel, subscribers_channel, tables, text,
+};
 
 /// The table of rows that expressions failed on.
 pub(crate) const DEAD_LETTERS: &str = "laminar_dead_letters";
@@ -65,6 +67,12 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
     match object {
         Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
             let source = core.source(*id)?;
+            let rules = &source.rules;
+            lines.extend(rules.policy.told(core.wait_strategy, rules.capacity));
+            lines.push(("channel".into(), producers_channel(source.entry.producers()).into()));
+            let (pending, missed) = (source.entry.pending_rows(), source.entry.missed_rows.get());
+            lines.push(("pending rows".into(), pending.to_string()));
+            lines.push(("missed rows".into(), missed.to_string()));
             if let Some(group) = &source.timing.group {
                 lines.push(("watermark group".into(), group.clone()));
             }
@@ -93,6 +101,8 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
                 }
                 None => lines.push(("queries see".into(), "every row".into())),
             }
+            let channel = subscribers_channel(stream.subscribers.len());
+            lines.push(("channel".into(), channel.unwrap_or("none").into()));
             lines.push(("plan".into(), stream.outline.text()));
         }
         Object::Sink { from, .. } => lines.push(("input".into(), from.clone())),

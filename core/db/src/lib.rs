@@ -12,6 +12,8 @@
 //! | `stream` | a continuous query that runs |
 //! | `subscribe`, `subscription`, `ring` | [`UntypedSubscription`] and its bounded queue |
 //! | `cancellable` | queries that end when they are cancelled, and keep no other waiting |
+//! | `source_policy` | what a source does with a push that finds no room |
+//! | `start_queue` | what happened before the start |
 //! | `admission` | what holds a push back before its epoch |
 //! | `query`, `adhoc` | [`Query`], ad-hoc SQL over one consistent epoch |
 //! | `insert`, `change` | `INSERT INTO`; `UPDATE`, `DELETE`, and how they take effect |
@@ -60,7 +62,9 @@ mod replaced;
 mod ring;
 mod settings;
 mod source;
+mod source_policy;
 mod source_timing;
+mod start_queue;
 mod statements;
 mod stream;
 mod subscribe;

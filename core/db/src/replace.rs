@@ -367,6 +367,10 @@ impl Core {
             let what = format!("it has {} and had {}", names(&key), names(&source.rules.key));
             return Err(other(&source.name, &what));
         }
+        if source.rules.policy != new.policy {
+            let what = "backpressure, buffer_size, push_timeout_ms or wait_strategy is another one";
+            return Err(other(&source.name, what));
+        }
         if source.producers.declared() != new.declared {
             return Err(other(&source.name, "its WATERMARK FOR is another one"));
         }

@@ -16,7 +16,7 @@ use std::mem;
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
@@ -25,6 +25,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::error::code;
 use laminar_types::{Epoch, Error, Result, RowBlock, WaitStrategy, Weights, outside};
 
+use crate::admission::Admission;
 use crate::subscription::ChangeBatch;
 use crate::wait;
 use laminar_dataflow::consolidate;
@@ -40,7 +41,7 @@ pub(crate) enum Policy {
     /// Merges what is queued into its net change; where that does not help, forgets it, answers
     /// `Reset`, and starts again from a snapshot that is fetched when it is polled.
     Updating,
-    /// Takes everything: pushes are held back by [`Ring::admit`] before their epoch.
+    /// Takes everything: pushes are held back by the [`Admission`] before their epoch.
     Block,
     /// Forgets the oldest epochs and only counts them.
     DropOldest,
@@ -97,7 +98,7 @@ impl RingWriter {
             closed: AtomicBool::new(false),
             reader: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
-            room: Condvar::new(),
+            admission: OnceLock::new(),
         }))
     }
 
@@ -130,7 +131,8 @@ pub(crate) struct Ring {
     /// The mark of the thread that polled last; zero before the first poll.
     reader: AtomicUsize,
     state: Mutex<State>,
-    room: Condvar,
+    /// Where room is announced, if the ring holds pushes back.
+    admission: OnceLock<Weak<Admission>>,
 }
 
 #[derive(Default)]
@@ -162,7 +164,6 @@ struct State {
     whole: bool,
     end: Option<End>,
     parked: Option<Thread>,
-    room_waiters: usize,
     waker: Option<Arc<Waker>>,
     armed: bool,
 }
@@ -354,50 +355,16 @@ impl Ring {
         self.reader.load(Relaxed) == wait::thread_mark()
     }
 
-    /// Holds a push back until the ring has room, before the push asks for the token.
-    ///
-    /// Fails with `FULL` when the deadline passes (`None` waits as long as it takes), and at once
-    /// when this thread is the one that polls.
-    pub(crate) fn admit(&self, deadline: Option<Instant>) -> Result<()> {
-        if self.has_room() {
-            return Ok(());
-        }
-        if self.is_owned_by_current_thread() {
-            return Err(Error::new(
-                code::FULL,
-                "a subscription that blocks is full, and this thread is the one that polls it: \
-                 poll it before the next push",
-            ));
-        }
-        if self.wait_for_room(deadline) {
-            return Ok(());
-        }
-        Err(Error::new(
-            code::FULL,
-            "a subscription that blocks stayed full for as long as the push may wait: poll it, or \
-             push again later",
-        ))
+    /// Lets room be announced there.
+    pub(crate) fn announce_room_to(&self, admission: Weak<Admission>) {
+        // A ring is a gate once.
+        let _ = self.admission.set(admission);
     }
 
-    /// Waits for room and answers whether there is some.
-    pub(crate) fn wait_for_room(&self, deadline: Option<Instant>) -> bool {
-        let mut state = self.lock();
-        while !self.has_room() {
-            if wait::has_passed(deadline) {
-                return false;
-            }
-            state.room_waiters += 1;
-            state = match deadline {
-                None => self.room.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let waited = self.room.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            state.room_waiters -= 1;
+    fn announce_room(&self) {
+        if let Some(admission) = self.admission.get().and_then(Weak::upgrade) {
+            admission.announce();
         }
-        true
     }
 
     /// Rows that wait to be polled, without those of a snapshot.
@@ -484,10 +451,10 @@ impl Ring {
         }
         state.end = Some(end);
         self.closed.store(true, Release);
-        self.room.notify_all();
         let wake = self.announce(&mut state, true);
         drop(state);
         wake.send();
+        self.announce_room();
     }
 
     /// Brings the flags up to date after something came, and says whom to wake.
@@ -530,14 +497,15 @@ impl Ring {
             state.spare.push(polled);
         }
         let taken = state.take();
-        match &taken {
-            Taken::Change(_) if state.room_waiters > 0 && state.rows < self.options.capacity => {
-                self.room.notify_all();
-            }
-            Taken::Empty if is_last_look => state.armed = true,
-            _ => {}
+        if is_last_look && matches!(taken, Taken::Empty) {
+            state.armed = true;
         }
+        let was_full = self.is_full();
         self.update_flags(&state);
+        drop(state);
+        if was_full && !self.is_full() {
+            self.announce_room();
+        }
         taken
     }
 

@@ -1,18 +1,22 @@
 //! [`UntypedSource`], a producer's handle of a source.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use laminar_types::{Epoch, Error, Result, RowBlock, RowLayout, TimeUnit, Watermark, code};
+use laminar_types::{
+    Epoch, Error, Result, RowBlock, RowLayout, TimeUnit, WaitStrategy, Watermark, code,
+};
 
+use crate::admission::{Lack, WaiterId};
 use crate::clock::Clock;
 use crate::database::Shared;
-use crate::engine::SourceId;
+use crate::engine::{Core, SourceId};
 use crate::producers::ProducerId;
+use crate::source_policy::SourcePolicy;
 
 /// A producer of a source.
 ///
@@ -26,6 +30,8 @@ pub struct UntypedSource {
     /// Tells the engine that this producer is gone, without asking for the token.
     closed: Arc<AtomicBool>,
     rules: Arc<Rules>,
+    /// Who is to be told of room.
+    waiter: Mutex<Option<WaiterId>>,
 }
 
 /// What every batch of a source must keep.
@@ -50,8 +56,10 @@ pub(crate) struct Rules {
     pub(crate) takes_rows: AtomicBool,
     /// Rows that wait for the start, written under the token and read without it.
     pub(crate) pending: Arc<AtomicU64>,
-    /// How many rows may wait.
+    /// How many rows it is laid out for.
     pub(crate) capacity: u64,
+    /// What a push does that finds no room.
+    pub(crate) policy: SourcePolicy,
     /// Producers' handles that are open.
     pub(crate) producers: Arc<AtomicU64>,
 }
@@ -63,7 +71,7 @@ impl UntypedSource {
         let flag = Arc::clone(&closed);
         let producer = shared.run(move |core| core.add_producer(id, flag))??;
         rules.producers.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { shared, id, producer, closed, rules })
+        Ok(Self { shared, id, producer, closed, rules, waiter: Mutex::default() })
     }
 
     /// One more producer of the same source.
@@ -95,9 +103,7 @@ impl UntypedSource {
     pub fn try_push_arrow(&self, batch: RecordBatch) -> Result<Epoch> {
         self.rules.check(&batch)?;
         let (id, producer) = (self.id, self.producer);
-        self.shared.admission.admit(id, Duration::ZERO)?;
-        let pushed = self.shared.try_run(|core| core.push(id, producer, &[batch]))?;
-        pushed.unwrap_or_else(|| Err(another_pushes()))
+        self.try_run(|core| core.push(id, producer, &[batch]))
     }
 
     /// Pushes several batches as one epoch: all are taken, or none.
@@ -108,8 +114,7 @@ impl UntypedSource {
     fn push_slice(&self, batches: &[RecordBatch]) -> Result<Epoch> {
         batches.iter().try_for_each(|batch| self.rules.check(batch))?;
         let (id, producer) = (self.id, self.producer);
-        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
-        self.shared.run(|core| core.push(id, producer, batches))?
+        self.run(|core| core.push(id, producer, batches))
     }
 
     /// Refuses a batch that [`push_arrow`](Self::push_arrow) would refuse, and takes nothing.
@@ -128,17 +133,75 @@ impl UntypedSource {
     pub fn push_rows(&self, rows: &RowBlock) -> Result<Epoch> {
         self.rules.check_rows(rows)?;
         let (id, producer) = (self.id, self.producer);
-        self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
-        self.shared.run(|core| core.push_rows(id, producer, rows))?
+        self.run(|core| core.push_rows(id, producer, rows))
     }
 
     /// Pushes a few rows unless that would have to wait for the token, which fails with `FULL`.
     pub fn try_push_rows(&self, rows: &RowBlock) -> Result<Epoch> {
         self.rules.check_rows(rows)?;
         let (id, producer) = (self.id, self.producer);
-        self.shared.admission.admit(id, Duration::ZERO)?;
-        let pushed = self.shared.try_run(|core| core.push_rows(id, producer, rows))?;
-        pushed.unwrap_or_else(|| Err(another_pushes()))
+        self.try_run(|core| core.push_rows(id, producer, rows))
+    }
+
+    /// Runs a push when there is room and its turn has come.
+    fn run(&self, push: impl FnOnce(&mut Core) -> Result<Epoch> + Send) -> Result<Epoch> {
+        let admitted = self.shared.admit(self.id, &self.rules);
+        let pushed = admitted.and_then(|()| self.shared.run_push(&self.rules, push)?);
+        self.note_refusal(&pushed, Lack::Room);
+        pushed
+    }
+
+    /// Runs a push if there is room and nobody holds the token.
+    fn try_run(&self, push: impl FnOnce(&mut Core) -> Result<Epoch>) -> Result<Epoch> {
+        let (shared, rules) = (&self.shared, &self.rules);
+        let admitted = shared.admission.admit(self.id, rules, Duration::ZERO, WaitStrategy::Park);
+        let (pushed, lack) = match admitted.and_then(|()| shared.try_run(push)) {
+            Ok(Some(pushed)) => (pushed, Lack::Room),
+            Ok(None) => (Err(another_pushes()), Lack::Token),
+            Err(error) => (Err(error), Lack::Room),
+        };
+        self.note_refusal(&pushed, lack);
+        pushed
+    }
+
+    /// Lets the call of [`on_room`](Self::on_room) be made when a push that was refused is worth
+    /// another try.
+    fn note_refusal(&self, pushed: &Result<Epoch>, lack: Lack) {
+        let Err(error) = pushed else { return };
+        let lack = match error.code() {
+            code::FULL => lack,
+            code::NOT_STARTED => Lack::Start,
+            _ => return,
+        };
+        let waiter = *self.lock_waiter();
+        if let Some(waiter) = waiter {
+            self.shared.admission.refused(waiter, lack, || self.shared.is_token_free());
+        }
+    }
+
+    /// Installs the one call that tells when pushing is worth while, in the place of an earlier
+    /// one. It is made at once if there is room; after that once, as soon as there is room after a
+    /// push that found none (`FULL`, `NOT_STARTED`); and when the source is dropped or the
+    /// database shut down. It is made on the thread that made the room, never under the token,
+    /// and may push.
+    pub fn on_room(&self, call: Box<dyn Fn() + Send + Sync>) {
+        self.clear_on_room();
+        let admission = &self.shared.admission;
+        let waiter = admission.enlist(self.id, &self.rules, call);
+        *self.lock_waiter() = Some(waiter);
+        admission.announce();
+    }
+
+    /// Takes the call of [`on_room`](Self::on_room) out. One that has begun goes on.
+    pub fn clear_on_room(&self) {
+        let removed = self.lock_waiter().take();
+        if let Some(waiter) = removed {
+            self.shared.admission.forget(waiter);
+        }
+    }
+
+    fn lock_waiter(&self) -> MutexGuard<'_, Option<WaiterId>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Promises that this producer sends no more events with a time of at most `ts_ms`, in
@@ -162,6 +225,11 @@ impl UntypedSource {
         self.rules.pending.load(Ordering::Relaxed)
     }
 
+    /// How long a push waits for room, where the source says so; else as the database is set.
+    pub fn push_timeout(&self) -> Option<Duration> {
+        self.rules.policy.push_timeout()
+    }
+
     /// Rows that the source is laid out for, its `buffer_size`.
     pub fn capacity(&self) -> u64 {
         self.rules.capacity
@@ -181,6 +249,7 @@ impl Clone for UntypedSource {
 
 impl Drop for UntypedSource {
     fn drop(&mut self) {
+        self.clear_on_room();
         self.closed.store(true, Ordering::Release);
         self.rules.producers.fetch_sub(1, Ordering::Relaxed);
     }
@@ -214,6 +283,7 @@ impl Rules {
             takes_rows: AtomicBool::new(false),
             pending: Arc::default(),
             capacity,
+            policy: SourcePolicy::default(),
             producers: Arc::default(),
         }
     }
@@ -224,6 +294,7 @@ impl Rules {
         Self {
             least_columns: self.least_columns,
             max_future_ms: self.max_future_ms,
+            policy: self.policy,
             pending: Arc::clone(&self.pending),
             producers: Arc::clone(&self.producers),
             ..Self::new(&self.name, schema, event_time, key, self.capacity, &self.clock)

@@ -15,6 +15,7 @@ use crate::engine::{Backfill, Core, InputKind, NewSource, NewStream, Object, Str
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
+use crate::source_policy::SourcePolicy;
 use crate::source_timing;
 use crate::stream::Stream;
 
@@ -96,7 +97,8 @@ impl LaminarDB {
         let declared = declared_watermark(&schema, source.watermark.as_ref())?;
         let retain = self.retain(&mut source.options)?;
         let timing = source_timing::read(&mut source, &schema)?;
-        refuse_options(&source.options, HISTORY_ONLY)?;
+        let policy = SourcePolicy::read(&mut source.options, false)?;
+        refuse_options(&source.options, OF_SOURCES)?;
         let name = source.name.value.clone();
         let new = NewSource {
             name: name.clone(),
@@ -106,7 +108,8 @@ impl LaminarDB {
             declared,
             timing,
             retain,
-            capacity: self.shared.settings.buffer_size() as u64,
+            policy,
+            capacity: policy.capacity(&self.shared.settings),
         };
         self.shared.run(|core| {
             if source.or_replace
@@ -182,6 +185,7 @@ impl LaminarDB {
                     retain,
                     retain_changes,
                     backfill,
+                    follows: None,
                 };
                 match replaced {
                     Some(object) => object
@@ -443,16 +447,17 @@ pub(crate) fn ddl(statement: &str, object: String) -> ExecuteResult {
     ExecuteResult::Ddl { statement: statement.to_string(), object, warnings: Vec::new() }
 }
 
-/// What a source or stream knows of options.
-const HISTORY_ONLY: &str = "this version knows retain_history";
+/// What a source knows of options.
+const OF_SOURCES: &str = "this version knows retain_history, backpressure, buffer_size, \
+     push_timeout_ms, wait_strategy, allowed_lateness, watermark, idle_timeout, max_future_ms, \
+     watermark_per, watermark_group and max_drift";
 
 /// What a stream or view knows of options.
 const OF_STREAMS: &str = "this version knows retain_history, allowed_lateness and state_ttl";
 
 /// Refuses options that are left; `known` says which there are.
 pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {
-    const LATER: [&str; 5] =
-        ["backpressure", "wait_strategy", "buffer_size", "checkpoint_interval", "wal_mode"];
+    const LATER: [&str; 2] = ["checkpoint_interval", "wal_mode"];
     let Some(entry) = options.iter().next() else { return Ok(()) };
     let error = match LATER.contains(&entry.key.as_str()) {
         true => Error::unsupported(format!("the option `{}` is not built yet", entry.key)),

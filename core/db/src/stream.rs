@@ -27,6 +27,8 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     /// The stream whose late rows these are, which owns the node.
     pub(crate) late_of: Option<String>,
+    /// The object that an anonymous stream follows, with which it ends.
+    pub(crate) follows: Option<String>,
     /// The query as written.
     pub(crate) sql: String,
     /// The statement that made it.
@@ -102,6 +104,13 @@ impl Stream {
             true => format!("the query `{}`", self.sql),
             false => format!("`{}`", self.name),
         }
+    }
+
+    /// What those who ask for its rows are told once it stopped for an error.
+    pub(crate) fn stopped(&self, error: &Error) -> Error {
+        let kind = if self.is_anonymous() { "" } else { "the stream " };
+        let message = format!("{kind}{} stopped: {}", self.label(), error.message());
+        Error::new(code::STREAM_FAILED, message)
     }
 
     /// Whether it lives only as long as its subscription.

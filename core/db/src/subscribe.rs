@@ -30,6 +30,13 @@ enum Begin {
     Replay(Vec<ChangeBatch>),
 }
 
+/// The object behind a subscription by name that is made a query.
+struct Followed<'a> {
+    name: &'a str,
+    /// Whether the query gives all of its rows.
+    is_whole: bool,
+}
+
 impl LaminarDB {
     /// Subscribes to a stream, sink or source by name, from now on, or to a query, beginning with
     /// its content; `options` may say otherwise. `target` may also be the SQL statement
@@ -44,7 +51,7 @@ impl LaminarDB {
         }
         match self.parse(target)? {
             Statement::Subscribe(subscribe) => self.subscribe_statement(subscribe, options),
-            _ => self.subscribe_query(target, &options),
+            _ => self.subscribe_query(target, &options, None),
         }
     }
 
@@ -57,7 +64,7 @@ impl LaminarDB {
             return Err(argument("SUBSCRIBE has the condition and the epoch in itself"));
         }
         match subscribe.target {
-            Target::Query(query) => self.subscribe_query(&query.text, &options),
+            Target::Query(query) => self.subscribe_query(&query.text, &options, None),
             Target::Name(name) => {
                 options.snapshot = Some(subscribe.snapshot || options.snapshot == Some(true));
                 options.predicate = subscribe.predicate.map(|predicate| predicate.to_string());
@@ -109,9 +116,10 @@ impl LaminarDB {
         // A source is followed by the query that gives all of its rows, a condition by one of its
         // own.
         let query = self.query_over(name, options)?;
+        let follows = Some(Followed { name, is_whole: options.predicate.is_none() });
         let options =
             SubscribeOptions { snapshot: Some(snapshot), predicate: None, ..options.clone() };
-        self.subscribe_query(&query, &options)
+        self.subscribe_query(&query, &options, follows)
     }
 
     /// The query that gives the rows of a relation under the condition of the options, in the form
@@ -158,10 +166,12 @@ impl LaminarDB {
         }
     }
 
+    /// Subscribes to a query, which may be that of an object by its name.
     fn subscribe_query(
         &self,
         sql: &str,
         options: &SubscribeOptions,
+        follows: Option<Followed<'_>>,
     ) -> Result<UntypedSubscription> {
         let Statement::Query(query) = parser::parse_one(sql)? else {
             return Err(argument(
@@ -190,6 +200,14 @@ impl LaminarDB {
                     ));
                 }
             }
+            // The rows of a source are the history of its epochs.
+            let past = match (options.as_of_epoch, &follows) {
+                (Some(epoch), Some(Followed { name, is_whole: true })) => {
+                    core.changes_of_input(name, epoch)?
+                }
+                _ => None,
+            };
+            let backfill = if past.is_some() { Backfill::Updating } else { backfill };
             let new = NewStream {
                 name: String::new(),
                 sql: query.text.clone(),
@@ -199,10 +217,11 @@ impl LaminarDB {
                 retain,
                 retain_changes: None,
                 backfill,
+                follows: follows.as_ref().map(|followed| followed.name.to_string()),
             };
             let (id, begin) = core.add_stream(new, plan)?;
             let begin = match backfill {
-                Backfill::Updating => Begin::Now,
+                Backfill::Updating => past.map_or(Begin::Now, Begin::Replay),
                 Backfill::All => Begin::Snapshot(
                     begin.into_iter().map(|delta| (delta.batch, delta.weights)).collect(),
                 ),
@@ -256,7 +275,7 @@ impl LaminarDB {
             self.shared.admission.add(core.sources_of(id), writer.share());
         }
         if let Some(error) = core.graph.failure(core.stream(id).result()) {
-            writer.fail(error.clone());
+            writer.fail(core.stream(id).stopped(error));
         }
         core.subscribe(id, writer);
         subscription

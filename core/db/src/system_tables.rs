@@ -100,12 +100,12 @@ fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {
 }
 
 /// How many handles push into a source: one, or several that take turns.
-fn producers_channel(producers: u64) -> &'static str {
+pub(crate) fn producers_channel(producers: u64) -> &'static str {
     if producers > 1 { "MPSC" } else { "SPSC" }
 }
 
 /// How many subscriptions a change goes to.
-fn subscribers_channel(subscribers: usize) -> Option<&'static str> {
+pub(crate) fn subscribers_channel(subscribers: usize) -> Option<&'static str> {
     match subscribers {
         0 => None,
         1 => Some("SPSC"),
@@ -128,6 +128,8 @@ fn sources(board: &Board) -> Result<RecordBatch> {
         ("pending_rows", counts(all().map(SourceEntry::pending_rows))),
         ("capacity_rows", counts(all().map(|of| of.rules.capacity))),
         ("is_backpressured", flags(all().map(|of| board.holds_back(of)))),
+        ("backpressure", text(all().map(|of| of.rules.policy.on_full.name()))),
+        ("missed_rows", counts(all().map(|of| of.missed_rows.get()))),
         ("producers", counts(all().map(SourceEntry::producers))),
         ("channel", text(all().map(|of| producers_channel(of.producers())))),
         ("state_bytes", counts(all().map(|of| of.state_bytes.get()))),
@@ -344,7 +346,8 @@ fn metrics(board: &Board) -> Result<RecordBatch> {
     };
     let late_rows = of_streams(|of| of.late_rows.get());
     let dead_letters = of_streams(|of| of.dead_letters.get());
-    let missed_rows: u64 = subscriptions.iter().map(|(.., ring)| ring.missed_rows()).sum();
+    let missed_rows = of_sources(|of| of.missed_rows.get())
+        + subscriptions.iter().map(|(.., ring)| ring.missed_rows()).sum::<u64>();
     let waiting: u64 = subscriptions.iter().map(|(.., ring)| ring.queued_rows() as u64).sum();
     let timed = sources.iter().filter(|(_, source)| source.watermark_column.is_some());
     let watermarks = timed.map(|(_, source)| source.watermark_ms.get());

@@ -13,6 +13,7 @@ use crate::catalog::is_free;
 use crate::database::{ExecuteResult, LaminarDB};
 use crate::engine::{Core, InputKind, NewSource, SourceId, Timing};
 use crate::insert::fit_rows;
+use crate::source_policy::SourcePolicy;
 use crate::statements::{
     connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, whole_statement,
 };
@@ -42,12 +43,18 @@ impl LaminarDB {
         self.create_kept(table, true, sql)
     }
 
-    fn create_kept(&self, table: CreateTable, is_lookup: bool, sql: &str) -> Result<ExecuteResult> {
+    fn create_kept(
+        &self,
+        mut table: CreateTable,
+        is_lookup: bool,
+        sql: &str,
+    ) -> Result<ExecuteResult> {
         if let Some(connector) = &table.connector {
             return Err(connector_not_built(connector));
         }
         refuse_proctime(&table.columns)?;
-        refuse_options(&table.options, "a table has none")?;
+        let policy = SourcePolicy::read(&mut table.options, true)?;
+        refuse_options(&table.options, OF_TABLES)?;
         let statement = if is_lookup { "CREATE LOOKUP TABLE" } else { "CREATE TABLE" };
         let done = ddl(statement, table.name.value.clone());
         let kind = statement.trim_start_matches("CREATE ");
@@ -66,7 +73,9 @@ impl LaminarDB {
             return Ok(done);
         }
         if let Some(id) = old {
-            self.shared.admission.admit(id, self.shared.settings.push_timeout())?;
+            let rules =
+                self.shared.run(|core| core.source(id).map(|old| Arc::clone(&old.rules)))??;
+            self.shared.admit(id, &rules)?;
         }
         let declared_schema = match table.columns.is_empty() {
             true => None,
@@ -102,7 +111,8 @@ impl LaminarDB {
                 schema,
                 timing: Timing::default(),
                 retain: Retention::Rows(0),
-                capacity: self.shared.settings.buffer_size() as u64,
+                policy,
+                capacity: policy.capacity(&self.shared.settings),
             })
         };
         match (&table.query, declared_schema) {
@@ -149,6 +159,10 @@ impl LaminarDB {
         )
     }
 }
+
+/// What a table knows of options.
+const OF_TABLES: &str =
+    "a table knows backpressure, buffer_size, push_timeout_ms and wait_strategy";
 
 /// The columns of a table that is made of a query.
 fn schema_of(given: &SchemaRef, table: &Name) -> Result<SchemaRef> {

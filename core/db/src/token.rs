@@ -18,7 +18,7 @@ use std::cell::UnsafeCell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
 use std::thread::{self, Thread};
 
@@ -60,6 +60,15 @@ impl<C> Token<C> {
         F: FnOnce(&mut C) -> R + Send,
         R: Send,
     {
+        self.run_waiting(self.strategy, job)
+    }
+
+    /// As [`run`](Self::run), but waits by another strategy.
+    pub(crate) fn run_waiting<F, R>(&self, strategy: WaitStrategy, job: F) -> Result<R>
+    where
+        F: FnOnce(&mut C) -> R + Send,
+        R: Send,
+    {
         refuse_inside()?;
         let mut ticket = Ticket::new();
         if self.take_if_free(&ticket) {
@@ -70,7 +79,7 @@ impl<C> Token<C> {
         let work_at = &raw mut work;
         ticket.work = work_at.cast();
         ticket.run = run_work::<C, F, R>;
-        if self.strategy != WaitStrategy::Spin {
+        if strategy != WaitStrategy::Spin {
             ticket.thread = UnsafeCell::new(Some(thread::current()));
         }
         let at = &raw const ticket;
@@ -80,7 +89,7 @@ impl<C> Token<C> {
             // tells it only after it has read the `next` that is written here.
             unsafe { &*before }.next.store(at.cast_mut(), Release);
             // SAFETY: the ticket is this thread's own and still there.
-            let told = unsafe { &*at }.wait(self.strategy);
+            let told = unsafe { &*at }.wait(strategy);
             if told == DONE {
                 // SAFETY: `DONE` says that the holder has run the work and forgotten it.
                 let outcome = unsafe { &mut *work_at }.outcome.take();
@@ -118,6 +127,12 @@ impl<C> Token<C> {
     #[cfg(test)]
     fn into_core(self) -> C {
         self.core.into_inner()
+    }
+
+    /// Whether nobody holds the token. Who is told that somebody does, and has asked before to be
+    /// told when the token is free, is seen by whoever gives it back after that.
+    pub(crate) fn is_free(&self) -> bool {
+        self.tail.load(SeqCst).is_null()
     }
 
     fn take_if_free(&self, ticket: &Ticket<C>) -> bool {
@@ -181,7 +196,7 @@ impl<C> Token<C> {
         let mut next = last.next.load(Acquire);
         if next.is_null() {
             let at = ptr::from_ref(last).cast_mut();
-            if self.tail.compare_exchange(at, ptr::null_mut(), Release, Relaxed).is_ok() {
+            if self.tail.compare_exchange(at, ptr::null_mut(), SeqCst, Relaxed).is_ok() {
                 return ptr::null();
             }
             // Somebody has swapped the tail and is about to write `next`.

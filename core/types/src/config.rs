@@ -1,6 +1,7 @@
 //! The configuration of a database and its JSON form.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,30 @@ impl Default for WaitStrategy {
     }
 }
 
+impl WaitStrategy {
+    /// Reads `spin`, `spin_yield`, `spin_yield(N)` or `park`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let count = text.strip_prefix("spin_yield(").and_then(|rest| rest.strip_suffix(')'));
+        match (text, count.map(str::parse)) {
+            ("spin", _) => Some(Self::Spin),
+            ("spin_yield", _) => Some(Self::default()),
+            ("park", _) => Some(Self::Park),
+            (_, Some(Ok(spins))) => Some(Self::SpinYield(spins)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for WaitStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spin => f.write_str("spin"),
+            Self::SpinYield(spins) => write!(f, "spin_yield({spins})"),
+            Self::Park => f.write_str("park"),
+        }
+    }
+}
+
 /// What a full queue does with a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Backpressure {
@@ -35,6 +60,22 @@ pub enum Backpressure {
     DropOldest,
     /// Refuse at once.
     Reject,
+}
+
+impl Backpressure {
+    /// Reads `block`, `drop_oldest` or `reject`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Block, Self::DropOldest, Self::Reject].into_iter().find(|way| way.name() == text)
+    }
+
+    /// As options write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::DropOldest => "drop_oldest",
+            Self::Reject => "reject",
+        }
+    }
 }
 
 /// Settings of a database. `Config::default()` is an in-memory database.
@@ -146,14 +187,9 @@ struct RawConfig {
 }
 
 fn parse_wait_strategy(text: &str) -> Result<WaitStrategy> {
-    let count = text.strip_prefix("spin_yield(").and_then(|rest| rest.strip_suffix(')'));
-    match (text, count.map(str::parse)) {
-        ("spin", _) => Ok(WaitStrategy::Spin),
-        ("spin_yield", _) => Ok(WaitStrategy::default()),
-        ("park", _) => Ok(WaitStrategy::Park),
-        (_, Some(Ok(spins))) => Ok(WaitStrategy::SpinYield(spins)),
-        _ => Err(invalid("wait_strategy", text, "use spin, spin_yield, spin_yield(N) or park")),
-    }
+    WaitStrategy::parse(text).ok_or_else(|| {
+        invalid("wait_strategy", text, "use spin, spin_yield, spin_yield(N) or park")
+    })
 }
 
 fn invalid(key: &str, value: impl std::fmt::Display, remedy: &str) -> Error {

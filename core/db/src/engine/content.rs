@@ -2,10 +2,12 @@
 
 use arrow::array::RecordBatch;
 use laminar_dataflow::{Changes, Content, Traits};
-use laminar_types::{Delta, Epoch, Error, Result, code};
+use laminar_types::{Delta, Epoch, Error, Result};
 
 use super::{Core, Object, StreamId};
+use crate::catalog::resolve_sink;
 use crate::stream::too_old;
+use crate::subscription::ChangeBatch;
 
 impl Core {
     /// The content of a relation as one delta.
@@ -34,6 +36,19 @@ impl Core {
         Ok(Delta::insert(batch))
     }
 
+    /// What an append-only input got after an epoch, epoch by epoch; `None` for anything else.
+    pub(crate) fn changes_of_input(
+        &self,
+        name: &str,
+        epoch: Epoch,
+    ) -> Result<Option<Vec<ChangeBatch>>> {
+        let Some(id) = resolve_sink(self, name)?.input() else { return Ok(None) };
+        let Some(history) = &self.source(id)?.history else { return Ok(None) };
+        let rows = history.since(epoch)?.map_err(|oldest| too_old(epoch, oldest))?;
+        let change = |(epoch, batch)| ChangeBatch { batch, weights: None, epoch };
+        Ok(Some(rows.into_iter().map(change).collect()))
+    }
+
     /// A consistent read of what a relation holds or retains now.
     pub(crate) fn content(&mut self, name: &str) -> Result<Box<dyn Content>> {
         match self.object(name)?.clone() {
@@ -59,8 +74,7 @@ impl Core {
         let stream = self.stream(id);
         let (name, result) = (stream.name.clone(), stream.result());
         if let Some(error) = self.graph.failure(stream.result()) {
-            let message = format!("the stream `{}` stopped: {}", stream.name, error.message());
-            return Err(Error::new(code::STREAM_FAILED, message));
+            return Err(stream.stopped(error));
         }
         if let Some(history) = &stream.history {
             return Ok(Box::new(Batches(history.snapshot()?)));

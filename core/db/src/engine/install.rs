@@ -125,7 +125,7 @@ impl Core {
         mut plan: StreamPlan,
     ) -> Result<Installed> {
         let NewStream { name, sql, statement, kind, on_error, retain, .. } = new;
-        let (retain_changes, backfill) = (new.retain_changes, new.backfill);
+        let (retain_changes, backfill, follows) = (new.retain_changes, new.backfill, new.follows);
         self.epoch += 1;
         let id = StreamId(self.streams.len() as u32);
         let held_since = (!self.started && !name.is_empty()).then_some(self.epoch);
@@ -163,6 +163,7 @@ impl Core {
         let stream = Stream {
             name: name.clone(),
             late_of: None,
+            follows,
             entry: Arc::default(),
             sql,
             statement,
@@ -266,6 +267,7 @@ impl Core {
         self.push_stream(Stream {
             name: sink,
             late_of: Some(of.to_string()),
+            follows: None,
             entry: Arc::default(),
             sql: String::new(),
             statement: String::new(),

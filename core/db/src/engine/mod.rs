@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use laminar_dataflow::graph::Audience;
 use laminar_dataflow::{DeadLetter, Graph, NodeId, StepOutput, Traits};
 use laminar_sql::catalog::Catalog;
-use laminar_types::{Config, Delta, Epoch, Error, Frontier, Result, RowBlock, code, mutant};
+use laminar_types::{Config, Epoch, Error, Frontier, Result, RowBlock, WaitStrategy, code, mutant};
 
 pub(crate) use content::whole;
 pub(crate) use objects::{
@@ -40,6 +40,7 @@ pub(crate) use objects::{
 use crate::board::Board;
 use crate::clock::{Alarm, Clock};
 use crate::producers::{Piece, ProducerId};
+use crate::start_queue::StartQueue;
 use crate::stream::Stream;
 
 /// What the token guards.
@@ -53,9 +54,11 @@ pub(crate) struct Core {
     pub(crate) sources: Vec<Option<Source>>,
     pub(crate) streams: Vec<Option<Stream>>,
     pub(crate) dead_letters: VecDeque<(String, DeadLetter)>,
-    pub(crate) queue: VecDeque<Queued>,
-    pub(crate) queued_bytes: usize,
+    /// What happened before the start, for the streams that are held back.
+    pub(crate) queue: StartQueue,
     max_queued_bytes: usize,
+    /// How calls wait where nothing else is said.
+    pub(crate) wait_strategy: WaitStrategy,
     /// The stream that owns each node.
     pub(crate) owners: HashMap<NodeId, StreamId>,
     pub(crate) scratch: Scratch,
@@ -73,15 +76,6 @@ pub(crate) struct Scratch {
     times: Vec<i64>,
     /// A small batch as a block.
     rows: Option<RowBlock>,
-}
-
-/// What happened before the start, for the streams that are held back.
-pub(crate) struct Queued {
-    sequence: Epoch,
-    pub(crate) source: SourceId,
-    pub(crate) change: Option<Delta>,
-    frontiers: Vec<Frontier>,
-    pub(crate) bytes: usize,
 }
 
 impl Core {
@@ -103,9 +97,9 @@ impl Core {
             sources: Vec::new(),
             streams: Vec::new(),
             dead_letters: VecDeque::new(),
-            queue: VecDeque::new(),
-            queued_bytes: 0,
+            queue: StartQueue::default(),
             max_queued_bytes: config.max_queued_bytes,
+            wait_strategy: config.wait_strategy,
             owners: HashMap::new(),
             scratch: Scratch::default(),
         }
@@ -231,17 +225,18 @@ impl Core {
             return;
         }
         let mut output = std::mem::take(&mut self.scratch.output);
+        let mut queue = self.queue.take();
         if mutant!(QueueReplayedBackwards) {
-            self.queue.make_contiguous().reverse();
+            queue.reverse();
         }
-        for queued in std::mem::take(&mut self.queue) {
+        for queued in queue {
             let Ok(source) = self.source_mut(queued.source) else { continue };
             let node = source.node;
             source.rules.pending.store(0, Ordering::Relaxed);
-            let audience = Audience::HeldSince(queued.sequence);
+            let audience = Audience::HeldSince(queued.epoch);
             self.epoch += 1;
             output.clear();
-            self.graph.replay(queued.sequence);
+            self.graph.replay(queued.epoch);
             if let Some(change) = queued.change {
                 self.graph.push(node, &change, audience);
             }
@@ -251,11 +246,11 @@ impl Core {
             self.run_graph(&mut output);
             self.publish(&mut output);
         }
-        self.queued_bytes = 0;
         self.board.queued_bytes.set(0);
         self.graph.release();
         self.started = true;
         self.board.set_started();
+        self.board.admission.start();
         let now_ms = self.clock.now_ms();
         for source in self.sources.iter_mut().flatten() {
             source.producers.see_all(now_ms);

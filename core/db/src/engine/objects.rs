@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::history::History;
 use crate::producers::{Declared, ProducerId, Producers};
 use crate::source::Rules;
+use crate::source_policy::SourcePolicy;
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Object {
 }
 
 /// Identifies a source or table among all that ever were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SourceId(pub(crate) u32);
 
 /// Identifies a stream among all that ever were.
@@ -135,6 +136,8 @@ pub(crate) struct NewSource {
     pub(crate) declared: Option<Declared>,
     pub(crate) timing: Timing,
     pub(crate) retain: Retention,
+    pub(crate) policy: SourcePolicy,
+    /// Rows that it is laid out for.
     pub(crate) capacity: u64,
 }
 
@@ -159,7 +162,8 @@ impl NewSource {
         let event_time =
             declared.and_then(|declared| given.iter().position(|column| *column == declared));
         let rules = Rules::new(&self.name, &schema, event_time, key, self.capacity, clock);
-        Ok(Rules { max_future_ms: self.timing.max_future_ms, ..rules })
+        let (max_future_ms, policy) = (self.timing.max_future_ms, self.policy);
+        Ok(Rules { max_future_ms, policy, ..rules })
     }
 
     /// What anyone may ask of it.
@@ -182,6 +186,7 @@ impl NewSource {
             watermark_ms: TimeMeter::default(),
             retained_rows: Meter::default(),
             dropped_rows: Meter::default(),
+            missed_rows: Meter::default(),
             state_bytes: Meter::default(),
         }
     }
@@ -240,6 +245,8 @@ pub(crate) struct NewStream {
     /// Changes that an updating result keeps for subscriptions from an epoch.
     pub(crate) retain_changes: Option<Retention>,
     pub(crate) backfill: Backfill,
+    /// The object that an anonymous stream follows, with which it ends.
+    pub(crate) follows: Option<String>,
 }
 
 /// A stream whose operators run, and which has no name yet.

@@ -75,7 +75,8 @@ impl Core {
                 first => stream.publish_changes(self.epoch, first, more, &self.clock),
             };
             if let Err(error) = published {
-                stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+                let stopped = stream.stopped(&error);
+                stream.subscribers.iter().for_each(|ring| ring.fail(stopped.clone()));
             }
             if let Some(due_ms) = stream.every.as_ref().and_then(|every| every.due_ms) {
                 self.alarm.set(due_ms);
@@ -198,7 +199,8 @@ impl Core {
                 let _ = stream.entry.failure.set(error.to_string());
                 let log = &self.board.log;
                 log.say(LogLevel::Error, || format!("{} failed: {error}", stream.label()));
-                stream.subscribers.iter().for_each(|ring| ring.fail(error.clone()));
+                let stopped = stream.stopped(&error);
+                stream.subscribers.iter().for_each(|ring| ring.fail(stopped.clone()));
             }
         }
     }

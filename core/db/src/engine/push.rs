@@ -7,12 +7,15 @@ use arrow::array::{Int64Array, RecordBatch};
 use laminar_dataflow::graph::Audience;
 use laminar_dataflow::{NodeId, StepOutput};
 use laminar_types::rows::TINY_ROWS;
-use laminar_types::{Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit, code};
+use laminar_types::{
+    Backpressure, Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit, code,
+};
 
-use super::{Core, Queued, Scratch, SourceId, dropped_source};
+use super::{Core, Scratch, SourceId, dropped_source};
 use crate::page;
 use crate::producers::ProducerId;
 use crate::replaced::replaced;
+use crate::source::Rules;
 
 impl Core {
     /// Takes in the rows of one epoch, and runs it.
@@ -144,16 +147,21 @@ impl Core {
     }
 
     /// Whether changes of an input must queue for streams that are held back. Fails with
-    /// `NOT_STARTED` when too much waits already: one epoch may overshoot, so that a batch of any size is taken.
-    pub(crate) fn is_held(&self, id: SourceId) -> Result<bool> {
+    /// `NOT_STARTED` when too much waits already and may not be dropped: one epoch may overshoot, so
+    /// that a batch of any size is taken.
+    pub(crate) fn is_held(&mut self, id: SourceId) -> Result<bool> {
         let held = !self.started && self.graph.has_held_consumers(self.source(id)?.node);
-        if held && self.queued_bytes >= self.max_queued_bytes {
+        if held && self.queue.bytes() >= self.max_queued_bytes {
+            self.drop_queued_bytes(id)?;
+        }
+        if held && self.queue.bytes() >= self.max_queued_bytes {
             return Err(Error::new(
                 code::NOT_STARTED,
                 format!(
                     "{} bytes wait for start(), and {} may: call start(), or raise \
                      max_queued_bytes",
-                    self.queued_bytes, self.max_queued_bytes
+                    self.queue.bytes(),
+                    self.max_queued_bytes
                 ),
             ));
         }
@@ -236,26 +244,35 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn enqueue(
-        &mut self,
-        source: SourceId,
-        change: Option<Delta>,
-        frontiers: &[Frontier],
-    ) {
-        let bytes = change.as_ref().map_or(0, |change| page::batch_bytes(&change.batch));
+    pub(super) fn enqueue(&mut self, id: SourceId, change: Option<Delta>, frontiers: &[Frontier]) {
         let count = change.as_ref().map_or(0, Delta::num_rows) as u64;
-        if let Some(source) = &mut self.sources[source.0 as usize] {
-            source.rules.pending.fetch_add(count, Ordering::Relaxed);
+        self.queue.push(id, self.epoch, change, frontiers.to_vec());
+        if let Some(source) = &mut self.sources[id.0 as usize] {
+            let Rules { pending, policy, .. } = source.rules.as_ref();
+            let waiting = pending.load(Ordering::Relaxed) + count;
+            let most = match policy.on_full {
+                Backpressure::DropOldest => policy.most_queued_rows.unwrap_or(u64::MAX),
+                Backpressure::Block | Backpressure::Reject => u64::MAX,
+            };
+            let too_many = waiting.saturating_sub(most);
+            let dropped = self.queue.drop_rows(id, too_many, self.epoch);
+            pending.store(waiting - dropped, Ordering::Relaxed);
+            source.entry.missed_rows.add(dropped);
         }
-        self.queued_bytes += bytes;
-        self.board.queued_bytes.set(self.queued_bytes as u64);
-        self.queue.push_back(Queued {
-            sequence: self.epoch,
-            source,
-            change,
-            frontiers: frontiers.to_vec(),
-            bytes,
-        });
+        self.board.queued_bytes.set(self.queue.bytes() as u64);
+    }
+
+    /// Makes room among what waits for the start by dropping the oldest rows of a source, if that
+    /// is how it wants it.
+    fn drop_queued_bytes(&mut self, id: SourceId) -> Result<()> {
+        let (limit, newest) = (self.max_queued_bytes, self.epoch + 1);
+        let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
+        if source.rules.policy.on_full == Backpressure::DropOldest {
+            let dropped = self.queue.drop_bytes(id, limit, newest);
+            source.rules.pending.fetch_sub(dropped, Ordering::Relaxed);
+            source.entry.missed_rows.add(dropped);
+        }
+        Ok(())
     }
 
     /// The batches with the column that the clock fills, for a source that has one. The stamp is a

@@ -11,7 +11,11 @@ use laminar_types::WaitStrategy;
 use laminar_types::error::code;
 
 use super::*;
+use crate::admission::Admission;
+use crate::clock::Clock;
+use crate::engine::SourceId;
 use crate::ring::{Form, Policy};
+use crate::source::Rules;
 use crate::token::Token;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -260,23 +264,27 @@ fn an_updating_subscriber_always_arrives_at_the_content() {
 #[test]
 fn a_blocking_ring_holds_pushes_back() {
     let (writer, mut subscription) = pair(Policy::Block, 2);
-    let soon = || Some(Instant::now() + Duration::from_millis(20));
+    let rules = Rules::new("t", &schema(&["x"]), None, vec![], 8, &Arc::new(Clock::by_hand(0)));
+    let admission = Arc::new(Admission::default());
+    admission.add(vec![SourceId(0)], writer.share());
+    let admit = |timeout| admission.admit(SourceId(0), &rules, timeout, WaitStrategy::SpinYield(3));
+    let (soon, late) = (Duration::from_millis(20), Duration::from_secs(60));
     assert!(writer.has_room());
     writer.publish(insert(1, &[1, 2, 3]));
     assert!(!writer.has_room());
     // Nobody has polled: the push waits, in vain.
-    assert_eq!(writer.admit(soon()).unwrap_err().code(), code::FULL);
+    assert_eq!(admit(soon).unwrap_err().code(), code::FULL);
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| writer.admit(None));
+        let waiter = scope.spawn(|| admit(late));
         thread::sleep(Duration::from_millis(5));
         assert_eq!(next(&mut subscription), "1: [[1, 2, 3]]");
         waiter.join().unwrap().unwrap();
     });
     writer.publish(insert(2, &[4, 5]));
     assert!(writer.is_owned_by_current_thread());
-    assert_eq!(writer.admit(None).unwrap_err().code(), code::FULL);
+    assert_eq!(admit(late).unwrap_err().code(), code::FULL);
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| writer.admit(None));
+        let waiter = scope.spawn(|| admit(late));
         thread::sleep(Duration::from_millis(5));
         subscription.handle().cancel();
         waiter.join().unwrap().unwrap();
