@@ -47,7 +47,7 @@ pub use encoded::Encoding;
 pub use error::{Error, Result};
 pub use functions::{AggregateFunction, LogListener, Refused, ScalarFunction};
 pub use gatherer::Gatherer;
-pub use pack::pack;
+pub use pack::{fixed_values, pack};
 pub use query::{Query, QueryCanceller};
 pub use reader::Column;
 pub use rows::Rows;

@@ -41,6 +41,18 @@ pub fn pack(batch: &Batch, columns: Range<usize>) -> Result<Option<Vec<u8>>> {
     Ok(Some(piece.bytes))
 }
 
+/// The values of all rows of a column as they lie in memory, whatever NULLs have there; `None` for a
+/// column whose values do not lie in one buffer, a whole number of bytes each.
+///
+/// # Panics
+/// When there is no such column.
+pub fn fixed_values(batch: &Batch, column: usize) -> Option<&[u8]> {
+    let column = batch.column(column);
+    let width = fixed_width(column.data_type)?;
+    // SAFETY: these types keep their values in one buffer of that width.
+    Some(unsafe { column.fixed_values(width) })
+}
+
 struct Piece {
     bytes: Vec<u8>,
 }

@@ -10,7 +10,7 @@ use laminar_client::{
     AggregateFunction, Array, ArraySchema, Database, Encoding, Executed, Gatherer, Polled,
     RowBuffer, Rows, Stream, Value,
 };
-use laminar_client::{pack, wire};
+use laminar_client::{fixed_values, pack, wire};
 
 fn open(sources: &[&str]) -> Database {
     let db = Database::open(None).unwrap();
@@ -193,6 +193,8 @@ fn packed_columns_begin_at_the_first_row() {
     }
     let id = number(16) + 2;
     assert_eq!(piece[id..id + 2], (-3i16).to_le_bytes());
+    assert_eq!(fixed_values(&batch, 0).unwrap()[2..], (-3i16).to_le_bytes());
+    assert!((1..4).all(|column| fixed_values(&batch, column).is_none()));
     let (offsets, data) = (number(24 + 16), number(24 + 20));
     assert_eq!((number(offsets), number(offsets + 4), number(offsets + 8)), (0, 0, 3));
     assert_eq!(&piece[data..data + 3], b"ccc");

@@ -1,11 +1,12 @@
 //! Batches.
 
-use jni::objects::{JByteArray, JLongArray};
+use jni::objects::{JByteArray, JByteBuffer, JLongArray};
 use jni::sys::{jint, jlong};
-use laminar_client::Batch;
+use laminar_client::sys::LAMINAR_SCHEMA_MISMATCH;
+use laminar_client::{Batch, Error, fixed_values};
 
 use crate::bytes::packed;
-use crate::handle::{lend, pointer, take};
+use crate::handle::{give, lend, pointer, take};
 use crate::native;
 
 /// A batch and, when it is a change that takes rows back, the weights of its rows.
@@ -41,6 +42,33 @@ native! {
         // SAFETY: Java keeps the handle alive through the call.
         let held = unsafe { lend::<Held>(batch) };
         packed(env, &held.batch, first as usize..end as usize)
+    }
+
+    /// The values of a column of fixed width where they lie, as a direct `ByteBuffer`; `owner` gets
+    /// a batch that must be kept as long as the buffer is.
+    fn Java_io_laminardb_Native_batchValues<'local>(
+        env,
+        batch: jlong,
+        column: jint,
+        owner: JLongArray<'local>,
+    ) -> JByteBuffer<'local> {
+        // SAFETY: Java keeps the handle alive through the call.
+        let held = unsafe { lend::<Held>(batch) };
+        let Some(values) = fixed_values(&held.batch, column as usize) else {
+            let field = &held.batch.schema().fields()[column as usize];
+            let (name, data_type) = (field.name(), field.data_type());
+            let words = format!("column `{name}` of {data_type} has no values of one width in memory");
+            return Err(Error::new(LAMINAR_SCHEMA_MISMATCH, 2201, words).into());
+        };
+        // SAFETY: the owner keeps the values alive, and Java keeps the owner; it shows them to read.
+        let buffer = unsafe { env.new_direct_byte_buffer(values.as_ptr().cast_mut(), values.len()) }?;
+        let kept = give(Held { batch: held.batch.clone(), weights: None });
+        if let Err(error) = owner.set_region(env, 0, &[kept]) {
+            // SAFETY: Java has not heard of it.
+            drop(unsafe { take::<Held>(kept) });
+            return Err(error.into());
+        }
+        Ok(buffer)
     }
 
     /// Writes the batch into an empty `ArrowArray`; the buffers are shared.

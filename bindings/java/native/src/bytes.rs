@@ -1,7 +1,7 @@
 //! Bytes and texts in and out of Java's arrays.
 
 use jni::Env;
-use jni::objects::JByteArray;
+use jni::objects::{JByteArray, JByteBuffer};
 use jni::sys::jint;
 use laminar_client::{Batch, Encoding, Error, RowBuffer, Schema, wire};
 use std::sync::Arc;
@@ -49,6 +49,21 @@ pub fn batch(
     schema: &Arc<Schema>,
 ) -> Fallible<laminar_client::Array> {
     Ok(rows(env, array, length, schema)?.batch()?)
+}
+
+/// What of a direct buffer is told, where it lies.
+///
+/// # Safety
+/// The buffer is direct and has so many bytes from there on, which nobody changes while `rows` is used.
+pub unsafe fn direct<'a>(
+    env: &Env<'_>,
+    buffer: &'a JByteBuffer<'_>,
+    from: jint,
+    length: jint,
+) -> Fallible<&'a [u8]> {
+    let start = env.get_direct_buffer_address(buffer)?;
+    // SAFETY: by the contract of this function.
+    Ok(unsafe { std::slice::from_raw_parts(start.add(from as usize), length as usize) })
 }
 
 /// How bytes from Java are written: 0 JSON, 1 CSV, 2 Arrow IPC.

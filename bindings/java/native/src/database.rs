@@ -1,11 +1,11 @@
 //! Databases.
 
-use jni::objects::{JByteArray, JObject};
+use jni::objects::{JByteArray, JByteBuffer, JObject};
 use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Database, Executed, Schema, Stream, Value, wire};
 use std::sync::Arc;
 
-use crate::bytes::{array, batch, encoding, optional_text, text};
+use crate::bytes::{array, batch, direct, encoding, optional_text, text};
 use crate::cursor::Cursor;
 use crate::handle::{give, lend, pointer, take};
 use crate::host;
@@ -139,6 +139,26 @@ native! {
         let form = encoding(form, options.as_deref())?;
         // SAFETY: Java keeps the handle alive through the call.
         Ok(unsafe { lend::<Database>(db) }.insert_encoded(&name, form, &rows)? as jlong)
+    }
+
+    /// The same out of a direct buffer, where they lie.
+    fn Java_io_laminardb_Native_insertDirect<'local>(
+        env,
+        db: jlong,
+        name: JByteArray<'local>,
+        form: jint,
+        options: JByteArray<'local>,
+        buffer: JByteBuffer<'local>,
+        from: jint,
+        length: jint,
+    ) -> jlong {
+        let name = text(env, &name)?;
+        let options = optional_text(env, &options)?;
+        // SAFETY: Java tells a part of the buffer, and that it must not be changed meanwhile.
+        let rows = unsafe { direct(env, &buffer, from, length) }?;
+        let form = encoding(form, options.as_deref())?;
+        // SAFETY: Java keeps the handle alive through the call.
+        Ok(unsafe { lend::<Database>(db) }.insert_encoded(&name, form, rows)? as jlong)
     }
 
     /// Cancels a query or a subscription by its number; answers whether there is one.

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use jni::objects::JByteArray;
+use jni::objects::{JByteArray, JByteBuffer};
 use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Gatherer, Schema, Source, Stream};
 
-use crate::bytes::{batch, encoding, optional_text, rows};
+use crate::bytes::{batch, direct, encoding, optional_text, rows};
 use crate::cursor::in_use;
 use crate::failure::Fallible;
 use crate::handle::{give, lend, pointer, take};
@@ -81,6 +81,25 @@ native! {
         // SAFETY: Java keeps the handle alive through the call.
         let mut open = unsafe { lend::<Producer>(source) }.enter()?;
         Ok(open.source().push_encoded(form, &rows)? as jlong)
+    }
+
+    /// The same out of a direct buffer, where they lie.
+    fn Java_io_laminardb_Native_pushDirect<'local>(
+        env,
+        source: jlong,
+        form: jint,
+        options: JByteArray<'local>,
+        buffer: JByteBuffer<'local>,
+        from: jint,
+        length: jint,
+    ) -> jlong {
+        let options = optional_text(env, &options)?;
+        // SAFETY: Java tells a part of the buffer, and that it must not be changed meanwhile.
+        let rows = unsafe { direct(env, &buffer, from, length) }?;
+        let form = encoding(form, options.as_deref())?;
+        // SAFETY: Java keeps the handle alive through the call.
+        let mut open = unsafe { lend::<Producer>(source) }.enter()?;
+        Ok(open.source().push_encoded(form, rows)? as jlong)
     }
 
     /// Takes rows and pushes all that wait as soon as they are `batch_rows`; answers those taken.

@@ -1,9 +1,12 @@
 package io.laminardb;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
@@ -81,6 +84,29 @@ public sealed class Batch implements AutoCloseable permits ChangeBatch {
             throw RecordShape.mismatch("there is no column `" + name + "` in " + schema);
         }
         return column(index);
+    }
+
+    /**
+     * The values of a column of numbers, dates, times or bytes of one width, one after the other in
+     * little-endian order, where they lie: nothing is copied. Where a value is NULL it is any. The
+     * buffer can only be read; it keeps the memory, also after the batch was closed.
+     *
+     * @param index the column's place, from 0
+     * @return a direct buffer
+     * @throws SchemaException for a column of another type
+     */
+    public ByteBuffer values(int index) {
+        Objects.checkIndex(index, schema.size());
+        long pointer = enter();
+        try {
+            long[] owner = new long[1];
+            ByteBuffer all = Native.batchValues(pointer, index, owner);
+            // Every view of a buffer keeps the buffer, and with it the memory.
+            Handle.keepFor(all, owner[0], Native::freeBatch);
+            return all.asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+        } finally {
+            handle.leave();
+        }
     }
 
     /**

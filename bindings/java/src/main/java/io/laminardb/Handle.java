@@ -30,6 +30,12 @@ final class Handle implements AutoCloseable {
         this.cleanable = CLEANER.register(this, state);
     }
 
+    /** Frees a handle as soon as nobody refers to what it keeps alive, such as a buffer. */
+    static void keepFor(Object user, long pointer, LongConsumer free) {
+        LIVE.increment();
+        CLEANER.register(user, new State(pointer, free));
+    }
+
     /** How many there are that were not freed, of all kinds. */
     static long live() {
         return LIVE.sum();

@@ -1,5 +1,6 @@
 package io.laminardb;
 
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -253,6 +254,55 @@ public final class LaminarDB implements AutoCloseable {
      */
     public long insertIpc(String source, byte[] ipc) {
         return insertEncoded(source, Form.IPC, null, ipc);
+    }
+
+    /**
+     * Inserts rows as {@link #insertIpc(String, byte[])} does, those between the position and the
+     * limit of a buffer, which stay as they are. A direct buffer is read where it lies; it must not be
+     * changed meanwhile.
+     *
+     * @param source the name of a source or a table
+     * @param ipc the bytes
+     * @return how many rows there were
+     */
+    public long insertIpc(String source, ByteBuffer ipc) {
+        return insertEncoded(source, Form.IPC, null, ipc);
+    }
+
+    /**
+     * Inserts rows as {@link #insertJson(String, String)} does, out of a buffer with UTF-8, as {@link
+     * #insertIpc(String, ByteBuffer)} reads it.
+     *
+     * @param source the name of a source or a table
+     * @param json the rows
+     * @return how many there were
+     */
+    public long insertJson(String source, ByteBuffer json) {
+        return insertEncoded(source, Form.JSON, null, json);
+    }
+
+    /**
+     * Inserts rows as {@link #insertCsv(String, String, CsvOptions)} does, out of a buffer with UTF-8,
+     * as {@link #insertIpc(String, ByteBuffer)} reads it.
+     *
+     * @param source the name of a source or a table
+     * @param csv the rows
+     * @param options how they are written
+     * @return how many there were
+     */
+    public long insertCsv(String source, ByteBuffer csv, CsvOptions options) {
+        return insertEncoded(source, Form.CSV, options.utf8(), csv);
+    }
+
+    private long insertEncoded(
+            String source, int form, byte @Nullable [] options, ByteBuffer rows) {
+        if (!rows.isDirect()) {
+            return insertEncoded(source, form, options, Form.copy(rows));
+        }
+        byte[] name = Native.utf8(source);
+        int from = rows.position();
+        int length = rows.remaining();
+        return call(db -> Native.insertDirect(db, name, form, options, rows, from, length));
     }
 
     private long insertEncoded(

@@ -1,5 +1,6 @@
 package io.laminardb;
 
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +54,15 @@ final class Native {
     static native long insertEncoded(
             long db, byte[] name, int form, byte @Nullable [] options, byte[] rows);
 
+    static native long insertDirect(
+            long db,
+            byte[] name,
+            int form,
+            byte @Nullable [] options,
+            ByteBuffer rows,
+            int from,
+            int length);
+
     static native boolean cancelQuery(long db, long id);
 
     static native void registerScalar(
@@ -100,6 +110,8 @@ final class Native {
 
     static native byte @Nullable [] pack(long batch, int first, int end);
 
+    static native ByteBuffer batchValues(long batch, int column, long[] owner);
+
     static native void exportBatch(long batch, long address);
 
     static native void freeBatch(long batch);
@@ -112,6 +124,14 @@ final class Native {
 
     static native long pushEncoded(
             long source, int form, byte @Nullable [] options, byte[] rows);
+
+    static native long pushDirect(
+            long source,
+            int form,
+            byte @Nullable [] options,
+            ByteBuffer rows,
+            int from,
+            int length);
 
     static native long gatherRows(long source, byte[] rows, int length, int batchRows);
 

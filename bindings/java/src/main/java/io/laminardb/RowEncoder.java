@@ -182,9 +182,11 @@ final class RowEncoder {
         } else if (value instanceof CharSequence || value instanceof Character) {
             putText(STR, value.toString());
         } else if (value instanceof ByteBuffer buffer) {
-            byte[] copy = new byte[buffer.remaining()];
-            buffer.duplicate().get(copy);
-            putBytes(copy, 0, copy.length);
+            int count = buffer.remaining();
+            begin(BYTES, count);
+            room(count);
+            buffer.duplicate().get(bytes, length, count);
+            length += count;
         } else if (value instanceof Interval interval) {
             putInterval(interval.months(), interval.days(), interval.nanoseconds());
         } else if (value instanceof Period period) {

@@ -1,7 +1,9 @@
 package io.laminardb;
 
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A producer of a source. When a push returns, everything downstream has what it brought about.
@@ -123,6 +125,52 @@ public final class Source<T> implements AutoCloseable {
      */
     public long pushIpc(byte[] ipc) {
         return producer.call(source -> Native.pushEncoded(source, Form.IPC, null, ipc));
+    }
+
+    /**
+     * Pushes rows as {@link #pushIpc(byte[])} does, those between the position and the limit of a
+     * buffer, which stay as they are. A direct buffer is read where it lies; it must not be changed
+     * meanwhile.
+     *
+     * @param ipc the bytes
+     * @return how many rows there were
+     */
+    public long pushIpc(ByteBuffer ipc) {
+        return pushEncoded(Form.IPC, null, ipc);
+    }
+
+    /**
+     * Pushes rows as {@link #pushJson(String)} does, out of a buffer with UTF-8, as {@link
+     * #pushIpc(ByteBuffer)} reads it.
+     *
+     * @param json the rows
+     * @return how many there were
+     */
+    public long pushJson(ByteBuffer json) {
+        return pushEncoded(Form.JSON, null, json);
+    }
+
+    /**
+     * Pushes rows as {@link #pushCsv(String, CsvOptions)} does, out of a buffer with UTF-8, as {@link
+     * #pushIpc(ByteBuffer)} reads it.
+     *
+     * @param csv the rows
+     * @param options how they are written
+     * @return how many there were
+     */
+    public long pushCsv(ByteBuffer csv, CsvOptions options) {
+        return pushEncoded(Form.CSV, options.utf8(), csv);
+    }
+
+    private long pushEncoded(int form, byte @Nullable [] options, ByteBuffer rows) {
+        if (!rows.isDirect()) {
+            byte[] copy = Form.copy(rows);
+            return producer.call(source -> Native.pushEncoded(source, form, options, copy));
+        }
+        int from = rows.position();
+        int length = rows.remaining();
+        return producer.call(
+                source -> Native.pushDirect(source, form, options, rows, from, length));
     }
 
     private long send(RowEncoder rows, boolean wait) {

@@ -1,11 +1,17 @@
 package io.laminardb;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteBuffer;
+import java.nio.LongBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -63,6 +69,64 @@ class FormsTest {
                         new Row(4L, "d;e"),
                         new Row(5L, null)),
                 rows());
+    }
+
+    /** A direct buffer with something around what counts. */
+    private static ByteBuffer direct(byte[] bytes) {
+        ByteBuffer buffer = ByteBuffer.allocateDirect(bytes.length + 7);
+        buffer.position(3).put(bytes).position(3).limit(3 + bytes.length);
+        return buffer;
+    }
+
+    @Test
+    void buffersAreReadWhereTheyLie() {
+        byte[] json = "{\"id\": 1, \"name\": \"\u00e4\"}".getBytes(StandardCharsets.UTF_8);
+        byte[] csv = "id;name\n2;b\n".getBytes(StandardCharsets.UTF_8);
+        CsvOptions options = CsvOptions.defaults().delimiter(';');
+        byte[] ipc = db.query("SELECT CAST(3 AS BIGINT) AS id, 'c' AS name").toIpc();
+        try (Source<Map<String, Object>> source = db.source("s")) {
+            for (boolean isDirect : new boolean[] {true, false}) {
+                Function<byte[], ByteBuffer> buffer =
+                        isDirect
+                                ? FormsTest::direct
+                                : bytes -> ByteBuffer.wrap(bytes).asReadOnlyBuffer();
+                ByteBuffer first = buffer.apply(json);
+                int position = first.position();
+                assertEquals(1, db.insertJson("s", first));
+                assertEquals(position, first.position());
+                assertEquals(1, source.pushJson(first));
+                assertEquals(1, db.insertCsv("s", buffer.apply(csv), options));
+                assertEquals(1, source.pushCsv(buffer.apply(csv), options));
+                assertEquals(1, db.insertIpc("s", buffer.apply(ipc)));
+                assertEquals(1, source.pushIpc(buffer.apply(ipc)));
+                assertThrows(IngestionException.class, () -> db.insertIpc("s", buffer.apply(csv)));
+            }
+        }
+        assertEquals(12, rows().size());
+        assertEquals(new Row(1L, "\u00e4"), rows().get(0));
+        assertEquals(new Row(3L, "c"), rows().get(11));
+    }
+
+    @Test
+    void valuesAreSeenWhereTheyLie() {
+        db.insert("s", List.of(new Row(1L, "a"), new Row(1L << 40, null), new Row(-7L, "c")));
+        ByteBuffer ids;
+        try (Batch batch = db.query("SELECT id, name FROM s").next()) {
+            ids = batch.values(0);
+            SchemaException text = assertThrows(SchemaException.class, () -> batch.values(1));
+            assertTrue(text.getMessage().contains("`name`"), text.getMessage());
+            assertThrows(IndexOutOfBoundsException.class, () -> batch.values(2));
+        }
+        db.close();
+        LongBuffer view = ids.asLongBuffer();
+        for (int round = 0; round < 20; round++) {
+            System.gc();
+        }
+        assertTrue(ids.isDirect() && ids.isReadOnly());
+        long[] got = new long[3];
+        view.get(got);
+        Arrays.sort(got);
+        assertArrayEquals(new long[] {-7, 1, 1L << 40}, got);
     }
 
     @Test
