@@ -184,6 +184,12 @@ codes! {
     SUBSCRIPTION_ARGUMENT = 5001, SubscriptionFailed;
     /// The subscription ended.
     SUBSCRIPTION_CLOSED = 5101, SubscriptionClosed;
+    /// Nothing came within the time allowed.
+    SUBSCRIPTION_TIMEOUT = 5201, SubscriptionTimeout;
+    /// The subscription missed rows; the oldest kept come next.
+    SUBSCRIPTION_LAGGED = 5301, SubscriptionLagged;
+    /// The subscription missed changes: the whole content comes next.
+    SUBSCRIPTION_RESET = 5302, SubscriptionLagged;
     /// The stream stopped because it failed.
     STREAM_FAILED = 6001, StreamFailed;
     /// An argument of a stream call cannot be used.

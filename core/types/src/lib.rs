@@ -9,11 +9,13 @@
 //! | [`time`] | event-time columns, [`Watermark`] and the exclusive [`Frontier`] |
 //! | [`outside`] | host code put off until the token has been given back |
 //! | [`retention`] | [`Retention`]: how much of its past a relation keeps |
+//! | [`connector_config`] | options of connectors by key, and the structs that are made of them |
 //! | [`config`] | [`Config`] of a database, its defaults and its JSON form |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod connector_config;
 pub mod delta;
 pub mod error;
 pub mod mutants;
@@ -23,6 +25,7 @@ pub mod rows;
 pub mod time;
 
 pub use config::{Backpressure, Config, WaitStrategy};
+pub use connector_config::{ConnectorConfig, OptionForm, OptionReader, OptionSpec, OptionValue};
 pub use delta::{Delta, Weights};
 pub use error::{Code, Error, ErrorKind, Position, Result, code};
 pub use retention::Retention;
