@@ -261,13 +261,14 @@ impl AsofJoin {
         for index in 0..rows.len() {
             let is_end = delta.weight(rows[index] as usize) < 0;
             let is_replaced = replaced.binary_search(&keys[index]).is_ok();
-            if is_end
-                && (is_replaced && !mutant!(ReplacedVersionEnds) || mutant!(DeletionForgotten))
-            {
+            let is_forgotten = mutant!(DeletionForgotten);
+            let goes_on = is_replaced && !mutant!(ReplacedVersionEnds);
+            if is_end && (goes_on || is_forgotten) {
                 continue;
             }
-            let is_from_now = is_end && !mutant!(DeletionFromTheBeginning);
-            let time = if is_from_now { times[index].max(from) } else { times[index] };
+            let from_the_beginning = mutant!(DeletionFromTheBeginning);
+            let time =
+                if is_end && !from_the_beginning { times[index].max(from) } else { times[index] };
             kept.push((rows[index], keys[index], time));
             ends.push(is_end);
         }
