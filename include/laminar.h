@@ -819,6 +819,43 @@ uint64_t laminar_source_pending(const laminar_source *source);
 uint64_t laminar_source_capacity(const laminar_source *source);
 
 /**
+ * How long a push through this producer waits for room, where its source says so: `WITH
+ * (push_timeout_ms = ...)`, or `backpressure = 'reject'`, which never waits.
+ *
+ * @param source may be NULL
+ * @return milliseconds; -1 where it waits as the database is set, and for NULL
+ */
+int64_t laminar_source_push_timeout_ms(const laminar_source *source);
+
+/**
+ * Installs the one callback that tells when pushing is worth while; it replaces an earlier one.
+ *
+ * It is called at once if there is room; after that once, as soon as there is room after a push
+ * through this handle or its appenders that answered `LAMINAR_AGAIN`; and when the source is
+ * dropped or the database shut down, where the next push answers why. So: on `LAMINAR_AGAIN`, wait
+ * for the call and push again. A `laminar_try_push` that met another push is told when that has
+ * ended. It runs on the thread that made the room (one that polls, pushes or starts), never while
+ * the engine is locked: it may push, poll and free, and should be short. Best is to set a flag and
+ * wake an event loop.
+ *
+ * `drop(userdata)` is called exactly once, whatever this function answers: when the callback was
+ * replaced or removed, when the producer was freed, or at once on an error; but never before a
+ * call of the callback that has begun has returned.
+ *
+ * @param source the producer; need not be exclusive
+ * @param callback NULL removes the one installed (and `userdata` is dropped at once)
+ * @param userdata handed to both functions, not looked at
+ * @param drop NULL when `userdata` needs none
+ * @param[out] error optional
+ * @return `LAMINAR_OK`, `LAMINAR_BUSY` while another call installs one, or an error
+ */
+laminar_status laminar_source_on_room(const laminar_source *source,
+                                      void (*callback)(void *userdata),
+                                      void *userdata,
+                                      void (*drop)(void *userdata),
+                                      laminar_error **error);
+
+/**
  * Frees a producer. Its watermark no longer holds the source's back. Never waits.
  *
  * @param source may be NULL, which does nothing
@@ -835,7 +872,8 @@ void laminar_source_free(laminar_source *source);
  * ones, kinds of text and of binary into each other, dictionaries to their values, units of time
  * when no digit is lost); anything else is refused and the message names the column.
  *
- * Waits for room up to the `push_timeout_ms` of the configuration.
+ * Waits for room up to the `push_timeout_ms` of the source or of the configuration.
+ * `laminar_source_on_room` tells when there is room again.
  *
  * @param source the producer; exclusive
  * @param array moved (its `release` becomes NULL) unless the answer is `LAMINAR_AGAIN` or
@@ -1093,6 +1131,15 @@ size_t laminar_appender_rows(const laminar_appender *appender);
  *   for another flush; or an error as for `laminar_push`, which drops them
  */
 laminar_status laminar_appender_flush(laminar_appender *appender, laminar_error **error);
+
+/**
+ * Like `laminar_appender_flush`, but answers `LAMINAR_AGAIN` at once where that would wait.
+ *
+ * @param appender the appender; exclusive
+ * @param[out] error optional
+ * @return as for `laminar_appender_flush`
+ */
+laminar_status laminar_appender_try_flush(laminar_appender *appender, laminar_error **error);
 
 /**
  * Forgets the rows that were not flushed, and the row that was begun.

@@ -4,7 +4,6 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use laminar_db::UntypedSource;
 use laminar_types::Result;
 use laminar_types::error::code::INGESTION_ARGUMENT;
 
@@ -13,7 +12,7 @@ use crate::error::ErrorHandle;
 use crate::guard;
 use crate::handle::{self, Noun};
 use crate::rows::Rows;
-use crate::source::{Producer, Source, may_retry};
+use crate::source::{Producer, PushForms, Source, TRY, WAIT, may_retry};
 use crate::status::{Outcome, Status};
 
 /// Builds rows value by value and pushes them through the producer that it was opened on. Setting
@@ -249,28 +248,22 @@ pub unsafe extern "C" fn laminar_appender_flush(
     appender: *mut Appender,
     error: *mut *mut ErrorHandle,
 ) -> Status {
-    let work = || {
-        // SAFETY: the caller keeps the conventions of the header.
-        let mut appender = unsafe { handle::exclusive(appender, INGESTION_ARGUMENT) }?;
-        let (shared, rows) = appender.parts();
-        let _pushing = shared.producer.enter()?;
-        let pushed =
-            shared.producer.push_rows(|block| rows.write_to(block), UntypedSource::push_rows);
-        let result = match pushed {
-            Some(pushed) => {
-                let keep = pushed.as_ref().is_err_and(may_retry);
-                if !keep {
-                    rows.reset();
-                }
-                pushed.map(|_| ())
-            }
-            None => rows.flush(|batch| shared.producer.source.push_arrow(batch), may_retry),
-        };
-        shared.rows.store(rows.len(), Ordering::Relaxed);
-        result.map(|()| Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { guard::call(error, || flush(appender, WAIT)) }
+}
+
+/// Like `laminar_appender_flush`, but answers `LAMINAR_AGAIN` at once where that would wait.
+///
+/// @param appender the appender; exclusive
+/// @param[out] error optional
+/// @return as for `laminar_appender_flush`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_appender_try_flush(
+    appender: *mut Appender,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { guard::call(error, || flush(appender, TRY)) }
 }
 
 /// Forgets the rows that were not flushed, and the row that was begun.
@@ -296,6 +289,30 @@ pub unsafe extern "C" fn laminar_appender_reset(appender: *mut Appender) {
 pub unsafe extern "C" fn laminar_appender_free(appender: *mut Appender) {
     // SAFETY: the caller keeps the conventions of the header.
     unsafe { handle::free(appender) };
+}
+
+/// The flushes.
+///
+/// # Safety
+/// The pointer is as the conventions of the header say.
+unsafe fn flush(appender: *mut Appender, send: PushForms) -> Result<Outcome> {
+    // SAFETY: handed through.
+    let mut appender = unsafe { handle::exclusive(appender, INGESTION_ARGUMENT) }?;
+    let (shared, rows) = appender.parts();
+    let _pushing = shared.producer.enter()?;
+    let pushed = shared.producer.push_rows(|block| rows.write_to(block), send.rows);
+    let result = match pushed {
+        Some(pushed) => {
+            let keep = pushed.as_ref().is_err_and(may_retry);
+            if !keep {
+                rows.reset();
+            }
+            pushed.map(|_| ())
+        }
+        None => rows.flush(|batch| (send.batch)(&shared.producer.source, batch), may_retry),
+    };
+    shared.rows.store(rows.len(), Ordering::Relaxed);
+    result.map(|()| Outcome::Ok)
 }
 
 /// The calls that work on the rows alone.

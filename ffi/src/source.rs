@@ -1,6 +1,6 @@
 //! `laminar_source`: a producer of a source.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,7 @@ use crate::import::Importer;
 use crate::import_rows;
 use crate::status::{Outcome, Status};
 use crate::stream::OfferedStream;
+use crate::waker::{Waker, WakerSlot, Wakes};
 
 /// A producer of a source: rows are pushed through it, and it has a watermark of its own. Clone
 /// it for every further producer. Its exclusive calls are the pushes and the watermark.
@@ -31,6 +32,10 @@ impl Noun for Source {
     type Shared = Arc<Producer>;
     type Exclusive = ();
     const NAME: &'static str = "source";
+
+    fn released(producer: &Arc<Producer>) {
+        producer.waker.remove(&producer.source);
+    }
 }
 
 /// What a source handle and its appenders share.
@@ -42,6 +47,20 @@ pub(crate) struct Producer {
     in_call: AtomicBool,
     /// The block that few rows go through. Only the exclusive call takes the lock.
     rows: Mutex<Option<RowBlock>>,
+    /// What `laminar_source_on_room` installed.
+    waker: WakerSlot,
+}
+
+impl Wakes for UntypedSource {
+    const NAME: &'static str = Source::NAME;
+
+    fn call(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.on_room(wake);
+    }
+
+    fn call_nothing(&self) {
+        self.clear_on_room();
+    }
 }
 
 /// The exclusive use of a producer, until dropped.
@@ -55,6 +74,7 @@ impl Producer {
             source,
             in_call: AtomicBool::new(false),
             rows: Mutex::new(None),
+            waker: WakerSlot::default(),
         })
     }
 
@@ -210,6 +230,66 @@ pub unsafe extern "C" fn laminar_source_capacity(source: *const Source) -> u64 {
     })
 }
 
+/// How long a push through this producer waits for room, where its source says so: `WITH
+/// (push_timeout_ms = ...)`, or `backpressure = 'reject'`, which never waits.
+///
+/// @param source may be NULL
+/// @return milliseconds; -1 where it waits as the database is set, and for NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_source_push_timeout_ms(source: *const Source) -> i64 {
+    // SAFETY: the caller keeps the conventions of the header.
+    guard::value(-1, || match unsafe { handle::shared(source, INGESTION_ARGUMENT) } {
+        Ok(producer) => producer
+            .source
+            .push_timeout()
+            .map_or(-1, |timeout| i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX)),
+        Err(_) => -1,
+    })
+}
+
+/// Installs the one callback that tells when pushing is worth while; it replaces an earlier one.
+///
+/// It is called at once if there is room; after that once, as soon as there is room after a push
+/// through this handle or its appenders that answered `LAMINAR_AGAIN`; and when the source is
+/// dropped or the database shut down, where the next push answers why. So: on `LAMINAR_AGAIN`, wait
+/// for the call and push again. A `laminar_try_push` that met another push is told when that has
+/// ended. It runs on the thread that made the room (one that polls, pushes or starts), never while
+/// the engine is locked: it may push, poll and free, and should be short. Best is to set a flag and
+/// wake an event loop.
+///
+/// `drop(userdata)` is called exactly once, whatever this function answers: when the callback was
+/// replaced or removed, when the producer was freed, or at once on an error; but never before a
+/// call of the callback that has begun has returned.
+///
+/// @param source the producer; need not be exclusive
+/// @param callback NULL removes the one installed (and `userdata` is dropped at once)
+/// @param userdata handed to both functions, not looked at
+/// @param drop NULL when `userdata` needs none
+/// @param[out] error optional
+/// @return `LAMINAR_OK`, `LAMINAR_BUSY` while another call installs one, or an error
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn laminar_source_on_room(
+    source: *const Source,
+    callback: Option<unsafe extern "C" fn(userdata: *mut c_void)>,
+    userdata: *mut c_void,
+    drop: Option<unsafe extern "C" fn(userdata: *mut c_void)>,
+    error: *mut *mut ErrorHandle,
+) -> Status {
+    let work = || {
+        // First, so that `drop(userdata)` is called on every way out.
+        let waker = Waker::new(callback, userdata, drop);
+        // SAFETY: the caller keeps the conventions of the header.
+        let producer = unsafe { handle::shared(source, INGESTION_ARGUMENT) }?;
+        match callback {
+            Some(_) => producer.waker.install(&producer.source, waker)?,
+            None => producer.waker.remove(&producer.source),
+        }
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: as above.
+    unsafe { guard::call(error, work) }
+}
+
 /// Frees a producer. Its watermark no longer holds the source's back. Never waits.
 ///
 /// @param source may be NULL, which does nothing
@@ -228,7 +308,8 @@ pub unsafe extern "C" fn laminar_source_free(source: *mut Source) {
 /// ones, kinds of text and of binary into each other, dictionaries to their values, units of time
 /// when no digit is lost); anything else is refused and the message names the column.
 ///
-/// Waits for room up to the `push_timeout_ms` of the configuration.
+/// Waits for room up to the `push_timeout_ms` of the source or of the configuration.
+/// `laminar_source_on_room` tells when there is room again.
 ///
 /// @param source the producer; exclusive
 /// @param array moved (its `release` becomes NULL) unless the answer is `LAMINAR_AGAIN` or
@@ -414,16 +495,16 @@ pub unsafe extern "C" fn laminar_end_of_input(
 
 /// The two forms of a push.
 #[derive(Clone, Copy)]
-struct PushForms {
-    batch: fn(&UntypedSource, RecordBatch) -> Result<Epoch>,
-    rows: fn(&UntypedSource, &RowBlock) -> Result<Epoch>,
+pub(crate) struct PushForms {
+    pub(crate) batch: fn(&UntypedSource, RecordBatch) -> Result<Epoch>,
+    pub(crate) rows: fn(&UntypedSource, &RowBlock) -> Result<Epoch>,
 }
 
 /// Waits for the token.
-const WAIT: PushForms =
+pub(crate) const WAIT: PushForms =
     PushForms { batch: UntypedSource::push_arrow, rows: UntypedSource::push_rows };
 /// Does not.
-const TRY: PushForms =
+pub(crate) const TRY: PushForms =
     PushForms { batch: UntypedSource::try_push_arrow, rows: UntypedSource::try_push_rows };
 
 /// The pushes of one batch.

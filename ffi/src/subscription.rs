@@ -20,7 +20,7 @@ use crate::guard;
 use crate::handle::{self, Noun};
 use crate::ipc;
 use crate::status::{Outcome, Status};
-use crate::waker::Waker;
+use crate::waker::{Waker, WakerSlot, Wakes};
 
 /// A consumer of the changes of a stream, sink, source or query. Polling is exclusive; cancelling,
 /// the accessors and `laminar_on_ready` are not.
@@ -32,7 +32,7 @@ impl Noun for Subscription {
     const NAME: &'static str = "subscription";
 
     fn released(shared: &SubscriptionShared) {
-        shared.remove_waker();
+        shared.waker.remove(&shared.handle);
         shared.handle.cancel();
     }
 }
@@ -46,9 +46,7 @@ pub(crate) struct SubscriptionShared {
     weights: Mutex<Vec<i64>>,
     weighted: AtomicBool,
     /// What `laminar_on_ready` installed.
-    waker: Mutex<Option<Waker>>,
-    /// Held while a waker is installed.
-    registering: Mutex<()>,
+    waker: WakerSlot,
 }
 
 impl SubscriptionShared {
@@ -59,8 +57,7 @@ impl SubscriptionShared {
             epoch: AtomicU64::new(0),
             weights: Mutex::new(Vec::new()),
             weighted: AtomicBool::new(false),
-            waker: Mutex::new(None),
-            registering: Mutex::new(()),
+            waker: WakerSlot::default(),
         }
     }
 
@@ -74,32 +71,17 @@ impl SubscriptionShared {
             kept.extend_from_slice(weights);
         }
     }
+}
 
-    /// Installs a waker in place of the one before. Fails with `IN_USE` while another thread does
-    /// the same, or from inside the call that the registration itself makes.
-    fn install(&self, waker: Waker) -> Result<()> {
-        let Ok(_registering) = self.registering.try_lock() else {
-            return Err(handle::in_use(Subscription::NAME));
-        };
-        self.remove_waker();
-        *lock(&self.waker) = Some(waker.clone());
-        let installed = waker.clone();
-        self.handle.on_ready(Box::new(move || installed.wake()));
-        // Removed meanwhile, perhaps by the very call that `on_ready` made: let go of it.
-        if !waker.is_armed() {
-            self.handle.clear_on_ready();
-        }
-        Ok(())
+impl Wakes for SubscriptionHandle {
+    const NAME: &'static str = Subscription::NAME;
+
+    fn call(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.on_ready(wake);
     }
 
-    /// Removes the waker: no call of it starts after this.
-    fn remove_waker(&self) {
-        // Taken out before it is dropped: the last use calls `drop(userdata)`, outside the lock.
-        let removed = lock(&self.waker).take();
-        if let Some(waker) = removed {
-            waker.disarm();
-            self.handle.clear_on_ready();
-        }
+    fn call_nothing(&self) {
+        self.clear_on_ready();
     }
 }
 
@@ -390,8 +372,8 @@ pub unsafe extern "C" fn laminar_on_ready(
         // SAFETY: the caller keeps the conventions of the header.
         let subscription = unsafe { handle::shared(subscription, SUBSCRIPTION_ARGUMENT) }?;
         match callback {
-            Some(_) => subscription.install(waker)?,
-            None => subscription.remove_waker(),
+            Some(_) => subscription.waker.install(&subscription.handle, waker)?,
+            None => subscription.waker.remove(&subscription.handle),
         }
         Ok(Outcome::Ok)
     };

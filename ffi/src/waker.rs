@@ -1,9 +1,12 @@
-//! The callback of `laminar_on_ready`, with the host's data.
+//! The callbacks of `laminar_on_ready` and `laminar_source_on_room`, with the host's data.
 
 use std::ffi::c_void;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use laminar_types::Result;
+
+use crate::handle;
 use crate::userdata::Userdata;
 
 type Callback = unsafe extern "C" fn(userdata: *mut c_void);
@@ -46,6 +49,55 @@ impl Waker {
 
     pub(crate) fn is_armed(&self) -> bool {
         self.0.armed.load(Ordering::Acquire)
+    }
+}
+
+/// The place of the one callback that a handle has, if any.
+#[derive(Default)]
+pub(crate) struct WakerSlot {
+    installed: Mutex<Option<Waker>>,
+    /// Held while a waker is installed.
+    registering: Mutex<()>,
+}
+
+/// Where a waker is hung up: what the engine calls.
+pub(crate) trait Wakes {
+    /// What holds it, as messages call it.
+    const NAME: &'static str;
+
+    /// Calls this, in the place of what was called before; perhaps at once.
+    fn call(&self, wake: Box<dyn Fn() + Send + Sync>);
+
+    /// Calls nothing any more.
+    fn call_nothing(&self);
+}
+
+impl WakerSlot {
+    /// Installs a waker in place of the one before. Fails with `IN_USE` while another thread does
+    /// the same, or from inside the call that the registration itself makes.
+    pub(crate) fn install<W: Wakes>(&self, on: &W, waker: Waker) -> Result<()> {
+        let Ok(_registering) = self.registering.try_lock() else {
+            return Err(handle::in_use(W::NAME));
+        };
+        self.remove(on);
+        *self.installed.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        let installed = waker.clone();
+        on.call(Box::new(move || installed.wake()));
+        // Removed meanwhile, perhaps by the very call that was just made: let go of it.
+        if !waker.is_armed() {
+            on.call_nothing();
+        }
+        Ok(())
+    }
+
+    /// Removes the waker: no call of it starts after this.
+    pub(crate) fn remove<W: Wakes>(&self, on: &W) {
+        // Taken out before it is dropped: the last use calls `drop(userdata)`, outside the lock.
+        let removed = self.installed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = removed {
+            waker.disarm();
+            on.call_nothing();
+        }
     }
 }
 

@@ -74,6 +74,17 @@ public:
         slot.check(laminar_appender_flush(capi(), slot));
     }
 
+    /** Pushes the rows if nothing has to be waited for; else answers false and keeps them. */
+    bool try_flush() {
+        detail::Slot slot;
+        const laminar_status status = laminar_appender_try_flush(capi(), slot);
+        if (status == LAMINAR_AGAIN) {
+            return false;
+        }
+        slot.check(status);
+        return true;
+    }
+
     /** Forgets what was not flushed. */
     void reset() noexcept { laminar_appender_reset(capi()); }
     /** Rows ended and not flushed. */

@@ -5,12 +5,15 @@
 #include <laminar.h>
 #include <laminar/appender.hpp>
 #include <laminar/arrow.hpp>
+#include <laminar/callback.hpp>
 #include <laminar/error.hpp>
 #include <laminar/handle.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string_view>
+#include <utility>
 
 namespace laminar {
 
@@ -81,6 +84,20 @@ public:
         std::uint64_t rows = 0;
         slot.check(laminar_push_ipc(capi(), data, length, &rows, slot));
         return rows;
+    }
+
+    /** How long a push waits for room, in milliseconds; -1 where it waits as the database is set. */
+    std::int64_t push_timeout_ms() const noexcept { return laminar_source_push_timeout_ms(capi()); }
+
+    /**
+     * Installs the one callback that tells when pushing is worth while: called at once if there is
+     * room, then once each time there is room again after a push that found none (`try_push` answered
+     * false, or LAMINAR_BACKPRESSURE was thrown), and when the source is no more. It runs on the thread
+     * that made the room, and must not throw. An empty function removes it; once that, or the
+     * destructor, has returned, no new call starts.
+     */
+    void on_room(std::function<void()> callback) const {
+        detail::install_callback(laminar_source_on_room, capi(), std::move(callback));
     }
 
     /** Promises that this producer sends no event with a time of at most `ts_ms`. */

@@ -5,6 +5,7 @@
 #include <laminar.h>
 #include <laminar/arrow.hpp>
 #include <laminar/bytes.hpp>
+#include <laminar/callback.hpp>
 #include <laminar/error.hpp>
 #include <laminar/handle.hpp>
 
@@ -148,17 +149,7 @@ public:
      * returned, no new call starts.
      */
     void on_ready(std::function<void()> callback) const {
-        using Callback = std::function<void()>;
-        detail::Slot slot;
-        if (!callback) {
-            slot.check(laminar_on_ready(capi(), nullptr, nullptr, nullptr, slot));
-            return;
-        }
-        // Whatever laminar_on_ready answers, it drops the callback exactly once.
-        auto* owned = new Callback(std::move(callback));
-        slot.check(laminar_on_ready(
-            capi(), [](void* userdata) noexcept { (*static_cast<Callback*>(userdata))(); }, owned,
-            detail::drop<Callback>, slot));
+        detail::install_callback(laminar_on_ready, capi(), std::move(callback));
     }
 
     laminar_subscription* capi() const noexcept { return handle_.get(); }

@@ -178,6 +178,7 @@ static void appenders(void) {
     REFUSED(laminar_append_binary(NULL, 0, (const uint8_t *)"a", 1, ERR));
     REFUSED(laminar_append_row(NULL, ERR));
     REFUSED(laminar_appender_flush(NULL, ERR));
+    REFUSED(laminar_appender_try_flush(NULL, ERR));
     CHECK(laminar_append_int64(NULL, 0, 1, NULL) >= 100);
     CHECK(laminar_append_row(NULL, NULL) >= 100);
     CHECK(laminar_appender_flush(NULL, NULL) >= 100);
@@ -226,6 +227,12 @@ static void subscriptions(void) {
     CHECK(weights == NULL);
     CHECK_INT(laminar_subscription_weights(NULL, NULL), 0);
     CHECK_INT(laminar_subscription_weights(subscription, NULL), 0);
+    CHECK_INT(laminar_source_push_timeout_ms(NULL), -1);
+    CHECK_INT(laminar_source_push_timeout_ms(source), -1);
+    REFUSED(laminar_source_on_room(NULL, wake, NULL, NULL, ERR));
+    CHECK(laminar_source_on_room(NULL, NULL, NULL, NULL, NULL) >= 100);
+    OK(laminar_source_on_room(source, wake, NULL, NULL, ERR)); /* no userdata, nothing to drop */
+    OK(laminar_source_on_room(source, NULL, NULL, NULL, ERR));
     REFUSED(laminar_on_ready(NULL, wake, NULL, NULL, ERR));
     CHECK(laminar_on_ready(NULL, NULL, NULL, NULL, NULL) >= 100);
     OK(laminar_on_ready(subscription, wake, NULL, NULL, ERR)); /* no userdata, nothing to drop */

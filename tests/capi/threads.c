@@ -305,6 +305,40 @@ static void wakers_are_edge_triggered(void) {
     laminar_close(db);
 }
 
+static void room_is_told_once(void) {
+    laminar_db *db = open_started(NULL);
+    laminar_source *source = open_source(db, "events");
+    laminar_subscription *copy = NULL;
+    OK(laminar_subscribe(db, "SELECT k, v FROM events", "{\"capacity\": 1, \"on_full\": \"block\"}",
+                         &copy, ERR));
+    int dropped = 0;
+    struct bell *bell = new_bell(&dropped, NULL);
+    OK(laminar_source_on_room(source, ring, bell, drop_bell, ERR));
+    CHECK_INT(bell->rings, 1); /* there is room */
+    push_events(source, 1, KEYS("a"), INTS(1), INTS(1000));
+    struct table t = events(1, KEYS("a"), INTS(2), INTS(1000));
+    STATUS(LAMINAR_AGAIN, laminar_try_push(source, &t.array, &t.schema, ERR));
+    CHECK_INT(bell->rings, 1); /* armed */
+    expect_batch(copy, "a|1\n");
+    CHECK_INT(bell->rings, 2); /* once the poll has returned, the waker has run */
+    OK(laminar_try_push(source, &t.array, &t.schema, ERR));
+    table_free(&t);
+    expect_batch(copy, "a|2\n");
+    CHECK_INT(bell->rings, 2); /* nobody was refused */
+
+    /* The old one is dropped, once; the end of the database rings, refused or not. */
+    struct bell *second = new_bell(&dropped, NULL);
+    OK(laminar_source_on_room(source, ring, second, drop_bell, ERR));
+    CHECK_INT(dropped, 1);
+    CHECK_INT(second->rings, 1);
+    OK(laminar_shutdown(db, ERR));
+    CHECK_INT(second->rings, 2);
+    laminar_source_free(source);
+    CHECK_INT(dropped, 2);
+    laminar_subscription_free(copy);
+    laminar_close(db);
+}
+
 struct inside {
     laminar_subscription *subscription;
     laminar_source *source;
@@ -434,6 +468,7 @@ int main(void) {
     RUN(free_during_a_poll);
     RUN(a_poll_waits_as_long_as_it_says);
     RUN(wakers_are_edge_triggered);
+    RUN(room_is_told_once);
     RUN(freeing_from_inside_the_callback);
     RUN(pushing_from_inside_the_callback);
     RUN(callback_against_free);
