@@ -74,6 +74,19 @@ impl Appender {
         unsafe { check(|error| sys::laminar_appender_flush(self.handle.exclusive(), error)) }
     }
 
+    /// As [`Appender::flush`], but never waits; false, with the rows kept, when there is no room.
+    pub fn try_flush(&mut self) -> Result<bool> {
+        // SAFETY: the handle is ours alone.
+        let flushed = unsafe {
+            check(|error| sys::laminar_appender_try_flush(self.handle.exclusive(), error))
+        };
+        match flushed {
+            Ok(()) => Ok(true),
+            Err(error) if error.status() == sys::LAMINAR_BACKPRESSURE => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Forgets the rows that were not flushed.
     pub fn reset(&mut self) {
         // SAFETY: the handle is ours alone.

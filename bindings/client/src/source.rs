@@ -7,6 +7,7 @@ use laminar_sys as sys;
 use crate::arrow::{Array, ArraySchema, Stream};
 use crate::error::{check, text};
 use crate::handle::Handle;
+use crate::waker::Waker;
 use crate::{Appender, Encoding, Result, Schema};
 
 /// A producer: it has its own watermark, and the watermark of the source is the smallest of its
@@ -96,6 +97,30 @@ impl Source {
             // It comes with words of its own before the start.
             Err(error) if error.status() == sys::LAMINAR_BACKPRESSURE => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// How long a push waits for room, in milliseconds, where the source says so; else it waits as
+    /// the database is set.
+    pub fn push_timeout_ms(&self) -> Option<u64> {
+        // SAFETY: the handle is alive.
+        let timeout_ms = unsafe { sys::laminar_source_push_timeout_ms(self.handle.shared()) };
+        u64::try_from(timeout_ms).ok()
+    }
+
+    /// Calls `wake` when there is room: at once if there is some now, then each time after a push
+    /// found none, and when the source is no more. It runs on a thread of the library's choice and
+    /// must only make a note of it.
+    pub fn on_room(&self, wake: impl Fn() + Send + Sync + 'static) -> Result<()> {
+        let waker = Waker::new(wake);
+        let userdata = waker.into_raw();
+        // SAFETY: the library owns `userdata` from here on, on failure too, and gives it to `drop`
+        // after the last callback.
+        unsafe {
+            check(|error| {
+                let (callback, drop) = (Some(Waker::call as _), Some(Waker::drop as _));
+                sys::laminar_source_on_room(self.handle.shared(), callback, userdata, drop, error)
+            })
         }
     }
 

@@ -1,4 +1,4 @@
-//! A Rust closure as the callback of `laminar_on_ready`.
+//! A Rust closure as the callback of `laminar_on_ready` and `laminar_source_on_room`.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -56,6 +56,8 @@ static EXPORTS: &[Export] = &[
     export("sourcePush", source::push),
     export("sourcePushIpc", source::push_ipc),
     export("sourceTryPush", source::try_push),
+    export("sourceTryPushRow", source::try_push_row),
+    export("sourceOnRoom", source::on_room),
     export("sourceWatermark", source::watermark),
     export("sourceEnd", source::end_of_input),
     export("sourceQueue", source::queue),

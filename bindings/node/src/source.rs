@@ -2,24 +2,35 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laminar_client::{Batch, Encoding, Error, Result, Rows, Source};
+use laminar_client::{Appender, Batch, DataType, Encoding, Error, Result, Rows, Schema, Source};
 
 use crate::batch;
 use crate::bytes::bytes;
 use crate::database::{batches, nothing};
 use crate::failure::Fallible;
-use crate::js::{ARGUMENTS, Env, Js};
+use crate::js::{ARGUMENTS, Env, Js, Kind};
 use crate::work::promise;
 
 type Arguments<'s> = [Js<'s>; ARGUMENTS];
 
 /// `None` once closed. JavaScript makes one call at a time.
-type Producer = Arc<Mutex<Option<Source>>>;
+type Producer = Arc<Mutex<Option<Open>>>;
+
+struct Open {
+    source: Source,
+    /// For rows that come one at a time, from the first of them on.
+    appender: Option<Appender>,
+}
 
 pub fn source_handle(env: Env<'_>, source: Source) -> Fallible<Js<'_>> {
     let schema = batch::schema_handle(env, source.schema())?;
-    let producer: Producer = Arc::new(Mutex::new(Some(source)));
-    env.record([("handle", env.native(producer)?), ("schema", schema)])
+    let push_timeout = match source.push_timeout_ms() {
+        Some(timeout_ms) => env.number(timeout_ms as f64)?,
+        None => env.undefined()?,
+    };
+    let producer: Producer = Arc::new(Mutex::new(Some(Open { source, appender: None })));
+    let handle = env.native(producer)?;
+    env.record([("handle", handle), ("schema", schema), ("pushTimeoutMs", push_timeout)])
 }
 
 fn producer(handle: Js<'_>) -> Fallible<Producer> {
@@ -27,13 +38,18 @@ fn producer(handle: Js<'_>) -> Fallible<Producer> {
 }
 
 fn with<T>(producer: &Producer, call: impl FnOnce(&mut Source) -> Result<T>) -> Result<T> {
-    let mut source = producer.lock().unwrap_or_else(PoisonError::into_inner);
-    call(source.as_mut().ok_or_else(closed)?)
+    let mut open = producer.lock().unwrap_or_else(PoisonError::into_inner);
+    call(&mut open.as_mut().ok_or_else(closed)?.source)
 }
 
 fn closed() -> Error {
     let status = laminar_client::sys::LAMINAR_WRITER_CLOSED;
     Error::new(status, 3101, "this producer is closed; make another")
+}
+
+fn no_room() -> Error {
+    let status = laminar_client::sys::LAMINAR_BACKPRESSURE;
+    Error::new(status, 3301, "there is no room for the rows; push them again when there is")
 }
 
 /// `sourceClone(source)`: `{ handle, schema }`.
@@ -48,6 +64,11 @@ pub fn push<'s>(env: Env<'s>, [handle, packs, ..]: Arguments<'s>) -> Fallible<Js
     let push = move || {
         with(&producer, |source| match batches.as_slice() {
             [] => Ok(0),
+            // JavaScript waits for room, so that no thread of the pool does.
+            [batch] if source.push_timeout_ms().is_some() => {
+                let schema = batch.schema().export();
+                source.try_push(batch.export(), Some(&schema))?.ok_or_else(no_room)
+            }
             [batch] if Arc::ptr_eq(batch.schema(), source.schema()) => {
                 source.push(batch.export(), None)
             }
@@ -61,18 +82,78 @@ pub fn push<'s>(env: Env<'s>, [handle, packs, ..]: Arguments<'s>) -> Fallible<Js
 /// `sourceTryPush(source, batch)`: whether it was pushed, without waiting for anything.
 pub fn try_push<'s>(env: Env<'s>, [handle, pack, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let (producer, batch) = (producer(handle)?, pack.to_native::<Batch>()?);
-    let mut source: MutexGuard<'_, Option<Source>> = match producer.try_lock() {
-        Ok(source) => source,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => return env.boolean(false),
-    };
-    let source = source.as_mut().ok_or_else(closed)?;
+    let Some(mut open) = try_lock(&producer) else { return env.boolean(false) };
+    let source = &mut open.as_mut().ok_or_else(closed)?.source;
     let pushed = if Arc::ptr_eq(batch.schema(), source.schema()) {
         source.try_push(batch.export(), None)?
     } else {
         source.try_push(batch.export(), Some(&batch.schema().export()))?
     };
     env.boolean(pushed.is_some())
+}
+
+/// `sourceTryPushRow(source, cells)`: as `sourceTryPush` with one row, whose cells have the own types
+/// of their columns: booleans, texts, and numbers in the unit of the column.
+pub fn try_push_row<'s>(env: Env<'s>, [handle, cells, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
+    let producer = handle.to_native::<Producer>()?;
+    let Some(mut open) = try_lock(producer) else { return env.boolean(false) };
+    let Open { source, appender } = open.as_mut().ok_or_else(closed)?;
+    let appender = match appender {
+        Some(appender) => appender,
+        none => none.insert(source.appender()?),
+    };
+    let pushed = append(appender, source.schema(), cells).and_then(|()| Ok(appender.try_flush()?));
+    if !matches!(pushed, Ok(true)) {
+        appender.reset();
+    }
+    env.boolean(pushed?)
+}
+
+/// Ends a row of these cells.
+fn append(appender: &mut Appender, schema: &Schema, cells: Js<'_>) -> Fallible<()> {
+    for (column, field) in schema.fields().iter().enumerate() {
+        let cell = cells.item(column)?;
+        match cell.kind()? {
+            Kind::Undefined | Kind::Null => {}
+            Kind::Boolean => appender.bool(column, cell.to_bool()?)?,
+            Kind::String => appender.string(column, &cell.to_text()?)?,
+            Kind::Number => {
+                let number = cell.to_number()?;
+                match field.data_type() {
+                    DataType::Float { .. } => appender.double(column, number)?,
+                    // JavaScript looked whether it is an integer that fits.
+                    _ => appender.int64(column, number as i64)?,
+                }
+            }
+            Kind::BigInt => {
+                let integer = cell.to_i64()?;
+                let integer = integer.ok_or_else(|| Error::value("an integer is past 64 bits"))?;
+                appender.int64(column, integer)?;
+            }
+            Kind::Object | Kind::Other => {
+                return Err(Error::value("an object is no value of a plain row").into());
+            }
+        }
+    }
+    Ok(appender.end_row()?)
+}
+
+/// The producer, unless another thread is in it.
+fn try_lock(producer: &Producer) -> Option<MutexGuard<'_, Option<Open>>> {
+    match producer.try_lock() {
+        Ok(open) => Some(open),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// `sourceOnRoom(source, id)`: the number `id` is woken when there is room again after a push that
+/// found none.
+pub fn on_room<'s>(env: Env<'s>, [handle, id, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
+    let (producer, id) = (producer(handle)?, id.to_index()? as u32);
+    let waker = Arc::clone(env.instance()?.waker());
+    let watch = move || with(&producer, |source| source.on_room(move || waker.wake(id)));
+    promise(env, watch, nothing)
 }
 
 /// `sourcePushIpc(source, bytes)`: the rows of an Arrow IPC stream or file, as one epoch.

@@ -172,3 +172,82 @@ test("what a writer gathers keeps its order, whatever form it came in", async ()
   assert.deepEqual(batches[0]?.toArray()[0], { id: 1, at: new Date(5), price: null, name: "a" });
   assert.equal(all.poll(), null);
 });
+
+test("pushes go on when there is room again, each in its turn", async () => {
+  await using db = await open(["s (id INT)"]);
+  const changes = db.subscribe("s", { capacity: 2, onFull: "block" });
+  const sources = await Promise.all([1, 2, 3].map(() => db.source("s")));
+  await using writer = await db.writer("s");
+  await sources[0]?.push([{ id: 0 }, { id: 0 }]);
+  let landed = 0;
+  const waiting = sources.flatMap((source) =>
+    [1, 2, 3].map((id) => source.push({ id }).then((rows) => (landed += rows))),
+  );
+  await writer.insert({ id: 4 });
+  waiting.push(writer.flush().then((rows) => (landed += rows)));
+  assert.equal(await new Promise((resolve) => setTimeout(resolve, 40, landed)), 0);
+  let read = 0;
+  while (read < 12) read += (await changes.next())?.numRows ?? 0;
+  await Promise.all(waiting);
+  assert.deepEqual([read, landed], [12, 10]);
+  // What waits is woken by the end too.
+  await sources[0]?.push([{ id: 0 }, { id: 0 }]);
+  const refused = assert.rejects(sources[1]?.push({ id: 1 }) ?? Promise.resolve());
+  await db.execute("DROP SOURCE s");
+  await refused;
+});
+
+test("a source waits, refuses or drops as it was created", async () => {
+  await using db = await LaminarDB.open(":memory:", { pushTimeoutMs: 600_000 });
+  const full = fails(IngestionError, codes.BACKPRESSURE);
+  for (const [name, options] of [
+    ["strict", "backpressure = 'reject', buffer_size = 1"],
+    ["hasty", "push_timeout_ms = 20, buffer_size = 1"],
+    ["lossy", "backpressure = 'drop_oldest', buffer_size = 1"],
+  ] as const) {
+    await db.execute(`CREATE SOURCE ${name} (id INT) WITH (${options})`);
+    await db.execute(`CREATE STREAM of_${name} AS SELECT id FROM ${name}`);
+    await using source = await db.source(name);
+    await using second = await source.clone();
+    await source.push({ id: 1 });
+    for (const producer of [source, second]) {
+      if (name === "lossy") assert.equal(await producer.push({ id: 2 }), 1);
+      else await assert.rejects(producer.push({ id: 2 }), full);
+    }
+    assert.deepEqual([await source.pending(), await source.capacity()], [1, 1]);
+  }
+  await db.start();
+  assert.deepEqual(await db.query("SELECT id FROM of_lossy").toArray(), [{ id: 2 }]);
+  assert.deepEqual(await db.query("SELECT id FROM of_strict").toArray(), [{ id: 1 }]);
+});
+
+test("one row is pushed at once, whatever its values are", async () => {
+  await using db = await open([
+    "s (flag BOOLEAN, n SMALLINT, big BIGINT, u BIGINT UNSIGNED, f DOUBLE, r REAL, name VARCHAR, " +
+      "at TIMESTAMP(3), fine TIMESTAMP(6), day DATE, cost DECIMAL(9, 2), tags INT[], id INT NOT NULL)",
+  ]);
+  await using source = await db.source("s");
+  const at = new Date("2026-01-02T03:04:05.006Z");
+  const rows = [
+    { id: 1, flag: true, n: -3, big: 2n ** 62n, f: 0.5, r: 0.25, name: "é\u0000😀", at, fine: at },
+    { id: 2, u: 2n ** 63n, day: new Date("2026-01-02"), cost: "12.50", tags: [1, 2] },
+    { id: 3, big: 7, f: 3, name: null, at: 12 },
+    { name: "", id: 4 },
+  ];
+  for (const row of rows) assert.equal(source.tryPush(row), true);
+  assert.throws(() => source.tryPush({ name: "x" }), fails(IngestionError, 300, "id"));
+  assert.throws(() => source.tryPush({ id: 5, n: 40_000 }), IngestionError);
+  assert.throws(() => source.tryPush({ id: 5, none: 1 }), fails(IngestionError, 302, "none"));
+  // What was refused leaves nothing behind in the row after it.
+  assert.equal(source.tryPush({ id: 6 }), true);
+  const told = await db.query("SELECT * FROM s ORDER BY id").toArray();
+  const none = { flag: null, n: null, big: null, u: null, f: null, r: null, name: null, at: null };
+  const empty = { ...none, fine: null, day: null, cost: null, tags: null };
+  assert.deepEqual(told, [
+    { ...empty, ...rows[0] },
+    { ...empty, ...rows[1] },
+    { ...empty, id: 3, big: 7n, f: 3, at: new Date(12) },
+    { ...empty, id: 4, name: "" },
+    { ...empty, id: 6 },
+  ]);
+});

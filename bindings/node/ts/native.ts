@@ -27,6 +27,11 @@ export type Kind =
   | "int8" | "uint8" | "int16" | "uint16" | "int32" | "uint32" | "int64" | "uint64"
   | "float32" | "float64";
 
+export interface RawSource extends With<SourceHandle> {
+  /** How long its pushes wait for room, where the source says so. */
+  readonly pushTimeoutMs?: number;
+}
+
 export interface RawField {
   readonly name: string;
   readonly type: string;
@@ -105,11 +110,13 @@ interface Native {
     data: Uint8Array | string,
     optionsJson?: string,
   ): Promise<number>;
-  openSource(database: DatabaseHandle, name: string): Promise<With<SourceHandle>>;
-  sourceClone(source: SourceHandle): Promise<With<SourceHandle>>;
+  openSource(database: DatabaseHandle, name: string): Promise<RawSource>;
+  sourceClone(source: SourceHandle): Promise<RawSource>;
   sourcePush(source: SourceHandle, packs: BatchHandle[]): Promise<number>;
   sourcePushIpc(source: SourceHandle, data: Uint8Array): Promise<number>;
   sourceTryPush(source: SourceHandle, pack: BatchHandle): boolean;
+  sourceTryPushRow(source: SourceHandle, cells: readonly unknown[]): boolean;
+  sourceOnRoom(source: SourceHandle, id: number): Promise<void>;
   sourceWatermark(source: SourceHandle, tsMs: number): Promise<void>;
   sourceEnd(source: SourceHandle): Promise<void>;
   sourceQueue(source: SourceHandle): Promise<[pending: number, capacity: number]>;

@@ -38,22 +38,47 @@ export function onAbort(signal: AbortSignal | undefined, abort: () => void): () 
   return () => signal.removeEventListener("abort", abort);
 }
 
+/** Tells when an attempt that found no room is worth another one. */
+export interface Room {
+  /** An attempt begins: what was told before is forgotten. */
+  begin(): void;
+  /** Resolves when there is room, or after so many milliseconds. */
+  wait(timeoutMs: number): Promise<void>;
+}
+
 const LONGEST_PAUSE_MS = 16;
+
+/** Room that nobody tells of: the pauses between attempts double. */
+export function pauses(): Room {
+  let pause = 1;
+  return {
+    begin: nothing,
+    async wait(timeoutMs) {
+      await delay(Math.min(pause, timeoutMs));
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    },
+  };
+}
 
 /**
  * Makes an attempt, and again while it answers that there is no room, for at most so long. The
  * library is asked without waiting, so that no thread of the pool is held up by a subscription that
  * nobody reads.
  */
-export async function withRoom<T>(timeoutMs: number, attempt: () => Promise<T>): Promise<T> {
+export async function withRoom<T>(
+  timeoutMs: number,
+  attempt: () => Promise<T>,
+  room: Room = pauses(),
+): Promise<T> {
   const deadline = performance.now() + timeoutMs;
-  for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+  for (;;) {
+    room.begin();
     try {
       return await attempt();
     } catch (error) {
       const left = deadline - performance.now();
       if (left <= 0 || !hasCode(error, codes.BACKPRESSURE)) throw error;
-      await delay(Math.min(pause, left));
+      await room.wait(left);
     }
   }
 }

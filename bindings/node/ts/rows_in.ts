@@ -72,21 +72,64 @@ export function ipcBytes(data: Uint8Array | ArrayBuffer): Uint8Array {
   throw makeError(`LDB-3001: ${text}`, 300, "LDB-3001");
 }
 
-/**
- * Rows that are added one at a time. Only those are taken whose values all have their column's own
- * type, so that the rows of many calls make one batch that cannot be refused.
- */
-export class Gathering {
+/** Rows that are read one at a time, those whose values all have their column's own type. */
+export class PlainRow {
   readonly #schema: Schema;
   readonly #required: readonly number[];
-  readonly #row: unknown[];
+  readonly #values: unknown[];
+  readonly #units: readonly number[];
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+    this.#required = schema.crossing.flatMap((field, index) => (field.nullable ? [] : [index]));
+    this.#values = schema.crossing.map(() => undefined);
+    this.#units = schema.crossing.map(unitOf);
+  }
+
+  /**
+   * The values of a row in the order of the columns, which stay until the next row is read; undefined
+   * when the row has to be looked at more closely.
+   */
+  read(row: InputRow): readonly unknown[] | undefined {
+    const values = this.#values.fill(undefined);
+    for (const name of Object.keys(row)) {
+      const place = this.#schema.indexOf(name);
+      const field = this.#schema.crossing[place];
+      if (field === undefined) return undefined;
+      const value = row[name];
+      if (value !== null && value !== undefined && !fitsPlainly(field, value)) return undefined;
+      values[place] = value;
+    }
+    for (const place of this.#required) {
+      if (values[place] === null || values[place] === undefined) return undefined;
+    }
+    return values;
+  }
+
+  /** The same with dates as numbers of their column's unit. */
+  readNumbers(row: InputRow): readonly unknown[] | undefined {
+    const values = this.read(row);
+    if (values === undefined) return undefined;
+    for (let place = 0; place < values.length; place++) {
+      const value = values[place];
+      if (value instanceof Date) {
+        this.#values[place] = longOf(value, this.#units[place] as number);
+      }
+    }
+    return values;
+  }
+}
+
+/** Rows that are added one at a time, so that the rows of many calls make one batch. */
+export class Gathering {
+  readonly #schema: Schema;
+  readonly #row: PlainRow;
   #cells: unknown[][] = [];
   #rows = 0;
 
   constructor(schema: Schema) {
     this.#schema = schema;
-    this.#required = schema.crossing.flatMap((field, index) => (field.nullable ? [] : [index]));
-    this.#row = schema.crossing.map(() => undefined);
+    this.#row = new PlainRow(schema);
     this.#begin();
   }
 
@@ -97,18 +140,8 @@ export class Gathering {
 
   /** Takes a row, or answers false when it has to be looked at more closely. */
   add(row: InputRow): boolean {
-    const values = this.#row.fill(undefined);
-    for (const name of Object.keys(row)) {
-      const place = this.#schema.indexOf(name);
-      const field = this.#schema.crossing[place];
-      if (field === undefined) return false;
-      const value = row[name];
-      if (value !== null && value !== undefined && !fitsPlainly(field, value)) return false;
-      values[place] = value;
-    }
-    for (const place of this.#required) {
-      if (values[place] === null || values[place] === undefined) return false;
-    }
+    const values = this.#row.read(row);
+    if (values === undefined) return false;
     for (let place = 0; place < values.length; place++) {
       (this.#cells[place] as unknown[]).push(values[place]);
     }

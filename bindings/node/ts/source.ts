@@ -1,9 +1,11 @@
 /** Producers of sources. */
 
+import { Batch } from "./batch.js";
 import { makeError, closedError, type LaminarError } from "./errors.js";
-import { native, type BatchHandle, type SourceHandle, type With } from "./native.js";
+import { native, type BatchHandle, type RawSource, type SourceHandle } from "./native.js";
 import { Serial, withRoom } from "./order.js";
-import { ipcBytes, pack, type Input } from "./rows_in.js";
+import { SourceRoom } from "./room.js";
+import { PlainRow, ipcBytes, isSingle, pack, type Input, type InputRow } from "./rows_in.js";
 import { Schema } from "./schema.js";
 
 /** What producers need of their database, which they keep alive. */
@@ -24,14 +26,18 @@ export class Producer {
   readonly owner: Owner;
   readonly #handle: SourceHandle;
   readonly #calls = new Serial();
+  readonly #room: SourceRoom;
+  readonly #pushTimeoutMs: number;
   #watermark: number | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(owner: Owner, name: string, { handle, schema }: With<SourceHandle>) {
+  constructor(owner: Owner, name: string, { handle, schema, pushTimeoutMs }: RawSource) {
     this.owner = owner;
     this.name = name;
     this.schema = new Schema(schema);
     this.#handle = handle;
+    this.#room = new SourceRoom(handle);
+    this.#pushTimeoutMs = pushTimeoutMs ?? owner.pushTimeoutMs;
   }
 
   get watermark(): number | undefined {
@@ -60,6 +66,12 @@ export class Producer {
   tryPush(pack: BatchHandle): boolean {
     if (this.#calls.isBusy || this.owner.subscribed !== undefined) return false;
     return native.sourceTryPush(this.#handle, pack);
+  }
+
+  /** The same with one row, as `PlainRow` has read it. */
+  tryPushRow(cells: readonly unknown[]): boolean {
+    if (this.#calls.isBusy || this.owner.subscribed !== undefined) return false;
+    return native.sourceTryPushRow(this.#handle, cells);
   }
 
   async setWatermark(ts: EventTime): Promise<void> {
@@ -91,7 +103,12 @@ export class Producer {
   #call<T>(attempt: () => Promise<T>): Promise<T> {
     return this.#calls.run(async () => {
       if (this.owner.subscribed !== undefined) await this.owner.subscribed;
-      return withRoom(this.owner.pushTimeoutMs, attempt);
+      try {
+        return await withRoom(this.#pushTimeoutMs, attempt, this.#room);
+      } finally {
+        // Between its calls nothing leads here, so that it can be collected.
+        this.#room.close();
+      }
     });
   }
 }
@@ -118,10 +135,12 @@ function milliseconds(ts: EventTime): number {
  */
 export class Source implements AsyncDisposable, Disposable {
   readonly #producer: Producer;
+  readonly #row: PlainRow;
 
   /** @internal */
   constructor(producer: Producer) {
     this.#producer = producer;
+    this.#row = new PlainRow(producer.schema);
   }
 
   /** The name of the source. */
@@ -172,6 +191,9 @@ export class Source implements AsyncDisposable, Disposable {
    */
   tryPush(data: Input): boolean {
     this.#producer.check();
+    const isRow = isSingle(data) && !(data instanceof Batch);
+    const cells = isRow ? this.#row.readNumbers(data as InputRow) : undefined;
+    if (cells !== undefined) return this.#producer.tryPushRow(cells);
     return this.#producer.tryPush(pack(this.schema, data).handle);
   }
 
