@@ -1,0 +1,61 @@
+//! Another node in the place of one that others read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use laminar_types::{Change, Delta};
+
+use super::{Graph, NodeId};
+
+impl Graph {
+    /// Gives the readers of a node another one of the same promises to read, and what the change is
+    /// for them, if there is any, as part of the next [`run`](Self::run).
+    ///
+    /// The other node was added after the readers, so they, and what reads them, get new ids behind
+    /// it: each old id with the new one is answered.
+    pub fn redirect(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        change: Option<&Delta>,
+    ) -> Vec<(NodeId, NodeId)> {
+        let mut readers = std::mem::take(&mut self.node_mut(from).consumers);
+        let mut ahead: BTreeSet<NodeId> = readers.iter().map(|(reader, _)| *reader).collect();
+        let mut moved = BTreeMap::new();
+        while let Some(id) = ahead.pop_first() {
+            assert!(id != to, "a node would read itself");
+            let node = self.node(id);
+            ahead.extend(node.consumers.iter().map(|(reader, _)| *reader));
+            ahead.extend(node.late_output);
+            let now = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
+            let node = self.nodes[id.index()].take();
+            self.nodes.push(node);
+            if self.ready.remove(id) {
+                self.ready.insert(now);
+            }
+            moved.insert(id, now);
+        }
+        let now = |id: &mut NodeId| *id = moved.get(id).copied().unwrap_or(*id);
+        for node in self.nodes.iter_mut().flatten() {
+            node.inputs.iter_mut().for_each(|input| now(&mut input.node));
+            node.consumers.iter_mut().for_each(|(reader, _)| now(reader));
+            node.late_output.iter_mut().for_each(now);
+        }
+        readers.iter_mut().for_each(|(reader, _)| now(reader));
+        for (reader, port) in &readers {
+            self.node_mut(*reader).inputs[*port].node = to;
+        }
+        self.node_mut(to).consumers.extend(&readers);
+        let frontiers = self.node(to).frontiers.clone();
+        for (reader, port) in readers {
+            if let Some(change) = change.filter(|change| !change.is_empty()) {
+                self.deliver(reader, port, Change::Batch(change.clone()));
+            }
+            if !frontiers.is_empty() {
+                self.deliver_frontiers(reader, port, &frontiers);
+            }
+            self.settle_idle(reader);
+            self.set_idle(&[(reader, self.are_inputs_idle(reader))]);
+        }
+        moved.into_iter().collect()
+    }
+}
