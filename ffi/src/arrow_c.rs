@@ -103,10 +103,22 @@ impl Drop for Owner {
         let Some(release) = self.0.release else {
             return;
         };
-        let mut array = std::mem::replace(&mut self.0, ArrowArray::released());
+        let array = Moved(std::mem::replace(&mut self.0, ArrowArray::released()));
+        outside::run(move || array.release(release));
+    }
+}
+
+/// An array on its way to its release callback.
+struct Moved(ArrowArray);
+
+// SAFETY: the C data interface lets a consumer release an array on any thread.
+unsafe impl Send for Moved {}
+
+impl Moved {
+    fn release(mut self, release: unsafe extern "C" fn(*mut ArrowArray)) {
         // SAFETY: the array is live and ours; the callback gets it at an address that is good for
         // the call, as the interface demands.
-        outside::run(move || unsafe { release(&raw mut array) });
+        unsafe { release(&raw mut self.0) }
     }
 }
 

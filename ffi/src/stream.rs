@@ -274,9 +274,21 @@ impl Drop for Reader {
         let Some(release) = self.0.release else {
             return;
         };
-        let mut stream = std::mem::replace(&mut self.0, RELEASED);
+        let stream = Moved(std::mem::replace(&mut self.0, RELEASED));
+        outside::run(move || stream.release(release));
+    }
+}
+
+/// A stream on its way to its release callback.
+struct Moved(ArrowArrayStream);
+
+// SAFETY: the C stream interface lets a consumer move a stream between threads.
+unsafe impl Send for Moved {}
+
+impl Moved {
+    fn release(mut self, release: unsafe extern "C" fn(*mut ArrowArrayStream)) {
         // SAFETY: the stream is live and ours, and is released once.
-        outside::run(move || unsafe { release(&raw mut stream) });
+        unsafe { release(&raw mut self.0) }
     }
 }
 

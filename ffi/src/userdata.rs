@@ -32,8 +32,20 @@ impl Userdata {
 impl Drop for Userdata {
     fn drop(&mut self) {
         let Some(drop) = self.drop else { return };
-        let pointer = self.pointer;
+        let pointer = Pointer(self.pointer);
+        outside::run(move || pointer.drop_by(drop));
+    }
+}
+
+/// A pointer of the host on its way to the function that drops it.
+struct Pointer(*mut c_void);
+
+// SAFETY: the header demands that the function can be called from any thread.
+unsafe impl Send for Pointer {}
+
+impl Pointer {
+    fn drop_by(self, drop: DropUserdata) {
         // SAFETY: the host gave both for each other; this runs once.
-        outside::run(move || unsafe { drop(pointer) });
+        unsafe { drop(self.0) }
     }
 }

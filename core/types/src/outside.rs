@@ -6,7 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 
-type Work = Box<dyn FnOnce()>;
+/// Work that was put off.
+pub type Work = Box<dyn FnOnce() + Send>;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -32,12 +33,23 @@ pub fn is_inside() -> bool {
 }
 
 /// Runs `work` now, or as soon as the current thread has given its token back.
-pub fn run(work: impl FnOnce() + 'static) {
+pub fn run(work: impl FnOnce() + Send + 'static) {
     if is_inside() {
         PENDING.with_borrow_mut(|pending| pending.push(Box::new(work)));
     } else {
         work();
     }
+}
+
+/// Does something on the calling thread, which holds no token, for another one that does: what is put
+/// off meanwhile is answered, for [`run`] there.
+pub fn on_behalf<R>(act: impl FnOnce() -> R) -> (R, Vec<Work>) {
+    debug_assert!(!is_inside(), "a thread that holds a token works for itself");
+    let inside = enter();
+    let result = act();
+    let put_off = PENDING.take();
+    drop(inside);
+    (result, put_off)
 }
 
 impl Drop for Inside {
@@ -58,16 +70,16 @@ fn take_first(pending: &mut Vec<Work>) -> Option<Work> {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
     #[test]
     fn work_waits_for_the_outermost_mark() {
-        let log = Rc::new(RefCell::new(Vec::new()));
+        let log: Arc<Mutex<Vec<&str>>> = Arc::default();
         let note = |text: &'static str| {
-            let log = Rc::clone(&log);
-            move || log.borrow_mut().push(text)
+            let log = Arc::clone(&log);
+            move || log.lock().unwrap().push(text)
         };
         run(note("outside"));
         let outer = enter();
@@ -75,9 +87,30 @@ mod tests {
         run(note("first"));
         drop(inner);
         run(note("second"));
-        assert_eq!(*log.borrow(), ["outside"]);
+        assert_eq!(*log.lock().unwrap(), ["outside"]);
         drop(outer);
-        assert_eq!(*log.borrow(), ["outside", "first", "second"]);
+        assert_eq!(*log.lock().unwrap(), ["outside", "first", "second"]);
         assert!(!is_inside());
+    }
+
+    #[test]
+    fn work_of_another_thread_waits_for_the_one_that_it_works_for() {
+        let log: Arc<Mutex<Vec<&str>>> = Arc::default();
+        let inside = enter();
+        let theirs = Arc::clone(&log);
+        let put_off = std::thread::spawn(move || {
+            let (answer, put_off) = on_behalf(|| {
+                run(move || theirs.lock().unwrap().push("theirs"));
+                7
+            });
+            assert!(!is_inside() && answer == 7);
+            put_off
+        });
+        for work in put_off.join().unwrap() {
+            run(work);
+        }
+        assert!(log.lock().unwrap().is_empty());
+        drop(inside);
+        assert_eq!(*log.lock().unwrap(), ["theirs"]);
     }
 }
