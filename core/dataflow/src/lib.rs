@@ -16,6 +16,7 @@
 //! | `epoch_time` | the time of the epoch, where expressions read it |
 //! | `consolidate` | what several changes come to |
 //! | `work` | what each operator was given, gave and took |
+//! | [`workers`] | [`Workers`]: who runs the partitions of an operator |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -30,11 +31,14 @@ pub mod row_expr;
 pub mod state;
 pub mod window;
 mod work;
+pub mod workers;
 
 pub use consolidate::consolidate;
 pub use epoch_time::EpochTime;
 pub use graph::{Graph, NodeId, StepOutput};
 pub use operator::{
-    Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Operator, Traits, WindowEnds,
+    Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Operator, PartitionMetrics,
+    Traits, WindowEnds,
 };
 pub use work::Work;
+pub use workers::{Inline, Workers};

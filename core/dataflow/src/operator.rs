@@ -1,13 +1,19 @@
 //! What an operator is, and what an edge promises.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Epoch, Frontier, Result, RowBlock, TimeUnit};
+use laminar_types::{Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit};
 
+use crate::expr::row_text;
+use crate::operators::{Place, ordinals};
 #[cfg(doc)]
 use crate::state::Container;
 use crate::state::{Parts, Snapshot};
 use crate::window::WindowSpec;
+use crate::work::Work;
+use crate::workers::Workers;
 
 /// One node of the dataflow: consumes the deltas of its inputs, keeps state, emits one net delta.
 ///
@@ -58,6 +64,42 @@ pub trait Operator: Send {
 
     /// Emits the net change of the step.
     fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>>;
+
+    /// As [`finish`](Self::finish), for an operator that is a partition: puts the place of each row of
+    /// the change into `places`, which is empty. Places ascend.
+    ///
+    /// # Errors
+    /// `INTERNAL` for an operator that cannot be a partition, besides those of `finish`.
+    fn finish_placed(
+        &mut self,
+        cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        let _ = (cx, places);
+        Err(Error::internal(format!("{} cannot be a partition", self.name())))
+    }
+
+    /// About how many rows [`finish`](Self::finish) would give that no row of the step brought: those
+    /// of windows that close.
+    fn due_rows(&self) -> usize {
+        0
+    }
+
+    /// Whether the operator may have something to do in a step that brings it no rows, wherever its
+    /// frontiers are.
+    fn acts_without_rows(&self) -> bool {
+        true
+    }
+
+    /// Tells the operator who runs its partitions, if it has some.
+    fn employ(&mut self, workers: &Arc<dyn Workers>) {
+        let _ = workers;
+    }
+
+    /// What each partition did and holds; none where the operator is one.
+    fn partitions(&self) -> Vec<PartitionMetrics> {
+        Vec::new()
+    }
 
     /// The frontiers of the output's event-time columns, in the order of its [`Traits::times`].
     fn frontiers(&self, out: &mut Vec<Frontier>) {
@@ -200,6 +242,15 @@ pub struct Metrics {
     pub state_bytes: usize,
 }
 
+/// Counters of one partition of an operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartitionMetrics {
+    /// Its rows and visits, and the processor time that they took.
+    pub work: Work,
+    /// What it holds.
+    pub metrics: Metrics,
+}
+
 /// What one step of an epoch tells its operators and hears from them.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -217,7 +268,14 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Notes a row that is left out because an expression failed on it.
     pub fn dead_letter(&mut self, row: String, error: String) {
-        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error });
+        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal: 0 });
+    }
+
+    /// The same, of a row of a batch.
+    pub fn dead_letter_of(&mut self, batch: &RecordBatch, row: usize, error: String) {
+        let ordinal = ordinals::of(batch).map_or(0, |ordinals| ordinals[row]);
+        let row = row_text(&ordinals::without(batch), row);
+        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal });
     }
 }
 
@@ -230,6 +288,8 @@ pub struct DeadLetter {
     pub row: String,
     /// What failed.
     pub error: String,
+    /// The number of the row among those that came to its operator, where partitions count them.
+    pub ordinal: u64,
 }
 
 /// Which changes an edge can carry. Each is a promise that the ones after it do not make.

@@ -41,29 +41,37 @@ pub(crate) struct Timing {
 impl Work {
     /// Notes a visit that brings some rows, and begins to time it if it is its turn.
     pub(crate) fn begin(&mut self, rows: usize) -> Option<Timing> {
+        let stands_for = self.turn(rows)?;
+        Some(Timing { begun: Instant::now(), stands_for })
+    }
+
+    /// Notes a visit that brings some rows. If it is its turn to be timed, tells for how many visits
+    /// it stands.
+    pub(crate) fn turn(&mut self, rows: usize) -> Option<u64> {
         self.rows_in += rows as u64;
         self.batches += u64::from(rows > 0);
-        let stands_for = match rows {
-            MANY_ROWS.. => 1,
-            _ => {
-                let before = self.small_visits;
-                self.small_visits += 1;
-                match before {
-                    ..TIMED_AT_FIRST => 1,
-                    _ if before.is_multiple_of(TIMED_ONE_IN) => TIMED_ONE_IN,
-                    _ => return None,
-                }
-            }
-        };
-        Some(Timing { begun: Instant::now(), stands_for })
+        if rows >= MANY_ROWS {
+            return Some(1);
+        }
+        let before = self.small_visits;
+        self.small_visits += 1;
+        match before {
+            ..TIMED_AT_FIRST => Some(1),
+            _ if before.is_multiple_of(TIMED_ONE_IN) => Some(TIMED_ONE_IN),
+            _ => None,
+        }
     }
 
     /// Notes the end of the visit.
     pub(crate) fn end(&mut self, timing: Option<Timing>) {
         if let Some(Timing { begun, stands_for }) = timing {
-            let time_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.time_ns = self.time_ns.saturating_add(time_ns.saturating_mul(stands_for));
+            self.took(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX), stands_for);
         }
+    }
+
+    /// Notes the time of a visit that stands for some.
+    pub(crate) fn took(&mut self, time_ns: u64, stands_for: u64) {
+        self.time_ns = self.time_ns.saturating_add(time_ns.saturating_mul(stands_for));
     }
 }
 

@@ -26,6 +26,40 @@ macro_rules! mutant {
 #[cfg(feature = "mutants")]
 pub use table::{Mutant, is_selected, select};
 
+/// The deliberate bug that is on for the calling thread, to be turned on for another one that works
+/// for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Selected(#[cfg(feature = "mutants")] usize);
+
+/// Turns a bug off again when it goes.
+#[derive(Debug)]
+pub struct SelectedHere(#[cfg(feature = "mutants")] usize);
+
+/// Which bug is on: none, in a build without the feature `mutants`.
+pub fn selected() -> Selected {
+    Selected(
+        #[cfg(feature = "mutants")]
+        table::swap(None),
+    )
+}
+
+/// Turns the bug of another thread on for this one, until what this answers is dropped.
+pub fn also_here(bug: Selected) -> SelectedHere {
+    #[cfg(not(feature = "mutants"))]
+    let _ = bug;
+    SelectedHere(
+        #[cfg(feature = "mutants")]
+        table::swap(Some(bug.0)),
+    )
+}
+
+#[cfg(feature = "mutants")]
+impl Drop for SelectedHere {
+    fn drop(&mut self) {
+        table::swap(Some(self.0));
+    }
+}
+
 #[cfg(feature = "mutants")]
 mod table {
     use std::cell::Cell;
@@ -134,6 +168,9 @@ mod table {
         ClockStands: "event times of the clock wait for the next row", "db/engine/time", ["proctime()"];
         UpdateMovesNoWatermark: "the times that an UPDATE sets move no watermark", "db/change", ["windows over a table", "versions of a table"];
         ReplacedRowsUncut: "a row that replaces one behind the watermark does not cut its batch", "db/producers", ["windows over a table", "versions of a table"];
+        PartitionLost: "what one partition gives is lost", "dataflow/partitioned", ["GROUP BY"];
+        RowsDealtInTurn: "rows go to partitions in turn, whatever their keys", "dataflow/partitioned", ["GROUP BY"];
+        PartitionsOneByOne: "what partitions give stands one partition after the other", "dataflow/partitioned", ["GROUP BY"];
         UnnestForgetsWeights: "UNNEST hands retractions on as rows", "dataflow/unnest", ["UNNEST", "UNNEST in FROM"];
     }
 
@@ -145,6 +182,11 @@ mod table {
     /// thread uses, but the reading of ad-hoc queries.
     pub fn select(mutant: Option<Mutant>) {
         SELECTED.set(mutant.map_or(usize::MAX, |mutant| mutant as usize));
+    }
+
+    /// What is selected; something else from now on, if it is given.
+    pub(super) fn swap(selected: Option<usize>) -> usize {
+        selected.map_or_else(|| SELECTED.get(), |selected| SELECTED.replace(selected))
     }
 
     /// Whether a bug is on.

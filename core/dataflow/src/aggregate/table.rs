@@ -38,6 +38,8 @@ pub struct AggregateTable {
     accumulators: Vec<Box<dyn Accumulator>>,
     /// The weight of each group, over updating input.
     weights: Option<Paged<i64>>,
+    /// A number of the row that made each group, where somebody asks for it.
+    births: Option<Paged<u64>>,
     /// The slot of each row of the batch in work.
     slots: Vec<u32>,
     touched: Touched,
@@ -72,6 +74,7 @@ impl AggregateTable {
             permanent_keys: Vec::new(),
             accumulators,
             weights: (!append_only).then(|| Paged::new(0)),
+            births: None,
             slots: Vec::new(),
             touched: Touched::default(),
             untracked: false,
@@ -111,6 +114,34 @@ impl AggregateTable {
         self
     }
 
+    /// The table with a number for each group, of the row that made it: see
+    /// [`note_births`](Self::note_births).
+    pub fn with_births(mut self) -> Self {
+        self.births = Some(Paged::new(0));
+        self
+    }
+
+    /// Notes the numbers of the rows that made groups in the last [`update`](Self::update);
+    /// `numbers` are those of all its rows.
+    pub fn note_births(&mut self, numbers: &[u64]) {
+        let Some(births) = &mut self.births else { return };
+        births.resize(self.index.slots());
+        let mut created = self.index.created().iter().peekable();
+        for (slot, number) in self.slots.iter().zip(numbers) {
+            if created.peek().is_none() {
+                break;
+            }
+            if created.next_if_eq(&slot).is_some() {
+                *births.at_mut(*slot as usize) = *number;
+            }
+        }
+    }
+
+    /// The number of the row that made a group.
+    pub fn birth(&self, slot: u32) -> u64 {
+        self.births.as_ref().map_or(0, |births| *births.at(slot as usize))
+    }
+
     /// A table of the same shape without rows.
     ///
     /// # Errors
@@ -123,7 +154,8 @@ impl AggregateTable {
             true => table,
             false => table.with_permanent(self.permanent_keys.clone())?,
         };
-        Ok(Self { untracked: self.untracked, ..table })
+        let births = self.births.is_some().then(|| Paged::new(0));
+        Ok(Self { untracked: self.untracked, births, ..table })
     }
 
     /// The types of the columns of [`AggregateTable::emit`].
@@ -291,6 +323,14 @@ impl AggregateTable {
     /// The slots touched since the last `settle`, each once, in the order of first touch.
     pub fn touched(&self) -> &[u32] {
         &self.touched.slots
+    }
+
+    /// For each touched slot from `first` on, all of which the last [`locate`](Self::locate) touched,
+    /// its first row there.
+    pub fn first_rows(&self, first: usize) -> impl Iterator<Item = usize> + '_ {
+        let mut touched = self.touched.slots[first..].iter().peekable();
+        let rows = self.slots.iter().enumerate();
+        rows.filter_map(move |(row, slot)| touched.next_if_eq(&slot).map(|_| row))
     }
 
     /// For each touched slot whether its group did not exist at the last `settle`.
@@ -487,6 +527,7 @@ impl Container for AggregateTable {
         debug_assert!(self.touched.slots.is_empty(), "groups are settled at the end of a step");
         self.index.parts(parts)?;
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.parts(parts))?;
+        self.births.as_mut().map_or(Ok(()), |births| births.parts(parts))?;
         self.weights.as_mut().map_or(Ok(()), |weights| weights.parts(parts))
     }
 
@@ -495,6 +536,7 @@ impl Container for AggregateTable {
         self.index.state_bytes()
             + accumulators.sum::<usize>()
             + self.weights.as_ref().map_or(0, Paged::state_bytes)
+            + self.births.as_ref().map_or(0, Paged::state_bytes)
             + self.touched.bits.capacity() * size_of::<u64>()
     }
 }

@@ -36,6 +36,7 @@ use ready::ReadySet;
 use crate::operator::{DeadLetter, Operator, Traits};
 use crate::state::TableRows;
 use crate::work::Work;
+use crate::workers::{Inline, Workers};
 
 /// Blocks that are kept to be used again.
 const MOST_SPARE_BLOCKS: usize = 16;
@@ -71,7 +72,6 @@ impl StepOutput {
 }
 
 /// The operators of a database and their edges.
-#[derive(Default)]
 pub struct Graph {
     nodes: Vec<Option<Node>>,
     ready: ReadySet,
@@ -89,11 +89,36 @@ pub struct Graph {
     reads_clock: bool,
     now_of: Epoch,
     now_ms: i64,
+    /// Who runs the partitions of operators.
+    workers: Arc<dyn Workers>,
 }
+impl Default for Graph {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Graph {
-    /// An empty graph.
+    /// An empty graph that runs everything on the calling thread.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_workers(Arc::new(Inline))
+    }
+
+    /// An empty graph, in which these workers run the partitions of operators.
+    pub fn with_workers(workers: Arc<dyn Workers>) -> Self {
+        Self {
+            nodes: Vec::new(),
+            ready: ReadySet::default(),
+            frontiers: Vec::new(),
+            dead_letters: Vec::new(),
+            late: Vec::new(),
+            spare_blocks: Vec::new(),
+            replayed: None,
+            reads_clock: false,
+            now_of: 0,
+            now_ms: 0,
+            workers,
+        }
     }
 
     /// Adds a source: a node whose rows and frontiers come by [`push`](Self::push) and
@@ -134,7 +159,7 @@ impl Graph {
     /// operator that has something to say of no rows (a global count) says it.
     pub fn add_operator(
         &mut self,
-        operator: Box<dyn Operator>,
+        mut operator: Box<dyn Operator>,
         traits: Traits,
         inputs: Vec<NodeId>,
         held_since: Option<u64>,
@@ -153,6 +178,7 @@ impl Graph {
         }
         let frontiers = vec![Frontier::MIN; traits.times.len()];
         self.reads_clock |= operator.reads_clock();
+        operator.employ(&self.workers);
         let id = self.add(Body::Operator(operator), traits, ports, frontiers);
         self.node_mut(id).idle = !inputs.is_empty() && self.are_inputs_idle(id);
         for (port, node) in inputs.into_iter().enumerate() {

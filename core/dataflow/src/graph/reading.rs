@@ -6,7 +6,7 @@ use laminar_types::{Error, Frontier, Result};
 
 use super::node::{Body, Input};
 use super::{Graph, NodeId};
-use crate::operator::{Content, Metrics, Traits};
+use crate::operator::{Content, Metrics, PartitionMetrics, Traits};
 use crate::state::{Container, Snapshot};
 use crate::work::Work;
 
@@ -27,6 +27,14 @@ impl Graph {
             Body::Source => Metrics::default(),
             Body::Table(rows) => Metrics { state_bytes: rows.state_bytes(), ..Metrics::default() },
             Body::Operator(operator) => operator.metrics(),
+        }
+    }
+
+    /// What each partition of a node's operator did and holds; none where it is one.
+    pub fn partitions(&self, id: NodeId) -> Vec<PartitionMetrics> {
+        match &self.node(id).body {
+            Body::Operator(operator) => operator.partitions(),
+            _ => Vec::new(),
         }
     }
 

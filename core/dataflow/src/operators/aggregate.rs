@@ -8,6 +8,7 @@ use laminar_types::{Delta, Error, Frontier, Result, RowBlock, Weights};
 use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::{Changed, GroupChanges};
 use super::lifetime::{Ages, Lifetime};
+use super::partitioned::Place;
 use crate::aggregate::AggregateSnapshot;
 use crate::expr::row_text;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
@@ -70,6 +71,23 @@ impl Aggregate {
         Self { aging: Some(Aging { lifetime, frontiers, ages, slots }), ..self }
     }
 
+    /// The same as a partition of several.
+    pub fn as_partition(self) -> Self {
+        Self { groups: self.groups.with_ordinals(), ..self }
+    }
+
+    /// How the groups changed in the step that ends.
+    fn changed(&mut self, now_ms: i64) -> Result<Option<Changed>> {
+        let changed = self.groups.changes()?;
+        if let Some(Aging { lifetime, frontiers, ages, .. }) = &mut self.aging {
+            let limit = lifetime.limit(std::slice::from_ref(frontiers), now_ms);
+            for slot in ages.take_before(limit) {
+                self.groups.table().remove(slot);
+            }
+        }
+        Ok(changed)
+    }
+
     /// The same, with keys that are event times: for each such column of the output its position
     /// among the event-time columns of the input.
     pub fn with_times(self, times: Vec<usize>) -> Self {
@@ -83,7 +101,7 @@ impl Operator for Aggregate {
         let delta = self.grouping.arrive(delta)?;
         for (row, error) in self.groups.add(&self.grouping, &delta)? {
             let batch = self.grouping.original(&delta.batch);
-            cx.dead_letter(row_text(&batch, row), error.message().to_string());
+            cx.dead_letter_of(&batch, row, error.message().to_string());
         }
         let Some(Aging { lifetime, frontiers, ages, slots }) = &mut self.aging else {
             return Ok(());
@@ -152,14 +170,22 @@ impl Operator for Aggregate {
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
-        let changed = self.groups.changes()?;
-        if let Some(Aging { lifetime, frontiers, ages, .. }) = &mut self.aging {
-            let limit = lifetime.limit(std::slice::from_ref(frontiers), cx.now_ms);
-            for slot in ages.take_before(limit) {
-                self.groups.table().remove(slot);
-            }
-        }
+        let changed = self.changed(cx.now_ms)?;
         changed.map(|changed| delta(&self.schema, changed)).transpose()
+    }
+
+    fn finish_placed(
+        &mut self,
+        cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        let Some(changed) = self.changed(cx.now_ms)? else { return Ok(None) };
+        changed.places(0, places);
+        delta(&self.schema, changed).map(Some)
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        self.aging.is_some()
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
@@ -197,7 +223,7 @@ impl Content for Groups {
 
 /// The rows that ceased, then the rows that came to be.
 pub(super) fn delta(schema: &SchemaRef, changed: Changed) -> Result<Delta> {
-    let Changed { old, new, old_rows, new_rows } = changed;
+    let Changed { old, new, old_rows, new_rows, .. } = changed;
     let columns = if old_rows == 0 {
         new
     } else if new_rows == 0 {

@@ -8,6 +8,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 
+use super::ordinals;
 use crate::aggregate::{
     Accumulator, AggregateArgs, AggregateFunction, AggregateTable, CallSpec, create_call,
 };
@@ -129,6 +130,10 @@ impl Grouping {
     /// needs it. Every operator passes what comes in through here, once and before it cuts it.
     pub(super) fn arrive(&mut self, delta: Delta) -> Result<Delta> {
         let Some(arrived) = &mut self.arrived else { return Ok(delta) };
+        if ordinals::of(&delta.batch).is_some() {
+            // A partition's rows have numbers already, in the same place.
+            return Ok(delta);
+        }
         let first = *arrived;
         *arrived += delta.num_rows() as u64;
         let numbers = UInt64Array::from_iter_values(first..*arrived);
@@ -151,6 +156,7 @@ impl Grouping {
     pub(super) fn original<'a>(&self, batch: &'a RecordBatch) -> Cow<'a, RecordBatch> {
         let columns: Vec<usize> = (0..batch.num_columns().saturating_sub(1)).collect();
         match self.arrived {
+            _ if ordinals::of(batch).is_some() => Cow::Borrowed(batch),
             Some(_) => batch.project(&columns).map_or(Cow::Borrowed(batch), Cow::Owned),
             None => Cow::Borrowed(batch),
         }

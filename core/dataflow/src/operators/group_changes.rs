@@ -10,6 +10,7 @@ use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 
 use super::aggregate_call::Grouping;
 use super::row_changes::RowChanges;
+use super::{Place, ordinals};
 use crate::aggregate::{AggregateSnapshot, AggregateTable};
 use crate::state::{Container, Parts};
 
@@ -20,6 +21,8 @@ pub(super) struct GroupChanges {
     keys: usize,
     /// Whether every group is taken as new: nothing has been told yet.
     untold: bool,
+    /// For each touched group the ordinal of the row that touched it first, if that is asked for.
+    ordinals: Option<Vec<u64>>,
     /// The rows before the step, with the slot of each, in the order of first touch.
     before: Vec<(Vec<u32>, Vec<ArrayRef>)>,
     scratch: Vec<u32>,
@@ -33,12 +36,28 @@ pub(super) struct Changed {
     pub(super) new: Vec<ArrayRef>,
     pub(super) old_rows: usize,
     pub(super) new_rows: usize,
+    /// By row of both, the ordinal of the row that touched its group first, if that is asked for.
+    pub(super) old_ordinals: Vec<u64>,
+    pub(super) new_ordinals: Vec<u64>,
+}
+
+impl Changed {
+    /// Puts the places of the rows behind others: first those that ceased.
+    pub(super) fn places(&self, section: i64, places: &mut Vec<Place>) {
+        places.extend(self.old_ordinals.iter().map(|ordinal| Place::ceased(section, *ordinal)));
+        places.extend(self.new_ordinals.iter().map(|ordinal| Place::came(section, *ordinal)));
+    }
 }
 
 impl GroupChanges {
     pub(super) fn new(table: AggregateTable, keys: usize) -> Self {
         let (before, scratch) = (Vec::new(), Vec::new());
-        Self { table, keys, untold: true, before, scratch, by_row: None }
+        Self { table, keys, untold: true, ordinals: None, before, scratch, by_row: None }
+    }
+
+    /// The same for the groups of a partition, which tells the ordinals of rows.
+    pub(super) fn with_ordinals(self) -> Self {
+        Self { ordinals: Some(Vec::new()), ..self }
     }
 
     /// Takes blocks of rows from now on, if keys, calls, input and output all have that form; the
@@ -118,6 +137,11 @@ impl GroupChanges {
         if let Some(before) = before {
             self.before.push((self.scratch.clone(), before));
         }
+        if let Some(known) = &mut self.ordinals {
+            let of_rows = ordinals::of(batch);
+            let of_row = |row: usize| of_rows.map_or(0, |ordinals| ordinals[row]);
+            known.extend(self.table.first_rows(first).map(of_row));
+        }
         Ok(())
     }
 
@@ -143,6 +167,7 @@ impl GroupChanges {
             false => Some(self.compare(before, &slots)?),
         };
         self.table.settle();
+        self.ordinals.iter_mut().for_each(Vec::clear);
         self.scratch = slots;
         Ok(changed.filter(|changed| changed.old_rows + changed.new_rows > 0))
     }
@@ -161,7 +186,9 @@ impl GroupChanges {
         let same = self.same_rows(&old_slots, &old, slots, &new).map_err(unequal)?;
         if same.is_empty() {
             let (old_rows, new_rows) = (old_slots.len(), slots.len());
-            return Ok(Changed { old, new, old_rows, new_rows });
+            let old_ordinals = self.ordinals_of(old_slots.iter());
+            let new_ordinals = self.ordinals_of(slots.iter());
+            return Ok(Changed { old, new, old_rows, new_rows, old_ordinals, new_ordinals });
         }
         // Leave out the rows that are in both halves.
         let others = |rows: usize, same: Vec<u32>| {
@@ -180,7 +207,17 @@ impl GroupChanges {
             new: keep(&new, &new_kept).map_err(unequal)?,
             old_rows: old_kept.len(),
             new_rows: new_kept.len(),
+            old_ordinals: self.ordinals_of(picked(&old_slots, &old_kept)),
+            new_ordinals: self.ordinals_of(picked(slots, &new_kept)),
         })
+    }
+
+    /// The ordinals of some of the touched groups, in their order.
+    fn ordinals_of<'a>(&self, slots: impl Iterator<Item = &'a u32>) -> Vec<u64> {
+        let Some(ordinals) = &self.ordinals else { return Vec::new() };
+        let mut touched = self.table.touched().iter().zip(ordinals);
+        let of = |slot: &u32| touched.find(|(other, _)| *other == slot).map_or(0, |of| *of.1);
+        slots.map(of).collect()
     }
 
     /// The pairs of an old and a new row of one group that are equal.
@@ -228,7 +265,7 @@ impl GroupChanges {
 
 impl Container for GroupChanges {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { table, keys: _, untold, before: _, scratch: _, by_row: _ } = self;
+        let Self { table, keys: _, untold, ordinals: _, before: _, scratch: _, by_row: _ } = self;
         table.parts(parts)?;
         parts.number(untold)
     }
@@ -236,6 +273,11 @@ impl Container for GroupChanges {
     fn state_bytes(&self) -> usize {
         self.table.state_bytes()
     }
+}
+
+/// Some of the slots.
+fn picked<'a>(slots: &'a [u32], kept: &'a UInt32Array) -> impl Iterator<Item = &'a u32> {
+    kept.values().iter().map(|row| &slots[*row as usize])
 }
 
 fn join(parts: &[(Vec<u32>, Vec<ArrayRef>)]) -> Result<(Vec<u32>, Vec<ArrayRef>), ArrowError> {

@@ -5,7 +5,6 @@ use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use laminar_types::{Delta, Error, Result, Weights};
 
-use crate::expr::row_text;
 use crate::operator::Context;
 
 /// The rows of a delta whose event time, the column `time`, is known, and these times in units of
@@ -26,7 +25,7 @@ pub(super) fn with_times(
     for row in 0..times.len() {
         if times.is_null(row) {
             let error = format!("the event time `{name}` is NULL");
-            cx.dead_letter(row_text(&delta.batch, row), error);
+            cx.dead_letter_of(&delta.batch, row, error);
         } else {
             known.push(row as u32);
         }

@@ -9,7 +9,7 @@ use laminar_types::{Result, RowBlock};
 use super::byte_array::{byte_array, each_byte_array};
 use super::bytes::Cell;
 use super::fixed_keys::nulls_at;
-use super::group_index::{KeyColumn, Search};
+use super::group_index::{KeyColumn, NULL_HASH, Search};
 use super::hash::KeyHasher;
 use super::{ByteColumn, Container, Parts};
 
@@ -64,6 +64,34 @@ impl ByteKeys {
             lookup_bytes(search, keys, cells, rows, nulls, array, out);
         });
         Ok(())
+    }
+
+    pub(super) fn hash_all(
+        &mut self,
+        search: &mut Search,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<()> {
+        let Self { keys, cells, .. } = self;
+        let nulls = columns[0].nulls().filter(|nulls| nulls.null_count() > 0);
+        each_byte_array!(columns[0], array => {
+            hash_all_bytes(search, keys, cells, rows, nulls, array);
+        });
+        Ok(())
+    }
+
+    pub(super) fn hash_row(
+        &self,
+        hasher: &KeyHasher,
+        rows: &RowBlock,
+        row: usize,
+        columns: &[usize],
+    ) -> u32 {
+        let value = rows.bytes(row, columns[0]);
+        match rows.is_null(row, columns[0]) {
+            true => NULL_HASH,
+            false => self.keys.hash(hasher, (Cell::of(value), value)),
+        }
     }
 
     pub(super) fn intern_all(
@@ -191,6 +219,20 @@ pub(super) fn lookup_bytes(
     cells.clear();
     cells.extend((0..rows).map(|row| Cell::of(values.bytes(row))));
     search.lookup(keys, rows, nulls, |row| (cells[row], values.bytes(row)), out);
+}
+
+/// Hashes a batch of byte strings; `cells` is scratch.
+pub(super) fn hash_all_bytes(
+    search: &mut Search,
+    keys: &ByteColumn,
+    cells: &mut Vec<Cell>,
+    rows: usize,
+    nulls: Option<&NullBuffer>,
+    values: &impl ByteRows,
+) {
+    cells.clear();
+    cells.extend((0..rows).map(|row| Cell::of(values.bytes(row))));
+    search.hash_all(keys, rows, nulls, |row| (cells[row], values.bytes(row)));
 }
 
 /// The hash of the key stored at a slot.

@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use laminar_types::{Result, RowBlock, mutant};
 
-use super::group_index::{KeyColumn, Search};
+use super::group_index::{KeyColumn, NULL_HASH, Search};
 use super::hash::KeyHasher;
 use super::layout::Layout;
 use super::{Container, Paged, Parts};
@@ -57,6 +57,29 @@ impl<const N: usize> FixedKeys<N> {
         let packed = self.layout.pack(columns, rows, &mut self.packed)?;
         search.lookup(&self.keys, rows, nulls, |row| packed[row], out);
         Ok(())
+    }
+
+    pub(super) fn hash_all(
+        &mut self,
+        search: &mut Search,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<()> {
+        let nulls = self.layout.nulls_apart(columns);
+        let packed = self.layout.pack(columns, rows, &mut self.packed)?;
+        search.hash_all(&self.keys, rows, nulls, |row| packed[row]);
+        Ok(())
+    }
+
+    pub(super) fn hash_row(
+        &self,
+        hasher: &KeyHasher,
+        rows: &RowBlock,
+        row: usize,
+        columns: &[usize],
+    ) -> u32 {
+        let (key, is_null) = self.layout.pack_row::<N>(rows, row, columns);
+        if is_null { NULL_HASH } else { hasher.words(&key) }
     }
 
     pub(super) fn intern_all(

@@ -32,6 +32,9 @@ use super::{ByteColumn, Container, Parts, arrow_error};
 /// What [`GroupIndex::lookup`] gives for a key without a group.
 pub const NO_SLOT: u32 = u32::MAX;
 
+/// The hash of the null that is kept apart.
+pub(super) const NULL_HASH: u32 = 0x5851_f42d;
+
 /// How many rows ahead of the search a batch prefetches.
 const AHEAD: usize = 16;
 
@@ -167,6 +170,51 @@ impl GroupIndex {
             slots.resize(rows, 0);
             Ok(())
         })
+    }
+
+    /// An index whose [`hash`](Self::hash) is the same in every process.
+    pub(super) fn unseeded(types: &[DataType]) -> Result<Self> {
+        let mut index = Self::new(types)?;
+        index.search.hasher = KeyHasher::unseeded();
+        Ok(index)
+    }
+
+    /// Puts the hash of each row's key into `hashes`.
+    pub(super) fn hash(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        hashes: &mut Vec<u32>,
+    ) -> Result<()> {
+        let cast;
+        let keys = match self.plain(keys)? {
+            None => keys,
+            Some(columns) => {
+                cast = columns;
+                &cast
+            }
+        };
+        let search = &mut self.search;
+        search.hashes.clear();
+        each_keys!(&mut self.keys, stored => stored.hash_all(search, keys, rows)?, {
+            search.hashes.resize(rows, 0);
+        });
+        std::mem::swap(&mut search.hashes, hashes);
+        Ok(())
+    }
+
+    /// The hash of the key of one row of a block, if keys have that form.
+    pub(super) fn hash_row(&self, rows: &RowBlock, row: usize, columns: &[usize]) -> Option<u32> {
+        let hasher = &self.search.hasher;
+        match &self.keys {
+            Keys::None => Some(0),
+            Keys::Fixed1(stored) => Some(stored.hash_row(hasher, rows, row, columns)),
+            Keys::Fixed2(stored) => Some(stored.hash_row(hasher, rows, row, columns)),
+            Keys::Fixed3(stored) => Some(stored.hash_row(hasher, rows, row, columns)),
+            Keys::Fixed4(stored) => Some(stored.hash_row(hasher, rows, row, columns)),
+            Keys::Bytes(stored) => Some(stored.hash_row(hasher, rows, row, columns)),
+            Keys::Rows(_) => None,
+        }
     }
 
     /// Makes a group here for each group of `other`, an index over the same types: group
@@ -465,6 +513,22 @@ impl Search {
         let mut row = 0;
         while let Some((missing, _)) = self.find_run(keys, row, nulls, &probe, out) {
             row = missing + 1;
+        }
+    }
+
+    /// Leaves the hashes of a batch's keys in [`Search::hashes`], one for all `nulls`.
+    pub(super) fn hash_all<'a, C: KeyColumn>(
+        &mut self,
+        keys: &C,
+        rows: usize,
+        nulls: Option<&NullBuffer>,
+        probe: impl Fn(usize) -> C::Probe<'a>,
+    ) {
+        self.hash_batch(keys, rows, &probe);
+        if let Some(nulls) = nulls {
+            for (hash, is_valid) in self.hashes.iter_mut().zip(nulls) {
+                *hash = if is_valid { *hash } else { NULL_HASH };
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Words are mixed by folded multiplication (the 128-bit product's halves xored, as in wyhash
 //! and foldhash), long byte strings by foldhash. The seed differs from process to process, so
-//! that nobody can prepare keys that collide; nothing that leaves an operator depends on it.
+//! that nobody can prepare keys that collide; nothing that leaves an operator depends on it. Without a
+//! seed are the hashes by which keys are shared out among partitions.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
@@ -36,6 +37,20 @@ impl KeyHasher {
             seeds: [next(), next(), next(), next()],
             multiplier: next() | 1,
             strings: FixedState::with_seed(next()),
+        }
+    }
+
+    /// One that is the same in every process. Its constants are digits of pi.
+    pub(super) fn unseeded() -> Self {
+        Self {
+            seeds: [
+                0x243f_6a88_85a3_08d3,
+                0x1319_8a2e_0370_7344,
+                0xa409_3822_299f_31d0,
+                0x082e_fa98_ec4e_6c89,
+            ],
+            multiplier: 0x4528_21e6_38d0_1377,
+            strings: FixedState::with_seed(0xbe54_66cf_34e9_0c6c),
         }
     }
 

@@ -23,6 +23,7 @@
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
 //! | `ordered_tree` | the counted trees of ordered partitions |
+//! | `key_hash` | [`KeyHash`]: by which keys are shared out among partitions |
 //! | `table`, `slots`, `hash` | the hash table, slot numbers in use, the hash function |
 //! | `page`, `arena`, `slab` | shared memory under the columns |
 
@@ -34,6 +35,7 @@ pub mod bytes;
 mod fixed_keys;
 pub mod group_index;
 mod hash;
+mod key_hash;
 mod layout;
 pub mod multimap;
 pub mod ordered;
@@ -57,6 +59,7 @@ pub use bits::Bits;
 pub(crate) use byte_array::{byte_array, each_byte_array};
 pub use bytes::ByteColumn;
 pub use group_index::{GroupIndex, GroupKeys};
+pub use key_hash::KeyHash;
 pub use multimap::{KeyLookup, Multimap, MultimapSnapshot, Probe, RowChange, Search, StoredRows};
 pub use ordered::{OrderedPartitions, OrderedRows};
 pub use ordered_bags::{Bag, OrderedBags};

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use laminar_types::{Error, Result};
 
-use super::byte_keys::{Stored, hash_bytes, intern_bytes, lookup_bytes};
+use super::byte_keys::{Stored, hash_all_bytes, hash_bytes, intern_bytes, lookup_bytes};
 use super::bytes::Cell;
 use super::group_index::Search;
 use super::hash::KeyHasher;
@@ -55,6 +55,18 @@ impl RowKeys {
         self.encode(columns)?;
         let Self { keys, cells, rows: encoded, .. } = self;
         lookup_bytes(search, keys, cells, rows, None, encoded, out);
+        Ok(())
+    }
+
+    pub(super) fn hash_all(
+        &mut self,
+        search: &mut Search,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<()> {
+        self.encode(columns)?;
+        let Self { keys, cells, rows: encoded, .. } = self;
+        hash_all_bytes(search, keys, cells, rows, None, encoded);
         Ok(())
     }
 

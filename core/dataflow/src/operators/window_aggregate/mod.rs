@@ -16,7 +16,9 @@ use laminar_types::{Delta, Frontier, Result, mutant};
 
 use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
+use super::group_changes::GroupChanges;
 use super::late_rows::{LateRows, OfSet};
+use super::partitioned::Place;
 use super::timed_rows::{select, time_column, with_times};
 use crate::aggregate::AggregateTable;
 use crate::operator::{Context, Marks, Metrics, Operator, WindowEnds};
@@ -99,6 +101,8 @@ struct Windows {
     /// Whether nobody asks which groups of a table were touched: none ever vanishes, and they are
     /// read once.
     is_read_once: bool,
+    /// Whether these are the windows of a partition: then the rows that make groups are known.
+    is_partition: bool,
 }
 
 impl WindowAggregate {
@@ -113,8 +117,15 @@ impl WindowAggregate {
     ) -> Result<Self> {
         let grouping = Grouping::of_window(columns.keys.clone(), calls, options.append_only);
         let is_read_once = options.append_only && options.emit == WindowEmit::Final;
-        let windows =
-            Windows { spec, columns, grouping, input: input.clone(), schema, is_read_once };
+        let windows = Windows {
+            spec,
+            columns,
+            grouping,
+            input: input.clone(),
+            schema,
+            is_read_once,
+            is_partition: false,
+        };
         // What cannot be grouped is refused at once.
         windows.table()?;
         let state = match options.emit {
@@ -130,6 +141,26 @@ impl WindowAggregate {
             given: i64::MIN,
             late: options.late_rows(),
         })
+    }
+
+    /// The same as a partition of several. Its windows are tumbling, so that the rows of each
+    /// are added in their order, and where they are final no row ceases.
+    pub fn as_partition(mut self) -> Self {
+        self.windows.is_partition = true;
+        self
+    }
+
+    /// Ends a step, and puts the places of the rows into `places`.
+    fn end(&mut self, places: &mut Vec<Place>) -> Result<Option<Delta>> {
+        let (windows, schema) = (&self.windows, &self.windows.schema);
+        match &mut self.state {
+            State::Final(panes) if self.given < self.limit => {
+                self.given = self.limit;
+                panes.close(windows, schema, self.limit, places)
+            }
+            State::Final(_) => Ok(None),
+            State::Updates(open) => open.changes(windows, schema, self.limit, places),
+        }
     }
 
     /// Adds rows that are all of one pane.
@@ -152,7 +183,15 @@ impl Windows {
     /// A table of a pane or a window.
     fn table(&self) -> Result<AggregateTable> {
         let table = self.grouping.table(&self.input)?;
+        let table = if self.is_partition { table.with_births() } else { table };
         Ok(if self.is_read_once { table.untracked() } else { table })
+    }
+
+    /// The groups of an open window.
+    fn open(&self) -> Result<GroupChanges> {
+        let changes =
+            GroupChanges::new(self.grouping.table(&self.input)?, self.grouping.key_columns());
+        Ok(if self.is_partition { changes.with_ordinals() } else { changes })
     }
 
     /// A table that panes are merged into.
@@ -234,15 +273,28 @@ impl Operator for WindowAggregate {
     }
 
     fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
-        let (windows, schema) = (&self.windows, &self.windows.schema);
-        match &mut self.state {
+        self.end(&mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        self.end(places)
+    }
+
+    fn due_rows(&self) -> usize {
+        match &self.state {
             State::Final(panes) if self.given < self.limit => {
-                self.given = self.limit;
-                panes.close(windows, schema, self.limit)
+                panes.due_rows(&self.windows, self.limit)
             }
-            State::Final(_) => Ok(None),
-            State::Updates(open) => open.changes(windows, schema, self.limit),
+            _ => 0,
         }
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {

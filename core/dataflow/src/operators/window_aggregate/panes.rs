@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Result, mutant};
+use laminar_types::{Delta, Error, Result, mutant};
 
 use super::Windows;
 use super::blocks::Blocks;
 use crate::aggregate::AggregateTable;
-use crate::expr::row_text;
 use crate::operator::Context;
+use crate::operators::partitioned::{Place, ordinals};
 use crate::operators::timed_rows::join;
 use crate::state::{Container, Parts};
 
@@ -58,13 +58,17 @@ impl Panes {
             let keys = windows.grouping.keys(&rows.batch);
             let arguments = windows.grouping.arguments(&rows.batch);
             let weights = rows.weights.as_deref();
-            table.update(&keys, &arguments.args(), weights, rows.num_rows())
+            table.update(&keys, &arguments.args(), weights, rows.num_rows())?;
+            if let Some(ordinals) = ordinals::of(&rows.batch) {
+                table.note_births(ordinals);
+            }
+            Ok::<_, Error>(())
         };
         if add(rows).is_err() {
             for row in 0..rows.num_rows() {
                 if let Err(error) = add(&rows.slice(row, 1)) {
                     let batch = windows.grouping.original(&rows.batch);
-                    cx.dead_letter(row_text(&batch, row), error.message().to_string());
+                    cx.dead_letter_of(&batch, row, error.message().to_string());
                 }
             }
         }
@@ -72,13 +76,22 @@ impl Panes {
         Ok(())
     }
 
+    /// How many groups the panes have whose first window ends at or before a time.
+    pub(super) fn due_rows(&self, windows: &Windows, limit: i64) -> usize {
+        let panes = self.panes.iter();
+        let due = panes.take_while(|(pane, _)| windows.spec.first_end(**pane) <= limit);
+        due.map(|(_, table)| table.len()).sum()
+    }
+
     /// The rows of every window that ends at or before `limit` and was not given yet, in the order
-    /// of their ends.
+    /// of their ends and, in a window, of the rows that made their groups. A partition puts their
+    /// places into `places`.
     pub(super) fn close(
         &mut self,
         windows: &Windows,
         schema: &SchemaRef,
         limit: i64,
+        places: &mut Vec<Place>,
     ) -> Result<Option<Delta>> {
         let spec = &windows.spec;
         let mut closed = Vec::new();
@@ -90,6 +103,10 @@ impl Panes {
             if spec.is_tumbling() {
                 let Some((_, table)) = self.panes.pop_first() else { break };
                 closed.push(windows.rows(&table, end)?);
+                if windows.is_partition {
+                    let births = table.live_slots().map(|slot| table.birth(slot));
+                    places.extend(births.map(|ordinal| Place::came(end, ordinal)));
+                }
                 self.give_back(table);
             } else {
                 let Self { panes, blocks, .. } = self;

@@ -7,10 +7,10 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Result, mutant};
 
 use super::Windows;
-use crate::expr::row_text;
 use crate::operator::Context;
 use crate::operators::aggregate::delta as changed_delta;
 use crate::operators::group_changes::{Changed, GroupChanges};
+use crate::operators::partitioned::Place;
 use crate::operators::timed_rows::join;
 use crate::state::{Container, Parts};
 
@@ -57,33 +57,33 @@ impl OpenWindows {
         let is_first = !self.windows.contains_key(&end);
         let window = match self.windows.entry(end) {
             Entry::Occupied(window) => window.into_mut(),
-            Entry::Vacant(place) => {
-                let keys = windows.grouping.key_columns();
-                place.insert(GroupChanges::new(windows.table()?, keys))
-            }
+            Entry::Vacant(place) => place.insert(windows.open()?),
         };
         if !is_first || !mutant!(FirstChangeOfWindowUntold) {
             self.touched.insert(end);
         }
         for (row, error) in window.add(&windows.grouping, rows)? {
             let batch = windows.grouping.original(&rows.batch);
-            cx.dead_letter(row_text(&batch, row), error.message().to_string());
+            cx.dead_letter_of(&batch, row, error.message().to_string());
         }
         Ok(())
     }
 
-    /// The net changes of the windows that the step touched. Forgets those that end at or before
-    /// `limit`: what they gave stands.
+    /// The net changes of the windows that the step touched, in the order of their ends. Forgets
+    /// those that end at or before `limit`: what they gave stands. A partition puts the places of the
+    /// rows into `places`.
     pub(super) fn changes(
         &mut self,
         windows: &Windows,
         schema: &SchemaRef,
         limit: i64,
+        places: &mut Vec<Place>,
     ) -> Result<Option<Delta>> {
         let mut pieces = Vec::new();
         for end in std::mem::take(&mut self.touched) {
             let Some(window) = self.windows.get_mut(&end) else { continue };
             if let Some(changed) = window.changes()? {
+                changed.places(end, places);
                 let old = windows.with_bounds(changed.old, end, changed.old_rows)?;
                 let new = windows.with_bounds(changed.new, end, changed.new_rows)?;
                 pieces.push(changed_delta(schema, Changed { old, new, ..changed })?);
@@ -100,9 +100,7 @@ impl OpenWindows {
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, windows: &Windows, parts: &mut Parts<'_>) -> Result<()> {
         let Self { windows: open, touched: _ } = self;
-        let keys = windows.grouping.key_columns();
-        let make = || Ok(GroupChanges::new(windows.table()?, keys));
-        parts.list(open, make, |window, parts| window.parts(parts))
+        parts.list(open, || windows.open(), |window, parts| window.parts(parts))
     }
 
     pub(super) fn state_bytes(&self) -> usize {
