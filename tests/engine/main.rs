@@ -30,6 +30,7 @@
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
 //! | `replace` | `CREATE OR REPLACE`, against definitions made anew |
+//! | `typed` | records in, rows out: the database through structs, by hand |
 //! | `views` | materialized views, cascades, drops, streams that fail, variables |
 //! | `dead_letters` | rows on which an expression fails, by hand and in every operator against DataFusion |
 //! | `constants` | continuous queries over `VALUES` and without `FROM`, against DataFusion |
@@ -87,6 +88,7 @@ mod tables;
 mod time_joins;
 mod top_n;
 mod tpch;
+mod typed;
 mod unnest;
 mod views;
 mod windows;

@@ -47,7 +47,7 @@ use crate::system_tables::SystemTable;
 /// Batches that a query computes ahead of its reader.
 const BATCHES_AHEAD: usize = 2;
 
-/// The background runtime of ad-hoc queries; started by the first one.
+/// The background runtime of ad-hoc queries and of asynchronous calls; started by the first one.
 pub(crate) struct Background {
     runtime: OnceLock<Runtime>,
     affinity: Affinity,
@@ -59,7 +59,7 @@ impl Background {
         Self { runtime: OnceLock::new(), affinity }
     }
 
-    fn runtime(&self) -> Result<&Runtime> {
+    pub(crate) fn runtime(&self) -> Result<&Runtime> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }

@@ -313,9 +313,13 @@ impl Board {
 
     /// Whether a push into a source would wait now, or be refused.
     pub(crate) fn holds_back(&self, source: &SourceEntry) -> bool {
-        let waits_for_start =
-            source.pending_rows() > 0 && self.queued_bytes.get() >= self.max_queued_bytes;
-        waits_for_start || self.admission.holds_back(source.id, &source.rules)
+        self.has_no_room(source.pending_rows(), source.id, &source.rules)
+    }
+
+    /// The same, of a source of which so many rows wait for the start.
+    pub(crate) fn has_no_room(&self, pending_rows: u64, source: SourceId, rules: &Rules) -> bool {
+        let waits_for_start = pending_rows > 0 && self.queued_bytes.get() >= self.max_queued_bytes;
+        waits_for_start || self.admission.holds_back(source, rules)
     }
 
     pub(crate) fn sources(&self) -> Vec<(String, Arc<SourceEntry>)> {

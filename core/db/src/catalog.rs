@@ -58,6 +58,11 @@ pub(crate) fn find(core: &Core, name: &str) -> Result<String> {
     if core.objects.contains_key(&lower) { Ok(lower) } else { Err(core.not_found(name)) }
 }
 
+/// A name as catalogued, as SQL spells it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// What stands behind a name, through any sinks.
 pub(crate) fn resolve_sink(core: &Core, name: &str) -> Result<Object> {
     match core.object(name)?.clone() {

@@ -1,5 +1,6 @@
 //! [`LaminarDB`], the handle of a database, and the statements it runs.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -150,7 +151,19 @@ impl Shared {
     }
 }
 
+impl fmt::Debug for LaminarDB {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_closed = self.shared.closed.load(Ordering::Relaxed);
+        let config = &self.shared.config;
+        f.debug_struct("LaminarDB")
+            .field("config", config)
+            .field("is_closed", &is_closed)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a statement answered.
+#[derive(Debug)]
 pub enum ExecuteResult {
     /// A definition changed: the statement, as `CREATE SOURCE`, and the object's name.
     Ddl {
@@ -170,6 +183,24 @@ pub enum ExecuteResult {
     },
     /// Rows to read.
     Rows(Query),
+}
+
+impl ExecuteResult {
+    /// How many rows were taken in, changed or taken out; 0 for other statements.
+    pub fn rows_affected(&self) -> u64 {
+        match self {
+            Self::Affected { rows, .. } => *rows,
+            _ => 0,
+        }
+    }
+
+    /// The rows to read, of a statement that answers some.
+    pub fn into_query(self) -> Option<Query> {
+        match self {
+            Self::Rows(query) => Some(query),
+            _ => None,
+        }
+    }
 }
 
 impl LaminarDB {

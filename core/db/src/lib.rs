@@ -1,8 +1,14 @@
-//! The database: what a program opens, feeds and polls.
+#![doc = include_str!("../README.md")]
+//!
+//! # Inside
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `database`, `statements` | [`LaminarDB`], the handle, and the statements it runs |
+//! | `offload` | the asynchronous calls, and who does their work |
+//! | `builder` | [`Builder`], a database opened setting by setting |
+//! | `records` | [`Record`], [`FromRow`]: structs as rows |
+//! | `typed` | [`Source`], [`Sink`], [`Subscription`] over structs |
 //! | `catalog` | what names stand for |
 //! | `board`, `system_tables` | what is known without the token: counters, gauges, listings |
 //! | `engine` | what the token guards: catalogue, graph, epochs |
@@ -39,6 +45,7 @@ mod admission;
 mod affinity;
 mod analyze;
 mod board;
+mod builder;
 mod cancellable;
 mod catalog;
 mod change;
@@ -54,9 +61,11 @@ mod introspection;
 mod key_lookup;
 mod keyed_times;
 mod log;
+mod offload;
 mod page;
 mod producers;
 mod query;
+mod records;
 mod replace;
 mod replaced;
 mod ring;
@@ -73,21 +82,49 @@ mod system_tables;
 mod table;
 #[allow(unsafe_code)]
 mod token;
+mod typed;
 mod wait;
 mod writer;
 
+/// The Arrow of this version, for batches that go in and come out.
+pub use arrow;
+pub use builder::{Builder, CheckpointConfig, WalMode};
 pub use database::{ExecuteResult, LaminarDB};
+pub use laminar_derive::{ConnectorConfig, FromRecordBatch, FromRow, Record};
 pub use laminar_sql::host_functions::{
     AggregateCalls, AggregateFunction, ScalarCall, ScalarFunction, Volatility,
 };
 pub use laminar_types::{
-    Code, Config, Epoch, Error, ErrorKind, Position, Result, WaitStrategy, Weights,
+    Code, Config, ConnectorConfig, Epoch, Error, ErrorKind, OptionForm, OptionReader, OptionSpec,
+    OptionValue, Position, Result, WaitStrategy, Weights, code,
 };
 pub use log::{LogLevel, LogListener};
 pub use query::{Query, QueryCanceller};
+pub use records::{
+    Cell, ChangeRow, Decimal, FromColumn, FromRecordBatch, FromRow, Op, Record, RecordField, Row,
+    RowColumn, RowWriter, ToColumn, Unfit, Value,
+};
 pub use source::UntypedSource;
 pub use subscription::{
     ChangeBatch, OnFull, Polled, PolledChange, SubscribeOptions, SubscriptionHandle,
     UntypedSubscription,
 };
+pub use typed::{Iter, QueryRows, Sink, Source, Subscription, TryPushError};
 pub use writer::Writer;
+
+/// What the derives call; not for programs.
+#[doc(hidden)]
+pub mod derived {
+    pub use laminar_types::connector_config::{ByFromStr, ByValue, Milliseconds, Seconds, put};
+
+    pub use crate::records::{accepts_struct, read_struct};
+}
+
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../../docs/RUST.md")]
+    struct Guide;
+
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+}

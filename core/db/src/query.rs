@@ -1,15 +1,18 @@
 //! [`Query`], the rows of an ad-hoc query.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::pin;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::{self, Thread};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
 use laminar_types::{Error, Result, code};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
@@ -25,6 +28,8 @@ pub struct Query {
     schema: SchemaRef,
     rows: Rows,
     canceller: QueryCanceller,
+    /// What wakes a task that waits for rows when the query is cancelled.
+    cancelled: Option<BoxFuture<'static, ()>>,
 }
 
 enum Rows {
@@ -38,7 +43,8 @@ impl Query {
     /// Rows that lie ready.
     pub(crate) fn ready(schema: SchemaRef, batches: impl IntoIterator<Item = RecordBatch>) -> Self {
         let rows = Rows::Ready(batches.into_iter().collect());
-        Self { listed: None, schema, rows, canceller: QueryCanceller::default() }
+        let canceller = QueryCanceller::default();
+        Self { listed: None, schema, rows, canceller, cancelled: None }
     }
 
     /// Rows that a task sends.
@@ -50,7 +56,7 @@ impl Query {
         canceller: QueryCanceller,
     ) -> Self {
         let rows = Rows::Running { batches, task };
-        Self { listed, schema, rows, canceller }
+        Self { listed, schema, rows, canceller, cancelled: None }
     }
 
     /// The columns of the rows.
@@ -62,15 +68,44 @@ impl Query {
     /// an asynchronous runtime included, which it then blocks.
     pub fn next_blocking(&mut self) -> Result<Option<RecordBatch>> {
         let next = self.next_of_rows();
-        if let Some(listed) = &self.listed {
-            match &next {
-                Ok(Some(batch)) => {
-                    listed.entry.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-                }
-                _ => listed.entry.is_finished.store(true, Ordering::Relaxed),
-            }
-        }
+        self.count(&next);
         next
+    }
+
+    /// The next batch, or `None` at the end. Waits for it without holding a thread.
+    pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        poll_fn(|context| self.poll_batch(context)).await
+    }
+
+    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>>> {
+        let canceller = &self.canceller;
+        let ended = self.cancelled.get_or_insert_with(|| {
+            let canceller = canceller.clone();
+            Box::pin(async move { canceller.cancelled().await })
+        });
+        let next = match (ended.poll_unpin(context), &mut self.rows) {
+            (Poll::Ready(()), _) => {
+                self.cancelled = None;
+                Err(cancelled())
+            }
+            (Poll::Pending, Rows::Ready(batches)) => Ok(batches.pop_front()),
+            (Poll::Pending, Rows::Running { batches, .. }) => {
+                ready!(batches.poll_recv(context)).transpose()
+            }
+        };
+        self.count(&next);
+        Poll::Ready(next)
+    }
+
+    /// Brings the list of queries up to date.
+    fn count(&self, next: &Result<Option<RecordBatch>>) {
+        let Some(listed) = &self.listed else { return };
+        match next {
+            Ok(Some(batch)) => {
+                listed.entry.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            }
+            _ => listed.entry.is_finished.store(true, Ordering::Relaxed),
+        }
     }
 
     fn next_of_rows(&mut self) -> Result<Option<RecordBatch>> {
@@ -101,6 +136,27 @@ impl Query {
     /// A handle by which another thread cancels the query.
     pub fn canceller(&self) -> QueryCanceller {
         self.canceller.clone()
+    }
+}
+
+/// Its batches, which wait without holding a thread; [`Query::rows`] gives structs.
+impl Stream for Query {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<RecordBatch>>> {
+        self.poll_batch(context).map(Result::transpose)
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query")
+            .field("id", &self.id())
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 

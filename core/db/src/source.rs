@@ -1,5 +1,6 @@
 //! [`UntypedSource`], a producer's handle of a source.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::database::Shared;
 use crate::engine::{Core, SourceId};
 use crate::producers::ProducerId;
+use crate::records::RecordField;
 use crate::source_policy::SourcePolicy;
 
 /// A producer of a source.
@@ -77,6 +79,29 @@ impl UntypedSource {
     /// One more producer of the same source.
     pub fn try_clone(&self) -> Result<Self> {
         Self::open(Arc::clone(&self.shared), self.id, Arc::clone(&self.rules))
+    }
+
+    /// The database that it belongs to.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Refuses a record whose event time is another column than the one that carries the watermark.
+    pub(crate) fn check_event_time(&self, of_record: Option<&RecordField>) -> Result<()> {
+        let (Some(record), Some(own)) = (of_record, self.rules.event_time) else {
+            return Ok(());
+        };
+        let own = self.rules.schema.field(own).name();
+        if own == record.name {
+            return Ok(());
+        }
+        Err(Error::new(
+            code::SCHEMA_MISMATCH,
+            format!(
+                "the watermark is of the column `{own}`, and the record's event time is `{}`",
+                record.name
+            ),
+        ))
     }
 
     /// The source's name.
@@ -234,6 +259,12 @@ impl UntypedSource {
     pub fn capacity(&self) -> u64 {
         self.rules.capacity
     }
+
+    /// Whether a push would find room now: no subscription that blocks is full, and no more waits for
+    /// the start than may.
+    pub fn has_capacity(&self) -> bool {
+        !self.shared.board.has_no_room(self.pending(), self.id, &self.rules)
+    }
 }
 
 impl Clone for UntypedSource {
@@ -244,6 +275,12 @@ impl Clone for UntypedSource {
     /// an error then.
     fn clone(&self) -> Self {
         self.try_clone().expect("the source of a producer that is cloned exists")
+    }
+}
+
+impl fmt::Debug for UntypedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UntypedSource").field("name", &self.rules.name).finish_non_exhaustive()
     }
 }
 

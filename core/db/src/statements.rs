@@ -23,7 +23,7 @@ impl LaminarDB {
     /// Runs a statement that was read from `sql`.
     pub(crate) fn run_statement(&self, statement: Statement, sql: &str) -> Result<ExecuteResult> {
         match statement {
-            Statement::CreateSource(source) => self.create_source(source, sql),
+            Statement::CreateSource(source) => self.create_source_from(source, sql),
             Statement::CreateStream(stream) => self.create_stream(stream, StreamKind::Stream, sql),
             Statement::CreateMaterializedView(view) => {
                 self.create_stream(view, StreamKind::View, sql)
@@ -78,7 +78,7 @@ impl LaminarDB {
         }
     }
 
-    fn create_source(&self, mut source: CreateSource, sql: &str) -> Result<ExecuteResult> {
+    fn create_source_from(&self, mut source: CreateSource, sql: &str) -> Result<ExecuteResult> {
         if let Some(connector) = &source.connector {
             return Err(connector_not_built(connector));
         }

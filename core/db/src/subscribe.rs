@@ -12,7 +12,7 @@ use laminar_sql::parser::{
 use laminar_sql::plan::EmitForm;
 use laminar_types::{Epoch, Error, Result, Weights, code};
 
-use crate::catalog::resolve_sink;
+use crate::catalog::{quoted, resolve_sink};
 use crate::database::{LaminarDB, Shared};
 use crate::engine::{Backfill, Core, NewStream, Object, StreamId, StreamKind};
 use crate::ring::{Policy, Ring, RingOptions};
@@ -125,7 +125,7 @@ impl LaminarDB {
     /// The query that gives the rows of a relation under the condition of the options, in the form
     /// in which the relation itself is told.
     fn query_over(&self, name: &str, options: &SubscribeOptions) -> Result<String> {
-        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        let quoted = quoted(name);
         let mut query = format!("SELECT * FROM {quoted}");
         let Some(predicate) = &options.predicate else { return Ok(query) };
         // Read as the statement reads it: one expression and nothing behind it.

@@ -10,6 +10,7 @@ use crate::source::UntypedSource;
 ///
 /// It is a producer of its own, with a watermark of its own. Batches that were not flushed are
 /// forgotten with it.
+#[derive(Debug)]
 pub struct Writer {
     source: Option<UntypedSource>,
     schema: SchemaRef,

@@ -106,6 +106,15 @@ fn new_rows_of(rows: &RowBlock, out: &mut RowBlock) {
     }
 }
 
+impl ChangeBatch {
+    /// Each row with a positive weight, as often as its weight says.
+    pub(crate) fn repeated(self) -> Result<RecordBatch> {
+        let schema = self.batch.schema();
+        let rows = new_rows(self).map_err(internal)?;
+        Ok(rows.map_or_else(|| RecordBatch::new_empty(schema), |rows| rows.batch))
+    }
+}
+
 /// Each row with a positive weight, as often as its weight says.
 fn new_rows(change: ChangeBatch) -> Result<Option<ChangeBatch>, ArrowError> {
     let ChangeBatch { batch, weights, epoch } = change;

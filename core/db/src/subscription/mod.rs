@@ -7,6 +7,7 @@ mod form;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -207,6 +208,12 @@ impl UntypedSubscription {
     }
 }
 
+impl fmt::Debug for UntypedSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UntypedSubscription").field("ring", &self.ring).finish_non_exhaustive()
+    }
+}
+
 impl Drop for UntypedSubscription {
     /// Ends the subscription. The engine's end sees that it is closed; nothing is waited for.
     fn drop(&mut self) {
@@ -215,7 +222,7 @@ impl Drop for UntypedSubscription {
 }
 
 /// Cancels and watches a subscription from any thread.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SubscriptionHandle {
     ring: Arc<Ring>,
 }
