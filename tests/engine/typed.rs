@@ -8,9 +8,11 @@
 //! | `subscriptions` | rows as they come, waiting in every way; changes, misses, ends |
 //! | `asynchronous` | calls that hold no thread, on any executor |
 //! | `configurations` | options made structs, and back |
+//! | `examples` | the programs of `core/db/examples` print what follows from their numbers |
 
 mod asynchronous;
 mod configurations;
+mod examples;
 mod mismatches;
 mod sources;
 mod subscriptions;
