@@ -77,27 +77,28 @@ impl Source {
         Ok(rows)
     }
 
-    /// As [`Source::push`], but never waits for room; `None` when there is none.
-    pub fn try_push(
-        &mut self,
-        mut array: Array,
-        schema: Option<&ArraySchema>,
-    ) -> Result<Option<u64>> {
-        let rows = array.raw().length.max(0) as u64;
-        let schema = schema.map_or(std::ptr::null(), |schema| schema.raw() as *const _);
-        // SAFETY: the array is moved, or left alone and dropped here; the schema is only read.
-        let pushed = unsafe {
-            check(|error| {
-                let source = self.handle.exclusive();
-                sys::laminar_try_push(source, array.as_mut_ptr(), schema, error)
-            })
-        };
-        match pushed {
-            Ok(()) => Ok(Some(rows)),
+    /// As [`Source::push`], but never waits; `None` when there is no room.
+    pub fn try_push(&mut self, array: Array, schema: Option<&ArraySchema>) -> Result<Option<u64>> {
+        match self.push_at_once(array, schema) {
+            Ok(rows) => Ok(Some(rows)),
             // It comes with words of its own before the start.
             Err(error) if error.status() == sys::LAMINAR_BACKPRESSURE => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`Source::push`], but fails rather than wait.
+    pub fn push_at_once(&mut self, mut array: Array, schema: Option<&ArraySchema>) -> Result<u64> {
+        let rows = array.raw().length.max(0) as u64;
+        let schema = schema.map_or(std::ptr::null(), |schema| schema.raw() as *const _);
+        // SAFETY: the array is moved, or left alone and dropped here; the schema is only read.
+        unsafe {
+            check(|error| {
+                let source = self.handle.exclusive();
+                sys::laminar_try_push(source, array.as_mut_ptr(), schema, error)
+            })?;
+        }
+        Ok(rows)
     }
 
     /// How long a push waits for room, in milliseconds, where the source says so; else it waits as

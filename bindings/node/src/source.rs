@@ -47,11 +47,6 @@ fn closed() -> Error {
     Error::new(status, 3101, "this producer is closed; make another")
 }
 
-fn no_room() -> Error {
-    let status = laminar_client::sys::LAMINAR_BACKPRESSURE;
-    Error::new(status, 3301, "there is no room for the rows; push them again when there is")
-}
-
 /// `sourceClone(source)`: `{ handle, schema }`.
 pub fn clone<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let producer = producer(handle)?;
@@ -66,8 +61,7 @@ pub fn push<'s>(env: Env<'s>, [handle, packs, ..]: Arguments<'s>) -> Fallible<Js
             [] => Ok(0),
             // JavaScript waits for room, so that no thread of the pool does.
             [batch] if source.push_timeout_ms().is_some() => {
-                let schema = batch.schema().export();
-                source.try_push(batch.export(), Some(&schema))?.ok_or_else(no_room)
+                source.push_at_once(batch.export(), Some(&batch.schema().export()))
             }
             [batch] if Arc::ptr_eq(batch.schema(), source.schema()) => {
                 source.push(batch.export(), None)
