@@ -8,6 +8,8 @@ use laminar_client::sys::{LAMINAR_BACKPRESSURE, LAMINAR_CONNECTION_IN_USE, LAMIN
 use laminar_client::{Error, Gatherer, Result, Schema, Source};
 
 use crate::data::Data;
+use crate::failure::Fallible;
+use crate::ready::Ready;
 use crate::unlocked::Unlocked;
 
 /// A producer; one thread at a time is in it, others wait.
@@ -125,6 +127,12 @@ impl Producer {
     /// back.
     pub fn queue(&self) -> Result<(u64, u64)> {
         self.with(|open| Ok((open.source().pending(), open.source().capacity())))
+    }
+
+    /// A descriptor that can be read when there may be room.
+    pub fn watch_room(&self) -> Fallible<Ready> {
+        // The failure may be one of Python's, which the closure cannot answer.
+        self.with(|open| Ok(Ready::watch_room(open.source())))?
     }
 
     /// One more producer of the same source.

@@ -1,6 +1,6 @@
 //! `laminardb.Source`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use laminar_client::Schema;
 use pyo3::prelude::*;
@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::data::Data;
 use crate::failure::Fallible;
 use crate::producer::Producer;
+use crate::ready::Ready;
 use crate::result::pyarrow_schema;
 
 /// A producer of one source: what is pushed is processed when the call returns. It has a watermark
@@ -16,11 +17,19 @@ use crate::result::pyarrow_schema;
 #[pyclass(frozen, module = "laminardb")]
 pub struct Source {
     producer: Producer,
+    /// Made when a push first waits in an event loop.
+    room: Mutex<Option<Ready>>,
 }
 
 impl Source {
     pub fn new(producer: Producer) -> Self {
-        Self { producer }
+        Self { producer, room: Mutex::new(None) }
+    }
+}
+
+impl Source {
+    fn lock_room(&self) -> MutexGuard<'_, Option<Ready>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,6 +80,36 @@ impl Source {
         Ok(py.detach(|| self.producer.try_push(data))?)
     }
 
+    /// As try_push(), in an event loop: waits for room without a thread, as long as it takes. Limit it
+    /// with asyncio.timeout().
+    fn push_async<'py>(
+        slf: Bound<'py, Self>,
+        data: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("laminardb._async")?.getattr("push")?.call1((slf, data))
+    }
+
+    /// A descriptor that can be read when there may be room again.
+    fn room_descriptor(&self, py: Python<'_>) -> Fallible<i32> {
+        py.detach(|| {
+            let mut room = self.lock_room();
+            let room = match &mut *room {
+                Some(room) => room,
+                none => none.insert(self.producer.watch_room()?),
+            };
+            Ok(room.descriptor())
+        })
+    }
+
+    /// Takes back what was told of room, before another try.
+    fn clear_room(&self, py: Python<'_>) {
+        py.detach(|| {
+            if let Some(room) = &*self.lock_room() {
+                room.clear();
+            }
+        });
+    }
+
     /// Says that every row of this producer up to this event time (milliseconds) has been pushed.
     fn watermark(&self, py: Python<'_>, ts_ms: i64) -> Fallible<()> {
         Ok(py.detach(|| self.producer.set_watermark(ts_ms))?)
@@ -84,7 +123,7 @@ impl Source {
 
     /// One more producer of the same source, for another thread.
     fn clone(&self, py: Python<'_>) -> Fallible<Self> {
-        Ok(Self { producer: py.detach(|| self.producer.try_clone())? })
+        Ok(Self::new(py.detach(|| self.producer.try_clone())?))
     }
 
     /// Gives the producer up, so that its watermark holds the source back no longer.

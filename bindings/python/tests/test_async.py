@@ -157,3 +157,52 @@ def test_an_error_comes_out(sensors: laminardb.Connection) -> None:
         assert caught.value.code == codes.TABLE_NOT_FOUND
 
     run(main)
+
+
+def test_a_push_waits_for_room_in_the_loop(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        options = {"capacity": 2, "on_full": "block"}
+        subscription = await sensors.subscribe_stream_async("sensors", **options)
+        sources = [sensors.source("sensors") for _ in range(3)]
+        assert await sources[0].push_async([ROW, ROW]) == 2
+        pushes = [asyncio.create_task(source.push_async(ROW)) for source in sources]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await sources[0].push_async(ROW)
+        assert not any(push.done() for push in pushes)
+        read = 0
+        while read < 5:
+            batch = await subscription.next()
+            assert batch is not None
+            read += batch.num_rows
+        assert await asyncio.gather(*pushes) == [1, 1, 1]
+        # An end wakes as well as room does.
+        assert await sources[0].push_async([ROW, ROW]) == 2
+        waits = asyncio.create_task(sources[1].push_async(ROW))
+        await asyncio.sleep(0)
+        sensors.execute("DROP SOURCE sensors")
+        with pytest.raises(laminardb.LaminarError) as caught:
+            await waits
+        assert caught.value.code == codes.WRITER_CLOSED
+
+    run(main)
+
+
+def test_a_source_that_queues_waits_for_the_start() -> None:
+    async def main() -> None:
+        with laminardb.open() as conn:
+            conn.execute("CREATE SOURCE s (id BIGINT) WITH (backpressure = 'reject', buffer_size = 1)")
+            conn.execute("CREATE STREAM copy AS SELECT id FROM s")
+            source = conn.source("s")
+            assert (source.push({"id": 1}), source.capacity) == (1, 1)
+            with pytest.raises(laminardb.IngestionError) as caught:
+                source.push({"id": 2})
+            assert caught.value.code == codes.BACKPRESSURE
+            waits = asyncio.create_task(source.push_async({"id": 2}))
+            await asyncio.sleep(0.01)
+            assert not waits.done()
+            conn.start()
+            assert await waits == 1
+            assert conn.sql("SELECT id FROM copy").fetchall() == [(1,), (2,)]
+
+    run(main)

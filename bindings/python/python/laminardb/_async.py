@@ -1,11 +1,12 @@
-"""Subscriptions for asyncio."""
+"""Subscriptions and pushes for asyncio."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from laminardb import codes
 from laminardb._errors import ConnectionError
-from laminardb._laminardb import QueryResult, Subscription
+from laminardb._laminardb import QueryResult, Source, Subscription
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
@@ -51,7 +52,7 @@ class AsyncSubscription:
             self._subscription.clear_ready()
             batch = self._subscription.try_next()
             while batch is None and self._subscription.is_active:
-                await self._readable()
+                await _readable(self._descriptor)
                 self._subscription.clear_ready()
                 try:
                     batch = self._subscription.try_next()
@@ -76,20 +77,6 @@ class AsyncSubscription:
         """Ends the subscription and wakes whoever waits. The second time it does nothing."""
         self._subscription.cancel()
 
-    async def _readable(self) -> None:
-        loop = asyncio.get_running_loop()
-        readable = loop.create_future()
-
-        def is_readable() -> None:
-            if not readable.done():
-                readable.set_result(None)
-
-        loop.add_reader(self._descriptor, is_readable)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(self._descriptor)
-
     def __aiter__(self) -> "AsyncSubscription":
         return self
 
@@ -107,3 +94,37 @@ class AsyncSubscription:
 
     def __repr__(self) -> str:
         return f"<laminardb.AsyncSubscription of {self._subscription!r}>"
+
+
+# Whose turn it is to push through a source, by its loop and descriptor: room is told once, to one.
+_turns: WeakValueDictionary[tuple[int, int], asyncio.Lock] = WeakValueDictionary()
+
+
+async def push(source: Source, data: Any) -> int:
+    """Pushes rows or one Arrow batch, waiting for room without a thread."""
+    descriptor = source.room_descriptor()
+    turn = _turns.setdefault((id(asyncio.get_running_loop()), descriptor), asyncio.Lock())
+    async with turn:
+        while True:
+            # What was told before this try is forgotten; what is told from now on is not.
+            source.clear_room()
+            rows = source.try_push(data)
+            if rows is not None:
+                return rows
+            await _readable(descriptor)
+
+
+async def _readable(descriptor: int) -> None:
+    """Waits until a descriptor can be read."""
+    loop = asyncio.get_running_loop()
+    readable = loop.create_future()
+
+    def is_readable() -> None:
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(descriptor, is_readable)
+    try:
+        await readable
+    finally:
+        loop.remove_reader(descriptor)

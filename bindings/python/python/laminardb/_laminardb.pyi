@@ -1,6 +1,6 @@
 """The native part of laminardb."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, Self, TypeAlias, final, overload, type_check_only
 
 import pandas
@@ -363,6 +363,16 @@ class Source:
     def try_push(self, data: _Data) -> int | None:
         """As push(), for rows and single Arrow batches, but never waits for room: None when there
         is none, and nothing was taken."""
+
+    def push_async(self, data: _Data) -> Coroutine[Any, Any, int]:
+        """As try_push(), in an event loop: waits for room without a thread, as long as it takes.
+        Limit it with asyncio.timeout()."""
+
+    def room_descriptor(self) -> int:
+        """A descriptor that can be read when there may be room again."""
+
+    def clear_room(self) -> None:
+        """Takes back what was told of room, before another try."""
 
     def watermark(self, ts_ms: int) -> None:
         """Says that every row of this producer up to this event time (milliseconds) has been
