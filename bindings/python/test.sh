@@ -12,7 +12,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 
 # The tools and libraries stay between runs; they are installed anew when this list changes.
 tools=$CARGO_TARGET_DIR/python-tools
-wanted="maturin==1.16.* mypy pandas>=2.2 pandas-stubs polars>=1.3 pyarrow>=16 pytest"
+wanted="duckdb>=1.2 maturin==1.16.* mypy nanoarrow>=0.6 pandas>=2.2 pandas-stubs polars>=1.3 pyarrow>=16 pytest"
 if [[ ! -f $tools/wanted || $(<"$tools/wanted") != "$wanted" ]]; then
     rm -rf "$tools"
     python3 -m venv "$tools"
