@@ -4,6 +4,7 @@
 
 #include <laminar/arrow.hpp>
 #include <laminar/error.hpp>
+#include <laminar/types.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -103,8 +104,10 @@ public:
         return *this;
     }
 
-    ColumnBuilder& append(const std::optional<T>& value) {
-        return value ? append(*value) : append_null();
+    /** A value, or NULL for an optional without one. */
+    template <class Optional, class = std::enable_if_t<detail::is_optional<Optional>::value>>
+    ColumnBuilder& append(const Optional& value) {
+        return value ? append(T(*value)) : append_null();
     }
 
     /** The array of the values so far; the builder begins anew. */

@@ -213,6 +213,9 @@ static void columns_are_built() {
                // Of 0..19 seven are multiples of three; of the others six are even.
                "13|6|-20|190|10|5|3|00ff|1970-01-02\n");
     CHECK_INT(flags.finish().rows(), 0); // begins anew
+    laminar::ColumnBuilder<std::string_view> texts;
+    texts.append("literal").append(std::string("string")).append(std::optional<std::string>());
+    CHECK_INT(texts.finish().rows(), 3);
     CHECK_INT(laminar::rows_of(std::vector<laminar::Array>()).rows(), 0);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the Java binding costs over the bindings' share in Rust, row by row and batch by batch. Uses the
-# release profile; LAMINAR_DIST should be a tree that RELEASE=1 staged.
+# What the Java binding costs over the bindings' share in Rust, row by row and batch by batch, and
+# functions of SQL in Java over those in C++. Uses the release profile; LAMINAR_DIST should be a tree
+# that RELEASE=1 staged.
 set -euo pipefail
 
 java_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,6 +18,10 @@ echo "# Rust, over bindings/client"
 cd "$here"
 LD_LIBRARY_PATH=$LAMINAR_DIST/lib cargo run --quiet --locked --release -p laminar-client \
     --example throughput
+echo "# C++, functions"
+"${CXX:-g++}" -std=c++17 -O2 "$java_dir/benches/functions.cpp" -o "$build/functions" \
+    -I"$LAMINAR_DIST/include" -L"$LAMINAR_DIST/lib" -Wl,-rpath,"$LAMINAR_DIST/lib" -llaminar -pthread
+"$build/functions"
 echo "# Java"
 java --add-opens=java.base/java.nio=ALL-UNNAMED "-Dio.laminardb.native=$natives" \
     -cp "$build/classes:$(<"$build/classpath")" "$java_dir/benches/Throughput.java"
