@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
@@ -37,9 +38,11 @@ use tokio::sync::mpsc;
 use crate::affinity::Affinity;
 use crate::board::Board;
 use crate::cancellable::{CancellableRule, in_place};
+use crate::catalog::resolve_sink;
 use crate::database::Shared;
 use crate::engine::{Core, SourceId};
 use crate::introspection::{DEAD_LETTERS, dead_letters};
+use crate::key_lookup::KeyLookup;
 use crate::log::LogLevel;
 use crate::query::{Query, QueryCanceller, block_on, cancelled};
 use crate::system_tables::SystemTable;
@@ -182,9 +185,35 @@ fn plan_prepared(
             shared.refresh_board();
             Snapshot::of_system(&shared.board, names)?
         }
-        false => shared.run(|core| Snapshot::of(core, names))??,
+        false => shared.run(|core| match (confined(query), names) {
+            (Some((table, condition)), [name]) => Snapshot::of_keys(core, name, table, condition),
+            _ => Snapshot::of(core, names),
+        })??,
     };
     snapshot.plan(&shared.planner, query)
+}
+
+/// What the only relation that a query reads, once, is called there, and the condition on its rows.
+fn confined(query: &ast::Query) -> Option<(&ast::Ident, &ast::Expr)> {
+    let ast::SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let [from] = select.from.as_slice() else { return None };
+    let ast::TableFactor::Table { name, alias, args: None, version: None, sample: None, .. } =
+        &from.relation
+    else {
+        return None;
+    };
+    let mut relations = 0;
+    let _ = ast::visit_relations(query, |_| {
+        relations += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    let called = match (alias, name.0.as_slice()) {
+        (Some(alias), _) if alias.columns.is_empty() => &alias.name,
+        (None, [ast::ObjectNamePart::Identifier(name)]) => name,
+        _ => return None,
+    };
+    let is_alone = relations == 1 && from.joins.is_empty() && query.with.is_none();
+    select.selection.as_ref().filter(|_| is_alone).map(|condition| (called, condition))
 }
 
 /// All rows of a query over relations that were read before. Takes no token, so that it may be
@@ -271,6 +300,34 @@ impl Snapshot {
         }
         let tables = Tables::behind(core, names)?;
         Ok(Self { relations, tables, names: Names(core.objects.keys().cloned().collect()) })
+    }
+
+    /// Reads one relation, of a table only the rows that a condition confines a query to by their
+    /// primary key; `called` is its name in the condition.
+    fn of_keys(
+        core: &mut Core,
+        name: &String,
+        called: &ast::Ident,
+        condition: &ast::Expr,
+    ) -> Result<Self> {
+        if let Ok(object) = resolve_sink(core, name)
+            && let Some(id) = object.input()
+            && let Some(KeyLookup(keys)) = {
+                let rules = &core.source(id)?.rules;
+                KeyLookup::of(condition, called, rules)
+            }
+            && let Some(rows) = core.rows_of_keys(id, &keys)?
+            && let Some((_, traits)) = core.relation(name)
+        {
+            let relations = vec![(name.clone(), traits, Box::new(Ready(rows)) as Box<dyn Content>)];
+            let tables = Tables::behind(core, std::slice::from_ref(name))?;
+            return Ok(Self {
+                relations,
+                tables,
+                names: Names(core.objects.keys().cloned().collect()),
+            });
+        }
+        Self::of(core, std::slice::from_ref(name))
     }
 
     /// Reads system tables alone.

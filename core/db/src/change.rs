@@ -369,7 +369,11 @@ impl Change {
 
 impl Core {
     /// The rows of a table that have these primary keys; `None` where it has no primary key.
-    fn rows_of_keys(&mut self, id: SourceId, keys: &[ArrayRef]) -> Result<Option<RecordBatch>> {
+    pub(crate) fn rows_of_keys(
+        &mut self,
+        id: SourceId,
+        keys: &[ArrayRef],
+    ) -> Result<Option<RecordBatch>> {
         let node = self.source(id)?.node;
         match self.graph.table_mut(node) {
             Some(table) => table.rows_of(keys),

@@ -1,15 +1,19 @@
 //! [`KeyLookup`]: the primary keys that a condition confines the rows of a table to.
 //!
-//! `WHERE id = 5 AND ...`, `WHERE id IN (1, 2)`, `WHERE a = 1 AND b = 'x'`: conditions that stand
-//! in a conjunction and compare each column of the key with literals of its own kind. Whoever looks
-//! the rows up evaluates the whole condition on them, so they may be too many, never too few.
+//! `WHERE id = 5 AND ...`, `WHERE id IN (1, 2) OR id = 3`, `WHERE a = 1 AND b = 'x'`: conditions that
+//! compare each column of the key with literals of its own kind, joined by AND and OR. Whoever looks
+//! the rows up evaluates the whole condition on them, so they may be too many, never too few: a
+//! literal that the comparison may round is not looked up by.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, StringArray, UInt32Array, UInt64Array};
-use arrow::compute::{cast, take};
-use arrow::datatypes::DataType;
+use arrow::array::{
+    Array, ArrayRef, Decimal128Array, Float64Array, Int64Array, StringArray, UInt32Array,
+    UInt64Array,
+};
+use arrow::compute::{cast, concat, take};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::sql::sqlparser::ast;
 
 use crate::insert::normal;
@@ -27,26 +31,43 @@ impl KeyLookup {
     pub(crate) fn of(selection: &ast::Expr, alias: &ast::Ident, rules: &Rules) -> Option<Self> {
         let mut conditions = Vec::new();
         conjunction(selection, &mut conditions);
-        let mut columns = Vec::with_capacity(rules.key.len());
-        for column in &rules.key {
+        let of_columns = rules.key.iter().map(|column| {
             let field = rules.schema.field(*column);
-            let is_column = |expr: &ast::Expr| match expr {
-                ast::Expr::Identifier(name) => normal(name) == *field.name(),
-                ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                    [table, name] => {
-                        normal(table) == normal(alias) && normal(name) == *field.name()
-                    }
-                    _ => false,
-                },
-                _ => false,
-            };
+            let is_column = |expr: &ast::Expr| is_column(expr, alias, field.name());
             let mut confined = conditions.iter().filter_map(|c| literals(c, &is_column));
-            columns.push(confined.find_map(|values| array(&values, field.data_type()))?);
-        }
-        let count = columns.iter().try_fold(1, |count: usize, column| {
-            Some(count.checked_mul(column.len())?).filter(|count| *count <= MOST_KEYS)
+            confined.find_map(|values| array(&values, field.data_type()))
         });
-        count.filter(|_| !columns.is_empty()).and_then(|count| product(columns, count)).map(Self)
+        if let Some(columns) = of_columns.collect::<Option<Vec<ArrayRef>>>() {
+            let count = columns.iter().try_fold(1, |count: usize, column| {
+                Some(count.checked_mul(column.len())?).filter(|count| *count <= MOST_KEYS)
+            });
+            let count = count.filter(|_| !columns.is_empty());
+            return count.and_then(|count| product(columns, count)).map(Self);
+        }
+        conditions.into_iter().find_map(|condition| Self::of_either(condition, alias, rules))
+    }
+
+    /// The keys of both sides of an OR, each of which tells whole keys.
+    fn of_either(condition: &ast::Expr, alias: &ast::Ident, rules: &Rules) -> Option<Self> {
+        let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Or, right } = condition else {
+            return None;
+        };
+        let (left, right) = (Self::of(left, alias, rules)?, Self::of(right, alias, rules)?);
+        let both = left.0.iter().zip(&right.0).map(|(left, right)| concat(&[left, right]).ok());
+        let both = both.collect::<Option<Vec<ArrayRef>>>()?;
+        both.first().is_some_and(|column| column.len() <= MOST_KEYS).then_some(Self(both))
+    }
+}
+
+/// Whether an expression is a column of a table that is called `alias`.
+fn is_column(expr: &ast::Expr, alias: &ast::Ident, column: &str) -> bool {
+    match expr {
+        ast::Expr::Identifier(name) => normal(name) == column,
+        ast::Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [table, name] => normal(table) == normal(alias) && normal(name) == column,
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -68,6 +89,12 @@ fn literals<'a>(
     is_column: &impl Fn(&ast::Expr) -> bool,
 ) -> Option<Vec<&'a ast::Expr>> {
     match condition {
+        ast::Expr::Nested(inner) => literals(inner, is_column),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Or, right } => {
+            let mut either = literals(left, is_column)?;
+            either.extend(literals(right, is_column)?);
+            Some(either)
+        }
         ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } => {
             match (is_column(left), is_column(right)) {
                 (true, false) => Some(vec![right]),
@@ -116,6 +143,24 @@ fn array(literals: &[&ast::Expr], data_type: &DataType) -> Option<ArrayRef> {
             // A date that cannot be read is for the query to complain of.
             (dates.null_count() == 0).then_some(dates)
         }
+        DataType::Timestamp(..) => {
+            let values = literals.iter().map(|literal| timestamp(literal, data_type));
+            let values = values.collect::<Option<Vec<ArrayRef>>>()?;
+            concat(&values.iter().map(|value| &**value).collect::<Vec<_>>()).ok()
+        }
+        DataType::Float64 | DataType::Float32 => {
+            let values = literals.iter().map(|literal| float_of(literal));
+            let values = values.collect::<Option<Vec<f64>>>()?;
+            // A Float32 is compared as a Float64: what it cannot hold exactly, no row equals.
+            cast(&Float64Array::from(values), data_type).ok()
+        }
+        DataType::Decimal128(precision, scale) => {
+            let values = literals.iter().map(|literal| decimal_of(literal, *precision, *scale));
+            let values = values.collect::<Option<Vec<Option<i128>>>>()?;
+            // What the type cannot hold, no row has.
+            let values = Decimal128Array::from_iter_values(values.into_iter().flatten());
+            Some(Arc::new(values.with_precision_and_scale(*precision, *scale).ok()?))
+        }
         _ => None,
     }
 }
@@ -132,6 +177,57 @@ fn integer_of(literal: &ast::Expr) -> Option<i128> {
         },
         _ => None,
     }
+}
+
+/// A text, or `TIMESTAMP 'text'`, as a time of a type; `None` where the type would round it.
+fn timestamp(literal: &ast::Expr, data_type: &DataType) -> Option<ArrayRef> {
+    let text = match literal {
+        ast::Expr::TypedString(typed)
+            if matches!(typed.data_type, ast::DataType::Timestamp(None, _)) =>
+        {
+            typed.value.value.clone().into_string()?
+        }
+        other => string_of(other)?.to_string(),
+    };
+    let text: ArrayRef = Arc::new(StringArray::from(vec![text]));
+    let time = cast(&text, data_type).ok().filter(|time| time.null_count() == 0)?;
+    // It may be compared in nanoseconds or in the unit of the type.
+    let ns = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let exact = cast(&cast(&text, &ns).ok()?, &DataType::Int64).ok()?;
+    let told = cast(&cast(&time, &ns).ok()?, &DataType::Int64).ok()?;
+    (exact == told).then_some(time)
+}
+
+/// A number, as DataFusion reads it.
+fn float_of(literal: &ast::Expr) -> Option<f64> {
+    match literal {
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => float_of(expr).map(|f| -f),
+        ast::Expr::Nested(inner) => float_of(inner),
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => digits.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Decimals of so many digits differ as doubles, too.
+const DIGITS_OF_A_DOUBLE: u8 = 15;
+
+/// A number as the value of a decimal type, `Some(None)` where no value of it can equal the number,
+/// `None` where the comparison, which is one of doubles for a number with a fraction, could take
+/// several values for it.
+fn decimal_of(literal: &ast::Expr, precision: u8, scale: i8) -> Option<Option<i128>> {
+    let scale = u32::try_from(scale).ok()?;
+    let holds = |value: &i128| value.unsigned_abs() < 10_u128.pow(u32::from(precision));
+    if let Some(integer) = integer_of(literal) {
+        i64::try_from(integer).ok()?;
+        return Some(integer.checked_mul(10_i128.pow(scale)).filter(holds));
+    }
+    let value = float_of(literal).filter(|_| precision <= DIGITS_OF_A_DOUBLE)?;
+    let nearest = (value * 10_f64.powi(i32::try_from(scale).ok()?)).round();
+    // Beyond the type's digits there is no value.
+    Some((nearest.abs() < 1e18).then_some(nearest as i128).filter(holds))
 }
 
 fn string_of(literal: &ast::Expr) -> Option<&str> {
