@@ -90,3 +90,38 @@ fn what_is_no_json_and_what_is_no_key() {
         assert!(error.message().contains(words), "{sql}\n{error}");
     }
 }
+
+#[test]
+fn a_chain_of_operators_is_one_way_down() {
+    let db = started(&[
+        "CREATE SOURCE d (body VARCHAR, k VARCHAR)",
+        "CREATE STREAM s AS SELECT body -> 'a' -> 'b' ->> k AS x, body #> '{a,b}' #>> '{0}' AS y, \
+         body -> 'a' ->> 'b' -> 'c' AS z FROM d",
+    ]);
+    // The document is read by one call, but for a text that is read as a document of its own.
+    let explained = |sql: &str| db.explain(&format!("SELECT {sql} FROM d")).unwrap();
+    let plan = explained("body -> 'a' -> 'b' ->> k");
+    let call = "json_extract_path_text(d.body, Utf8(\"a\"), Utf8(\"b\"), d.k)";
+    assert!(plan.contains(call), "{plan}");
+    let plan = explained("body -> 'a' ->> 'b' -> 'c'");
+    let call =
+        "json_extract_path(json_extract_path_text(d.body, Utf8(\"a\"), Utf8(\"b\")), Utf8(\"c\"))";
+    assert!(plan.contains(call), "{plan}");
+    execute(
+        &db,
+        r#"INSERT INTO d VALUES ('{"a": {"b": {"c": 1.50, "0": "n"}}}', 'c'), ('{"a": {"b": [[7], 2]}}', '0'),
+           ('{"a": {"b": "{\"c\": [1]}"}}', 'c'), ('{"a": null}', 'c'), (NULL, 'c'),
+           ('{"a": {"b": {"c": 1}}}', NULL)"#,
+    );
+    assert_eq!(
+        content(&db, "s"),
+        [
+            row![None::<&str>, None::<&str>, "[1]"],
+            row![None::<&str>, None::<&str>, None::<&str>],
+            row![None::<&str>, None::<&str>, None::<&str>],
+            row![None::<&str>, None::<&str>, "1"],
+            row!["1.5", "n", "1.5"],
+            row!["[7]", "[7]", None::<&str>],
+        ]
+    );
+}

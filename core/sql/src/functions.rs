@@ -55,13 +55,7 @@ pub(crate) fn window_functions() -> Vec<Arc<ScalarUDF>> {
         .into_iter()
         .map(|kind| Arc::new(ScalarUDF::from(WindowFunction::new(kind))))
         .collect();
-    functions.push(Arc::new(ScalarUDF::from(WindowEnd::new())));
-    functions.push(Arc::new(ScalarUDF::from(WindowTime::new())));
-    functions.push(Arc::new(ScalarUDF::from(WindowList::new())));
-    functions.extend([ROW_WINDOW_START, ROW_WINDOW_END].map(|name| {
-        let signature = Signature::user_defined(Volatility::Immutable);
-        Arc::new(ScalarUDF::from(RowWindow { name, signature }))
-    }));
+    functions.extend(Piece::ALL.map(|piece| Arc::new(piece.function())));
     functions
 }
 
@@ -72,14 +66,14 @@ pub(crate) fn window_function(kind: WindowKind) -> ScalarUDF {
 
 /// The end of a window: `__window_end(start [, size])`.
 pub(crate) fn window_end(args: Vec<Expr>) -> Expr {
-    ScalarUDF::from(WindowEnd::new()).call(args)
+    Piece::End.function().call(args)
 }
 
 /// The windows of a time, with the arguments of their call: of hopping windows the starts, of
 /// cumulating windows the ends, ascending.
 pub(crate) fn window_list(kind: WindowKind, args: &[Expr]) -> Expr {
     let args = std::iter::once(lit(kind.name())).chain(args.iter().cloned());
-    ScalarUDF::from(WindowList::new()).call(args.collect())
+    Piece::List.function().call(args.collect())
 }
 
 /// The windows of a kind with these lengths in nanoseconds, as they stand in a call.
@@ -224,195 +218,136 @@ impl ScalarUDFImpl for WindowFunction {
             return exec_err!("the size of tumble(...) must be positive");
         }
         let times = args.args[0].to_array(args.number_rows)?;
-        let time_type = times.data_type().clone();
-        let starts: Int64Array = cast(&times, &DataType::Int64)?
-            .as_primitive::<Int64Type>()
-            .unary(|time| (time - offset).div_euclid(size) * size + offset);
-        let starts: ArrayRef = cast(&starts, &time_type)?;
-        Ok(ColumnarValue::Array(starts))
+        moved(&times, |time| (time - offset).div_euclid(size) * size + offset)
     }
 }
 
-/// `__window_end(start [, size])`: right above a window's `GROUP BY` the planner replaces it by the
-/// column that the window operator gives. Elsewhere it is start plus size.
+/// What rewritten windows are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Piece {
+    /// `__window_end(start [, size])`: right above a window's `GROUP BY` the planner replaces it by
+    /// the column that the window operator gives. Elsewhere it is start plus size.
+    End,
+    /// `__window_time(end)`: the last time that a window holds, one unit before its end.
+    Time,
+    /// `__window_list(kind, ts, ...)`: see [`window_list`].
+    List,
+    /// Stands for the start or the end of the windows of a row; see [`crate::window_tables`].
+    RowStart,
+    RowEnd,
+}
+
+/// A piece as a function of its arguments as they come.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct WindowEnd {
+struct PieceFunction {
+    piece: Piece,
     signature: Signature,
 }
 
-impl WindowEnd {
-    fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+impl Piece {
+    const ALL: [Self; 5] = [Self::End, Self::Time, Self::List, Self::RowStart, Self::RowEnd];
+
+    fn function(self) -> ScalarUDF {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        ScalarUDF::from(PieceFunction { piece: self, signature })
     }
 }
 
-impl ScalarUDFImpl for WindowEnd {
+impl ScalarUDFImpl for PieceFunction {
     fn name(&self) -> &str {
-        WINDOW_END
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments[0].clone())
-    }
-
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(arguments.to_vec())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [start, ColumnarValue::Scalar(size)] = args.args.as_slice() else {
-            return exec_err!("window_end is known only where a query groups by a window");
-        };
-        let Some(unit) = TimeUnit::of(&start.data_type()) else {
-            return exec_err!("window_end got a {} as time", start.data_type());
-        };
-        let size = length_ns(size)? / unit.nanos();
-        let starts = start.to_array(args.number_rows)?;
-        let ends: Int64Array = cast(&starts, &DataType::Int64)?
-            .as_primitive::<Int64Type>()
-            .unary(|start| start + size);
-        Ok(ColumnarValue::Array(cast(&ends, starts.data_type())?))
-    }
-}
-
-/// `__window_time(end)`: the last time that a window holds, one unit before its end.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct WindowTime {
-    signature: Signature,
-}
-
-impl WindowTime {
-    fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for WindowTime {
-    fn name(&self) -> &str {
-        WINDOW_TIME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments[0].clone())
-    }
-
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(arguments.to_vec())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let ends = args.args[0].to_array(args.number_rows)?;
-        let times: Int64Array = cast(&ends, &DataType::Int64)?
-            .as_primitive::<Int64Type>()
-            .unary(|end| end.saturating_sub(1));
-        Ok(ColumnarValue::Array(cast(&times, ends.data_type())?))
-    }
-}
-
-/// `__window_list(kind, ts, ...)`: see [`window_list`].
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct WindowList {
-    signature: Signature,
-}
-
-impl WindowList {
-    fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for WindowList {
-    fn name(&self) -> &str {
-        WINDOW_LIST
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::List(Arc::new(Field::new_list_field(arguments[1].clone(), true))))
-    }
-
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(arguments.to_vec())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [ColumnarValue::Scalar(kind), time, lengths @ ..] = args.args.as_slice() else {
-            return exec_err!("a list of windows needs their kind and a time");
-        };
-        let kind = kind.try_as_str().flatten().and_then(WindowKind::of_name);
-        let (Some(kind), Some(unit)) = (kind, TimeUnit::of(&time.data_type())) else {
-            return exec_err!("windows got a {} as time", time.data_type());
-        };
-        let lengths = lengths.iter().map(|length| match length {
-            ColumnarValue::Scalar(value) => length_ns(value),
-            ColumnarValue::Array(_) => exec_err!("the lengths of a window must be constants"),
-        });
-        let spec = window_spec(kind, &lengths.collect::<Result<Vec<i64>>>()?, unit);
-        let spec = spec.map_err(|error| DataFusionError::Plan(error.message().to_string()))?;
-        let times = time.to_array(args.number_rows)?;
-        if times.null_count() > 0 {
-            return exec_err!("a row without an event time has no window");
+        match self.piece {
+            Piece::End => WINDOW_END,
+            Piece::Time => WINDOW_TIME,
+            Piece::List => WINDOW_LIST,
+            Piece::RowStart => ROW_WINDOW_START,
+            Piece::RowEnd => ROW_WINDOW_END,
         }
-        let numbers = cast(&times, &DataType::Int64)?;
-        let mut windows = Vec::new();
-        let mut counts = Vec::with_capacity(times.len());
-        for time in numbers.as_primitive::<Int64Type>().values() {
-            let before = windows.len();
-            let (mut end, last) = (spec.first_end(*time), spec.last_end(*time));
-            loop {
-                windows.push(if kind == WindowKind::Hop { spec.start(end) } else { end });
-                let next = spec.next_end(end);
-                if end >= last || next == end {
-                    break;
-                }
-                end = next;
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.piece {
+            Piece::List => {
+                DataType::List(Arc::new(Field::new_list_field(arguments[1].clone(), true)))
             }
-            counts.push(windows.len() - before);
-        }
-        let windows = cast(&Int64Array::from(windows), times.data_type())?;
-        let item = Arc::new(Field::new_list_field(times.data_type().clone(), true));
-        let offsets = OffsetBuffer::from_lengths(counts);
-        let lists: ArrayRef = Arc::new(ListArray::try_new(item, offsets, windows, None)?);
-        Ok(ColumnarValue::Array(lists))
-    }
-}
-
-/// Stands for a bound of the windows of a row; see [`crate::window_tables`].
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct RowWindow {
-    name: &'static str,
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for RowWindow {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments[0].clone())
+            _ => arguments[0].clone(),
+        })
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         Ok(arguments.to_vec())
     }
 
-    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("a window as a table was not expanded")
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match self.piece {
+            Piece::End => end_of(&args),
+            Piece::Time => {
+                moved(&args.args[0].to_array(args.number_rows)?, |end| end.saturating_sub(1))
+            }
+            Piece::List => list_of(&args),
+            Piece::RowStart | Piece::RowEnd => exec_err!("a window as a table was not expanded"),
+        }
     }
+}
+
+/// Times moved by a function of their numbers.
+fn moved(times: &ArrayRef, by: impl Fn(i64) -> i64) -> Result<ColumnarValue> {
+    let numbers = cast(times, &DataType::Int64)?;
+    let moved: Int64Array = numbers.as_primitive::<Int64Type>().unary(by);
+    Ok(ColumnarValue::Array(cast(&moved, times.data_type())?))
+}
+
+fn end_of(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let [start, ColumnarValue::Scalar(size)] = args.args.as_slice() else {
+        return exec_err!("window_end is known only where a query groups by a window");
+    };
+    let Some(unit) = TimeUnit::of(&start.data_type()) else {
+        return exec_err!("window_end got a {} as time", start.data_type());
+    };
+    let size = length_ns(size)? / unit.nanos();
+    moved(&start.to_array(args.number_rows)?, |start| start + size)
+}
+
+fn list_of(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let [ColumnarValue::Scalar(kind), time, lengths @ ..] = args.args.as_slice() else {
+        return exec_err!("a list of windows needs their kind and a time");
+    };
+    let kind = kind.try_as_str().flatten().and_then(WindowKind::of_name);
+    let (Some(kind), Some(unit)) = (kind, TimeUnit::of(&time.data_type())) else {
+        return exec_err!("windows got a {} as time", time.data_type());
+    };
+    let lengths = lengths.iter().map(|length| match length {
+        ColumnarValue::Scalar(value) => length_ns(value),
+        ColumnarValue::Array(_) => exec_err!("the lengths of a window must be constants"),
+    });
+    let spec = window_spec(kind, &lengths.collect::<Result<Vec<i64>>>()?, unit);
+    let spec = spec.map_err(|error| DataFusionError::Plan(error.message().to_string()))?;
+    let times = time.to_array(args.number_rows)?;
+    if times.null_count() > 0 {
+        return exec_err!("a row without an event time has no window");
+    }
+    let numbers = cast(&times, &DataType::Int64)?;
+    let mut windows = Vec::new();
+    let mut counts = Vec::with_capacity(times.len());
+    for time in numbers.as_primitive::<Int64Type>().values() {
+        let before = windows.len();
+        let (mut end, last) = (spec.first_end(*time), spec.last_end(*time));
+        loop {
+            windows.push(if kind == WindowKind::Hop { spec.start(end) } else { end });
+            let next = spec.next_end(end);
+            if end >= last || next == end {
+                break;
+            }
+            end = next;
+        }
+        counts.push(windows.len() - before);
+    }
+    let windows = cast(&Int64Array::from(windows), times.data_type())?;
+    let item = Arc::new(Field::new_list_field(times.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths(counts);
+    let lists: ArrayRef = Arc::new(ListArray::try_new(item, offsets, windows, None)?);
+    Ok(ColumnarValue::Array(lists))
 }

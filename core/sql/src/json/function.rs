@@ -49,7 +49,7 @@ impl Kind {
         Self::Valid,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Extract => "json_extract_path",
             Self::ExtractText => "json_extract_path_text",

@@ -9,7 +9,7 @@ use super::function::Kind;
 use super::json_function;
 
 /// Binds `json -> key` (the part, as JSON), `json ->> key` (as text), and `json #> '{a,b}'` and
-/// `json #>> '{a,b}'` (the part at a path).
+/// `json #>> '{a,b}'` (the part at a path). A chain of them becomes one call.
 #[derive(Debug)]
 pub(crate) struct JsonOperators;
 
@@ -26,7 +26,11 @@ impl ExprPlanner for JsonOperators {
             BinaryOperator::HashLongArrow => (Kind::ExtractText, true),
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        let mut arguments = vec![expr.left];
+        // The part of a part is one way down, so that the document is read once.
+        let mut arguments = match expr.left {
+            Expr::ScalarFunction(call) if call.func.name() == Kind::Extract.name() => call.args,
+            document => vec![document],
+        };
         match is_path {
             true => arguments.extend(path(&expr.right)?),
             false => arguments.push(expr.right),
