@@ -270,3 +270,67 @@ fn what_cannot_be_computed_again_stops_its_stream_alone() {
     assert!(format!("{error:?}").contains("product: too large"), "{error:?}");
     assert_eq!(content(&db, "n"), [row![2]]);
 }
+
+#[test]
+fn a_row_on_which_a_window_function_fails_is_absent_while_it_does() {
+    let db = started(&["CREATE TABLE r (id BIGINT PRIMARY KEY, k VARCHAR, v BIGINT)"]);
+    db.register_udaf(product(true)).unwrap();
+    let large = i64::MAX / 2;
+    execute(
+        &db,
+        "CREATE STREAM s AS SELECT id, product(v) OVER w AS p, row_number() OVER w AS n FROM r \
+         WINDOW w AS (PARTITION BY k ORDER BY id)",
+    );
+    let mut following = subscribe(&db, "s");
+    let told = |following: &mut laminar_db::Subscription| {
+        let mut rows = drain_rows(following);
+        rows.sort();
+        rows
+    };
+    let letters = || listed(&db, "SHOW STREAMS", "s", "dead_letters");
+    execute(
+        &db,
+        &format!("INSERT INTO r VALUES (1, 'a', 2), (2, 'a', {large}), (3, 'a', 4), (4, 'a', 5)"),
+    );
+    // 2 * large fits by one; four times that does not.
+    assert_eq!(content(&db, "s"), [row![1, 2, 1], row![2, 2 * large, 2]]);
+    assert_eq!(told(&mut following).len(), 2);
+    let told_letters = query(&db, "SELECT stream, error FROM laminar_dead_letters");
+    assert_eq!(told_letters, [row!["s", "product: too large"], row!["s", "product: too large"]]);
+    assert_eq!(listed(&db, "SHOW STREAMS", "s", "state"), "running".into());
+    // Only the row that comes is told.
+    execute(&db, "INSERT INTO r VALUES (5, 'a', 6), (6, 'b', 7)");
+    assert_eq!(told(&mut following), [row![6, 7, 1, 1]]);
+    assert_eq!(letters(), Value::Int(3));
+    execute(&db, "UPDATE r SET v = 1 WHERE id = 2");
+    assert_eq!(
+        told(&mut following),
+        [
+            row![2, 2, 2, 1],
+            row![2, 2 * large, 2, -1],
+            row![3, 8, 3, 1],
+            row![4, 40, 4, 1],
+            row![5, 240, 5, 1]
+        ]
+    );
+    execute(&db, &format!("UPDATE r SET v = {large} WHERE id = 2"));
+    assert_eq!(
+        told(&mut following),
+        [
+            row![2, 2, 2, -1],
+            row![2, 2 * large, 2, 1],
+            row![3, 8, 3, -1],
+            row![4, 40, 4, -1],
+            row![5, 240, 5, -1]
+        ]
+    );
+    assert_eq!(letters(), Value::Int(6));
+    // The rows behind it were absent under other numbers.
+    execute(&db, "DELETE FROM r WHERE id = 2");
+    assert_eq!(
+        told(&mut following),
+        [row![2, 2 * large, 2, -1], row![3, 8, 2, 1], row![4, 40, 3, 1], row![5, 240, 4, 1]]
+    );
+    assert_eq!(letters(), Value::Int(6));
+    assert_eq!(content(&db, "s").len(), 5);
+}

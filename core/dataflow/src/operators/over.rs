@@ -1,23 +1,32 @@
 //! [`Over`]: window functions, `f(...) OVER (PARTITION BY ... ORDER BY ...)`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt64Array};
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt64Array, new_null_array};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::WindowExpr;
 use laminar_types::{Delta, Error, Frontier, Result, Weights, code, mutant};
 
+use super::map::sentence;
 use super::over_reach::{Place, Point, Reach, joined};
 use super::over_running::{Running, RunningAggregate};
 use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, output};
 use super::row_codec::{RowCodec, restored};
 use super::time_map::{PassedTimes, TimeMap};
 use crate::consolidate::consolidate;
+use crate::expr::row_text;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{ByteColumn, Container, OrderedRows, Parts, arrow_error};
+
+/// Behind the values of a row that comes out.
+const PRESENT: u8 = 0;
+/// Behind those of a row on which a call fails, so that it is absent.
+const FAILING: u8 = 1;
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -62,7 +71,8 @@ pub struct Over {
     columns: Vec<OverColumn>,
     schema: SchemaRef,
     types: Arc<Values>,
-    /// The values of each row, by its slot; empty for a row that has none yet.
+    /// The values of each row, by its slot, as [`Values`] keeps them; empty for a row that has none
+    /// yet.
     values: ByteColumn,
     /// The calls that are running aggregates, if there are any.
     running: Option<Running>,
@@ -130,12 +140,16 @@ impl Over {
     }
 
     /// Applies the changes of a partition, which are in order.
-    fn change(&mut self, partition: u32, changes: &[(&[u8], i64)]) -> Result<()> {
+    fn change(
+        &mut self,
+        partition: u32,
+        changes: &[(&[u8], i64)],
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
         for (bytes, weight) in changes {
             for _ in 0..-weight {
                 let row = self.partitions.remove(partition, bytes)?;
-                let values = self.keep_old(row);
-                self.retracted.push(Retracted { row, values });
+                self.retract(row);
                 self.removed.push(row);
             }
         }
@@ -167,13 +181,19 @@ impl Over {
             }
         }
         for range in joined(ranges) {
-            self.evaluate(partition, range)?;
+            self.evaluate(partition, range, cx)?;
         }
         Ok(())
     }
 
-    /// Computes the values of these rows anew and notes those that differ.
-    fn evaluate(&mut self, partition: u32, range: Range<usize>) -> Result<()> {
+    /// Computes the values of these rows anew and notes those that differ. A row on which a call
+    /// fails is absent while it does.
+    fn evaluate(
+        &mut self,
+        partition: u32,
+        range: Range<usize>,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
         let mut rows = Vec::with_capacity(range.len());
         self.partitions.rows.collect(partition, range.clone(), &mut rows);
         let place = Place { rows: &self.partitions.rows, codec: &self.partitions.codec, partition };
@@ -181,32 +201,52 @@ impl Over {
             Some(running) => running.evaluate(&place, range.clone())?,
             None => Vec::new(),
         };
-        let values = self.compute(&place, range, &rows, running)?;
+        let mut failures = BTreeMap::new();
+        let values = self.compute(&place, range, &rows, running, &mut failures)?;
         let encoded = self.types.converter.convert_columns(&values).map_err(arrow_error)?;
+        let mut new = Vec::new();
         for (at, row) in rows.into_iter().enumerate() {
-            let new = encoded.row(at).data();
+            let failure = failures.get(&at);
+            new.clear();
+            new.extend_from_slice(encoded.row(at).data());
+            new.push(if failure.is_some() { FAILING } else { PRESENT });
             let old = self.values.value(row as usize);
             if old == new {
                 continue;
             }
-            if !old.is_empty() {
-                let values = self.keep_old(row);
-                self.retracted.push(Retracted { row, values });
+            let was_failing = old.last() == Some(&FAILING);
+            self.retract(row);
+            self.values.set(row as usize, &new);
+            match failure {
+                None => self.inserted.push(row),
+                Some(error) if !was_failing => {
+                    let bytes = self.partitions.rows.bytes(row);
+                    let text = row_text(&self.partitions.codec.decode(&[bytes])?, 0);
+                    cx.dead_letter(text, error.clone());
+                }
+                Some(_) => {}
             }
-            self.values.set(row as usize, new);
-            self.inserted.push(row);
         }
         Ok(())
     }
 
+    /// Notes that a row that came out ceases to be what it was.
+    fn retract(&mut self, row: u32) {
+        if is_present(self.values.value(row as usize)) {
+            let values = self.keep_old(row);
+            self.retracted.push(Retracted { row, values });
+        }
+    }
+
     /// The values of these rows, one column for each call; those that are running aggregates are
-    /// known.
+    /// known. `failures` gets why a call failed on a row, by the row's place among these.
     fn compute(
         &self,
         place: &Place<'_>,
         range: Range<usize>,
         rows: &[u32],
         running: Vec<(usize, ArrayRef)>,
+        failures: &mut BTreeMap<usize, String>,
     ) -> Result<Vec<ArrayRef>> {
         let mut running = running.into_iter();
         let mut context: Option<Range<usize>> = None;
@@ -236,8 +276,13 @@ impl Over {
                         _ => return Err(Error::internal("a running aggregate without values")),
                     },
                     (OverFunction::Evaluate(expr), Some((start, batch))) => {
-                        let values = expr.evaluate(batch).map_err(failed)?;
-                        values.slice(range.start - start, range.len())
+                        match expr.evaluate(batch) {
+                            Ok(values) => values.slice(range.start - start, range.len()),
+                            Err(_) => {
+                                let reach = (expr, &call.reach, &self.types.types[index]);
+                                evaluate_by_row(reach, place, range.clone(), failures)?
+                            }
+                        }
                     }
                     (function, _) => self.rank(function, index, place, range.clone(), rows)?,
                 };
@@ -358,7 +403,7 @@ impl Operator for Over {
         let delta = self.partitions.in_time(delta, cx)?;
         let changes = self.partitions.changes(&delta)?;
         for (partition, changes) in changes.partitions() {
-            self.change(partition, &changes)?;
+            self.change(partition, &changes, cx)?;
         }
         self.output = self.delta()?;
         for row in std::mem::take(&mut self.removed) {
@@ -447,11 +492,41 @@ fn bucket(position: u64, len: u64, buckets: u64) -> u64 {
     }
 }
 
+/// The values of a call, each computed over the rows within its own reach; NULL for a row on which
+/// that fails.
+fn evaluate_by_row(
+    (expr, reach, data_type): (&Arc<dyn WindowExpr>, &Reach, &DataType),
+    place: &Place<'_>,
+    range: Range<usize>,
+    failures: &mut BTreeMap<usize, String>,
+) -> Result<ArrayRef> {
+    let mut values = Vec::with_capacity(range.len());
+    for at in range.clone() {
+        let context = reach.context(place, at..at + 1)?;
+        let mut rows = Vec::with_capacity(context.len());
+        place.rows.collect(place.partition, context.clone(), &mut rows);
+        let bytes: Vec<&[u8]> = rows.iter().map(|row| place.rows.bytes(*row)).collect();
+        values.push(match expr.evaluate(&place.codec.decode(&bytes)?) {
+            Ok(of_context) => restored(of_context.slice(at - context.start, 1), data_type)?,
+            Err(error) => {
+                failures.entry(at - range.start).or_insert_with(|| sentence(&error));
+                new_null_array(data_type, 1)
+            }
+        });
+    }
+    concat(&values.iter().map(|value| &**value).collect::<Vec<_>>()).map_err(arrow_error)
+}
+
+/// Whether these are the values of a row that comes out.
+fn is_present(values: &[u8]) -> bool {
+    values.last() == Some(&PRESENT)
+}
+
 pub(super) fn failed(error: DataFusionError) -> Error {
     Error::new(code::EXECUTION, error.strip_backtrace())
 }
 
-/// How values are kept.
+/// How values are kept: in Arrow's row format, and behind them [`PRESENT`] or [`FAILING`].
 struct Values {
     types: Vec<DataType>,
     converter: RowConverter,
@@ -472,7 +547,7 @@ impl Values {
     fn decode<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
         let parser = self.converter.parser();
         let rows: Vec<_> = values.collect();
-        let rows = rows.iter().map(|bytes| parser.parse(bytes));
+        let rows = rows.iter().map(|bytes| parser.parse(&bytes[..bytes.len() - 1]));
         let columns = self.converter.convert_rows(rows).map_err(arrow_error)?;
         columns.into_iter().zip(&self.types).map(|(column, to)| restored(column, to)).collect()
     }
@@ -517,6 +592,7 @@ impl Content for OverRows {
             self.rows.collect(partition, 0..usize::MAX, &mut rows);
         }
         let of = |row: &u32| (self.rows.bytes(*row), self.values.value(*row as usize));
+        rows.retain(|row| is_present(self.values.value(*row as usize)));
         rows.chunks(CONTENT_ROWS)
             .map(|chunk| {
                 let rows: Vec<_> = chunk.iter().map(of).collect();
