@@ -234,6 +234,35 @@ fn a_row_at_the_end_of_a_partition_does_not_read_the_others() {
 }
 
 #[test]
+fn running_aggregates_without_a_partition() {
+    run(
+        &[
+            "SELECT id, sum(v) OVER w AS s, count(v) OVER w AS n, min(v) OVER w AS l, max(v) OVER w AS h
+                FROM r WINDOW w AS (ORDER BY o, id)",
+            "SELECT id, sum(v) OVER (ORDER BY o) AS s, avg(v) OVER (ORDER BY o ROWS UNBOUNDED PRECEDING) AS a
+                FROM (SELECT id, o * 100 + id AS o, v FROM r) AS q",
+            "SELECT id, sum(v) FILTER (WHERE k = 'a') OVER (ORDER BY o DESC, id) AS s FROM r",
+            "SELECT id, last_value(v) OVER (ORDER BY o, id) AS l,
+                last_value(v) OVER (ORDER BY o, id ROWS UNBOUNDED PRECEDING) AS m FROM r",
+        ],
+        4,
+        12,
+        20,
+    );
+    // As in the test before, of all rows.
+    let db = started(&[
+        "CREATE SOURCE t (at BIGINT, v BIGINT)",
+        "CREATE STREAM s AS SELECT at, sum(v) OVER (ORDER BY at) AS total, \
+         last_value(v) OVER (ORDER BY at) AS last FROM t",
+        "CREATE STREAM last AS SELECT max(total) AS total, sum(last) AS s, count(*) AS n FROM s",
+    ]);
+    for chunk in 0..15_000 {
+        execute(&db, &format!("INSERT INTO t VALUES ({chunk}, 2)"));
+    }
+    assert_eq!(content(&db, "last"), vec![row![30_000, 30_000, 15_000]]);
+}
+
+#[test]
 fn over_what_is_over_something() {
     run(
         &[
@@ -257,7 +286,8 @@ fn what_no_partition_bounds_is_refused() {
     let db = started(&["CREATE SOURCE t (k VARCHAR, v BIGINT)"]);
     for query in [
         "SELECT sum(v) OVER () AS s FROM t",
-        "SELECT sum(v) OVER (ORDER BY v) AS s FROM t",
+        "SELECT sum(v) OVER (ORDER BY v ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS s FROM t",
+        "SELECT first_value(v) OVER (ORDER BY v) AS s FROM t",
         "SELECT lag(v) IGNORE NULLS OVER (ORDER BY v) AS s FROM t",
     ] {
         let error = refused(&db, &format!("CREATE STREAM s AS {query}"));

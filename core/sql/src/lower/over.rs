@@ -55,7 +55,9 @@ impl Lowering<'_> {
             let shown = expr.human_display().to_string();
             let is_native =
                 !matches!(call.function, OverFunction::Evaluate(_) | OverFunction::Running(_));
-            if !is_native && !call.reach.is_bounded() && params.partition_by.is_empty() {
+            // A running aggregate goes on from a state before the change.
+            let is_recomputed = matches!(call.function, OverFunction::Evaluate(_));
+            if is_recomputed && !call.reach.is_bounded() && params.partition_by.is_empty() {
                 return Err(Error::unsupported(format!(
                     "without PARTITION BY, {shown} would be computed from every row at every \
                      change: add a PARTITION BY, or bound its frame (ROWS BETWEEN 9 PRECEDING \
@@ -327,6 +329,7 @@ fn call(function: &WindowFunction, reader: &Reader<'_>) -> Result<OverCall> {
     let reach = match name {
         "lag" => neighbour(params, false),
         "lead" => neighbour(params, true),
+        "last_value" => last(params, frame(&params.window_frame, reader.order)),
         _ => frame(&params.window_frame, reader.order),
     };
     let expr = create_window_expr(
@@ -390,6 +393,21 @@ fn neighbour(params: &WindowFunctionParams, is_lead: bool) -> Reach {
     match is_lead == (offset >= 0) {
         true => Reach::Rows { before: Some(0), after: distance },
         false => Reach::Rows { before: distance, after: Some(0) },
+    }
+}
+
+/// How far `last_value` looks in a frame that ends with the current row or its peers: to these alone.
+fn last(params: &WindowFunctionParams, frame: Reach) -> Reach {
+    let ends_here = params.window_frame.end_bound == WindowFrameBound::CurrentRow
+        && params.null_treatment != Some(NullTreatment::IgnoreNulls);
+    match frame {
+        Reach::Rows { after: Some(0), .. } if ends_here => {
+            Reach::Rows { before: Some(0), after: Some(0) }
+        }
+        Reach::Groups { after: Some(0), .. } if ends_here => {
+            Reach::Groups { before: Some(0), after: Some(0) }
+        }
+        frame => frame,
     }
 }
 
