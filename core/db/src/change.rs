@@ -50,9 +50,19 @@ struct Change {
     assigned: Vec<ast::Ident>,
 }
 
+/// The table that a statement changes.
+struct Target {
+    name: String,
+    id: SourceId,
+    rules: Arc<Rules>,
+    /// All of its columns, also the one that the clock fills.
+    schema: SchemaRef,
+}
+
 /// Rows of a table and what comes in their place.
 struct Effect {
     removed: RecordBatch,
+    /// Without the column that the clock fills.
     added: RecordBatch,
 }
 
@@ -99,18 +109,18 @@ impl LaminarDB {
             return Err(Error::unsupported("TRUNCATE of several tables: truncate them one by one"));
         };
         let target = last_part(&target.name)?;
-        let (name, id, rules) = self.table(target, "TRUNCATE")?;
+        let Target { name, id, rules, schema } = self.table(target, "TRUNCATE")?;
         self.shared.admit(id, &rules)?;
         let rows = self.shared.run(|core| {
-            let removed = whole(&rules.schema, core.content(&name)?.as_ref())?;
-            let added = RecordBatch::new_empty(Arc::clone(&rules.schema));
+            let removed = whole(&schema, core.content(&name)?.as_ref())?;
+            let added = RecordBatch::new_empty(Arc::clone(&schema));
             core.change_table(id, &removed, &added).map(|_| removed.num_rows() as u64)
         })??;
         Ok(ExecuteResult::Affected { statement: "TRUNCATE", rows })
     }
 
     fn change_rows(&self, change: Change) -> Result<ExecuteResult> {
-        let (name, id, rules) = self.table(&change.target, change.statement)?;
+        let Target { name, id, rules, schema } = self.table(&change.target, change.statement)?;
         let assigned = change.assigned_columns(&rules)?;
         let mut names = adhoc::names_of(&self.shared.planner, &change.query)?;
         names.retain(|name| name != TARGET);
@@ -131,7 +141,7 @@ impl LaminarDB {
                 Ok((snapshot, content))
             },
             |snapshot, content| {
-                let whole = whole(&rules.schema, content.as_ref())?;
+                let whole = whole(&schema, content.as_ref())?;
                 snapshot.add(TARGET, numbered(&whole)?);
                 let collected = adhoc::collect(&self.shared, &change.query, snapshot);
                 let (schema, batches) = collected.map_err(|error| {
@@ -145,7 +155,9 @@ impl LaminarDB {
             |core, effect| {
                 let rows = effect.removed.num_rows() as u64;
                 if rows > 0 {
-                    core.change_table(id, &effect.removed, &effect.added)
+                    let stamped = core.stamped(id, std::slice::from_ref(&effect.added))?;
+                    let added = stamped.as_ref().map_or(&effect.added, |stamped| &stamped[0]);
+                    core.change_table(id, &effect.removed, added)
                         .map_err(|error| error.context(format!("`{name}`")))?;
                 }
                 Ok(rows)
@@ -179,13 +191,15 @@ impl LaminarDB {
     }
 
     /// The table of a name, or an error that says why its rows cannot be changed.
-    fn table(&self, name: &ast::Ident, statement: &str) -> Result<(String, SourceId, Arc<Rules>)> {
+    fn table(&self, name: &ast::Ident, statement: &str) -> Result<Target> {
         let position = position(name);
         let found = self.shared.run(|core| {
             let found = find(core, &normal(name))?;
             match resolve_sink(core, &found)? {
                 Object::Table(id) | Object::LookupTable(id) => {
-                    Ok((found, id, Arc::clone(&core.source(id)?.rules)))
+                    let table = core.source(id)?;
+                    let (rules, schema) = (Arc::clone(&table.rules), Arc::clone(&table.schema));
+                    Ok(Target { name: found, id, rules, schema })
                 }
                 Object::Source(_) => Err(Error::new(
                     code::INGESTION_ARGUMENT,
@@ -304,7 +318,7 @@ impl Change {
             let at = |error: Error| position(ident).map_or(error.clone(), |place| error.at(place));
             let name = normal(ident);
             let Ok(column) = rules.schema.index_of(&name) else {
-                let message = format!("`{}` has no column `{name}`", rules.name);
+                let message = rules.no_column(&name).message().to_string();
                 return Err(at(Error::new(code::PLAN, message)));
             };
             if columns.contains(&column) {
@@ -355,7 +369,9 @@ impl Change {
                 Some(value) => fit_column(rules, field, found.column(value + 1), |row| {
                     row_name(rules, &removed, row)
                 }),
-                None => Ok(Arc::clone(removed.column(index))),
+                None => removed.column_by_name(field.name()).cloned().ok_or_else(|| {
+                    Error::internal(format!("a row without its column `{}`", field.name()))
+                }),
             }
         });
         let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
@@ -507,8 +523,10 @@ fn row_name(rules: &Rules, rows: &RecordBatch, row: usize) -> String {
         return format!("the row {}", row_text(rows, row));
     }
     let key = rules.key.iter().map(|column| {
-        let value = array_value_to_string(rows.column(*column), row).unwrap_or_default();
-        format!("{} = {value}", rules.schema.field(*column).name())
+        let name = rules.schema.field(*column).name();
+        let values = rows.column_by_name(name);
+        let value = values.and_then(|values| array_value_to_string(values, row).ok());
+        format!("{name} = {}", value.unwrap_or_default())
     });
     format!("the row with {}", key.collect::<Vec<_>>().join(", "))
 }

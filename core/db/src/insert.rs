@@ -133,10 +133,7 @@ pub(crate) fn fit_rows(
     }
     for column in named {
         if rules.schema.index_of(column).is_err() {
-            return Err(Error::new(
-                code::BATCH_SCHEMA,
-                format!("`{}` has no column `{column}`", rules.name),
-            ));
+            return Err(rules.no_column(column));
         }
     }
     let columns = fields.iter().enumerate().map(|(index, field)| {

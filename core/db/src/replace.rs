@@ -286,7 +286,6 @@ impl Core {
         let source = self.source(id)?;
         let (old_timing, timing) = (&source.timing, &new.timing);
         let differs = [
-            (old_timing.proctime != timing.proctime, "the proctime() column"),
             (old_timing.watermark_key != timing.watermark_key, "watermark_per"),
             (old_timing.max_future_ms != timing.max_future_ms, "max_future_ms"),
         ];
@@ -324,12 +323,13 @@ impl Core {
                 .map_err(|error| Error::internal(format!("the rows of `{name}`: {error}")))
         };
         let removed = concat(&self.content(&name)?.batches()?)?;
+        let stamped = self.stamped(id, rows)?;
         // Rows of one key replace each other, as in any new table.
         let InputKind::Table { key, .. } = &new.kind else {
             return Err(Error::internal("a source is no table"));
         };
         let mut added = TableRows::new(Arc::clone(&schema), key.clone())?;
-        for batch in rows {
+        for batch in stamped.as_deref().unwrap_or(rows) {
             added.insert(batch)?;
         }
         let added = concat(&added.snapshot().batches()?)?;
@@ -351,25 +351,22 @@ impl Core {
     fn refuse_other_input(&self, id: SourceId, new: &NewSource) -> Result<()> {
         let source = self.source(id)?;
         refuse_other_columns(&source.name, &source.schema, &new.schema, true)?;
-        let key = match &new.kind {
-            InputKind::Table { key, .. } => key.clone().unwrap_or_default(),
-            InputKind::Source => Vec::new(),
-        };
-        if key != source.rules.key {
-            let names = |key: &[usize]| match key {
+        let key = new.key().iter().map(|column| source.schema.field(*column).name().clone());
+        let key: Vec<String> = key.collect();
+        if key != source.entry.key {
+            let names = |key: &[String]| match key {
                 [] => "no PRIMARY KEY".to_string(),
-                key => {
-                    let names = key.iter().map(|column| source.schema.field(*column).name());
-                    let names: Vec<&str> = names.map(String::as_str).collect();
-                    format!("PRIMARY KEY ({})", names.join(", "))
-                }
+                key => format!("PRIMARY KEY ({})", key.join(", ")),
             };
-            let what = format!("it has {} and had {}", names(&key), names(&source.rules.key));
+            let what = format!("it has {} and had {}", names(&key), names(&source.entry.key));
             return Err(other(&source.name, &what));
         }
         if source.rules.policy != new.policy {
             let what = "backpressure, buffer_size, push_timeout_ms or wait_strategy is another one";
             return Err(other(&source.name, what));
+        }
+        if source.timing.proctime != new.timing.proctime {
+            return Err(other(&source.name, "the proctime() column is another one"));
         }
         if source.producers.declared() != new.declared {
             return Err(other(&source.name, "its WATERMARK FOR is another one"));

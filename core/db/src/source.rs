@@ -47,6 +47,8 @@ pub(crate) struct Rules {
     pub(crate) event_time: Option<usize>,
     /// The columns of the primary key; empty where there is none.
     pub(crate) key: Vec<usize>,
+    /// The column that the clock fills, which is none of these.
+    pub(crate) stamp: Option<String>,
     /// How far ahead of the clock an event time may be.
     pub(crate) max_future_ms: Option<i64>,
     pub(crate) clock: Arc<Clock>,
@@ -313,6 +315,7 @@ impl Rules {
             least_columns: schema.fields().len(),
             event_time,
             key,
+            stamp: None,
             max_future_ms: None,
             clock: Arc::clone(clock),
             not_null: not_null.fold(0, |bits, (index, _)| bits | 1 << index),
@@ -330,11 +333,24 @@ impl Rules {
         let (key, event_time) = (self.key.clone(), self.event_time);
         Self {
             least_columns: self.least_columns,
+            stamp: self.stamp.clone(),
             max_future_ms: self.max_future_ms,
             policy: self.policy,
             pending: Arc::clone(&self.pending),
             producers: Arc::clone(&self.producers),
             ..Self::new(&self.name, schema, event_time, key, self.capacity, &self.clock)
+        }
+    }
+
+    /// The error that producers give no such column.
+    pub(crate) fn no_column(&self, name: &str) -> Error {
+        let own = &self.name;
+        match self.stamp.as_deref() == Some(name) {
+            true => Error::new(
+                code::BATCH_SCHEMA,
+                format!("the clock fills the column `{name}` of `{own}`: leave it out"),
+            ),
+            false => Error::new(code::BATCH_SCHEMA, format!("`{own}` has no column `{name}`")),
         }
     }
 

@@ -1,14 +1,14 @@
-//! The options of `CREATE SOURCE` about time, and its `proctime()` column.
+//! The options of `CREATE SOURCE` about time, and the `proctime()` column of sources and tables.
 
 use arrow::datatypes::SchemaRef;
-use laminar_sql::parser::statement::CreateSource;
+use laminar_sql::parser::statement::{ColumnDef, CreateSource, Watermark};
 use laminar_types::{Error, Result, TimeUnit, code};
 
 use crate::engine::Timing;
 
 /// Takes the options about time out of a statement.
 pub(crate) fn read(source: &mut CreateSource, schema: &SchemaRef) -> Result<Timing> {
-    let mut timing = Timing { proctime: proctime(source, schema)?, ..Timing::default() };
+    let mut timing = of_clock("a source", &source.columns, source.watermark.as_ref(), schema)?;
     let declared = source.watermark.is_some();
     let options = &mut source.options;
     if let Some(entry) = options.take("idle_timeout") {
@@ -55,15 +55,21 @@ pub(crate) fn read(source: &mut CreateSource, schema: &SchemaRef) -> Result<Timi
     Ok(timing)
 }
 
-/// The column that the clock fills.
-fn proctime(source: &CreateSource, schema: &SchemaRef) -> Result<Option<usize>> {
-    let mut columns = source.columns.iter().enumerate().filter(|(_, column)| column.proctime);
-    let Some((index, column)) = columns.next() else { return Ok(None) };
+/// How a source or table, which `what` names, stands to time by its columns alone: which of them
+/// the clock fills.
+pub(crate) fn of_clock(
+    what: &str,
+    columns: &[ColumnDef],
+    watermark: Option<&Watermark>,
+    schema: &SchemaRef,
+) -> Result<Timing> {
+    let mut columns = columns.iter().enumerate().filter(|(_, column)| column.proctime);
+    let Some((index, column)) = columns.next() else { return Ok(Timing::default()) };
     let refuse =
         |message: String| Err(Error::new(code::INVALID_SCHEMA, message).at(column.name.position));
     if let Some((_, other)) = columns.next() {
         return refuse(format!(
-            "a source has one proctime() column, and `{}` is a second one",
+            "{what} has one proctime() column, and `{}` is a second one",
             other.name.value
         ));
     }
@@ -75,14 +81,14 @@ fn proctime(source: &CreateSource, schema: &SchemaRef) -> Result<Option<usize>> 
             column.name.value
         ));
     }
-    if source.watermark.as_ref().is_some_and(|w| w.column == column.name) {
+    if watermark.is_some_and(|w| w.column == column.name) {
         return refuse(format!(
             "`{}` goes with the clock and needs no WATERMARK FOR: leave it out",
             column.name.value
         ));
     }
     if schema.fields().len() == 1 {
-        return refuse("a source needs a column besides its proctime()".to_string());
+        return refuse(format!("{what} needs a column besides its proctime()"));
     }
-    Ok(Some(index))
+    Ok(Timing { proctime: Some(index), ..Timing::default() })
 }

@@ -468,14 +468,6 @@ pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {
     Err(error.at(entry.position))
 }
 
-pub(crate) fn refuse_proctime(columns: &[ColumnDef]) -> Result<()> {
-    match columns.iter().find(|column| column.proctime) {
-        Some(column) => Err(Error::unsupported("proctime() columns of a table are not built yet")
-            .at(column.name.position)),
-        None => Ok(()),
-    }
-}
-
 /// The watermark that a source or table declares.
 pub(crate) fn declared_watermark(
     schema: &SchemaRef,

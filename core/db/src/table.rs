@@ -11,11 +11,12 @@ use laminar_types::{Error, Result, Retention, code};
 use crate::adhoc::{self, Snapshot};
 use crate::catalog::is_free;
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{Core, InputKind, NewSource, SourceId, Timing};
+use crate::engine::{Core, InputKind, NewSource, SourceId};
 use crate::insert::fit_rows;
 use crate::source_policy::SourcePolicy;
+use crate::source_timing;
 use crate::statements::{
-    connector_not_built, ddl, declared_watermark, refuse_options, refuse_proctime, whole_statement,
+    connector_not_built, ddl, declared_watermark, refuse_options, whole_statement,
 };
 
 impl LaminarDB {
@@ -52,7 +53,6 @@ impl LaminarDB {
         if let Some(connector) = &table.connector {
             return Err(connector_not_built(connector));
         }
-        refuse_proctime(&table.columns)?;
         let policy = SourcePolicy::read(&mut table.options, true)?;
         refuse_options(&table.options, OF_TABLES)?;
         let statement = if is_lookup { "CREATE LOOKUP TABLE" } else { "CREATE TABLE" };
@@ -103,13 +103,24 @@ impl LaminarDB {
                 })
             });
             let key = key.collect::<Result<Vec<usize>>>()?;
+            let watermark = table.watermark.as_ref();
+            let timing = source_timing::of_clock("a table", &table.columns, watermark, &schema)?;
+            if let Some(at) = key.iter().position(|column| Some(*column) == timing.proctime) {
+                let column = &table.primary_key[at];
+                let message = format!(
+                    "the clock fills `{}`, so no row could be named by it: leave it out of the \
+                     PRIMARY KEY",
+                    column.value
+                );
+                return Err(Error::new(code::INVALID_SCHEMA, message).at(column.position));
+            }
             Ok(NewSource {
                 name: table.name.value.clone(),
                 sql: whole_statement(sql),
                 kind: InputKind::Table { key: (!key.is_empty()).then_some(key), is_lookup },
-                declared: declared_watermark(&schema, table.watermark.as_ref())?,
+                declared: declared_watermark(&schema, watermark)?,
                 schema,
-                timing: Timing::default(),
+                timing,
                 retain: Retention::Rows(0),
                 policy,
                 capacity: policy.capacity(&self.shared.settings),

@@ -138,6 +138,71 @@ fn proctime_is_the_time_of_the_push() {
 }
 
 #[test]
+fn a_row_of_a_table_is_stamped_when_it_comes_in() {
+    let db = LaminarDB::open_with_clock_at(Config::default(), START_MS).unwrap();
+    for sql in [
+        "CREATE TABLE t (at TIMESTAMP(3) AS proctime(), k BIGINT PRIMARY KEY, v BIGINT)",
+        "CREATE SOURCE o (k BIGINT, at TIMESTAMP(3) AS proctime())",
+        "CREATE STREAM copy AS SELECT k, at, v FROM t",
+        "CREATE STREAM w AS SELECT window_end, sum(v) AS s FROM t
+         GROUP BY tumble(at, INTERVAL '10' SECOND)",
+        "CREATE STREAM versions AS SELECT o.at, t.v FROM o
+         JOIN t FOR SYSTEM_TIME AS OF o.at ON o.k = t.k",
+    ] {
+        execute(&db, sql);
+    }
+    // The stamp is that of the push, also of one that waits for the start.
+    execute(&db, "INSERT INTO t VALUES (1, 10), (2, 20)");
+    pass(&db, 1_000);
+    db.start().unwrap();
+    execute(&db, "INSERT INTO o VALUES (1), (2)");
+    execute(&db, "INSERT INTO t (v, k) VALUES (11, 1)");
+    pass(&db, 1_000);
+    execute(&db, "UPDATE t SET v = v + 1 WHERE k = 2 AND at < TIMESTAMP '1970-01-01 00:16:41'");
+    execute(&db, "INSERT INTO o VALUES (1), (2)");
+    let expected = vec![row![1, START_MS + 1_000, 11], row![2, START_MS + 2_000, 21]];
+    assert_eq!(content(&db, "copy"), expected);
+    assert_eq!(query(&db, "SELECT k, at, v FROM t ORDER BY k"), expected);
+    let handle = db.source_untyped("t").unwrap().schema();
+    let given: Vec<&String> = handle.fields().iter().map(|field| field.name()).collect();
+    assert_eq!(given, ["k", "v"]);
+    // The stamps of a second and of one later are behind the clock now: the versions are final.
+    pass(&db, 1_000);
+    let (second, third) = (START_MS + 1_000, START_MS + 2_000);
+    let versions = vec![row![second, 11], row![second, 20], row![third, 11], row![third, 21]];
+    assert_eq!(content(&db, "versions"), versions);
+    pass(&db, 7_000);
+    assert_eq!(content(&db, "w"), vec![row![START_MS + 10_000, 32]]);
+    // What was given stays so, whatever becomes of the rows.
+    execute(&db, "DELETE FROM t WHERE k = 1");
+    execute(
+        &db,
+        "CREATE OR REPLACE TABLE t (at AS proctime(), k BIGINT PRIMARY KEY, v BIGINT)
+                  AS SELECT k, v + 1 AS v FROM t",
+    );
+    assert_eq!(content(&db, "copy"), vec![row![2, START_MS + 10_000, 22]]);
+    execute(&db, "TRUNCATE TABLE t");
+    assert_eq!(content(&db, "copy"), Vec::<Row>::new());
+    assert_eq!(content(&db, "w"), vec![row![START_MS + 10_000, 32]]);
+    for (sql, part) in [
+        ("CREATE TABLE x (a INT, p VARCHAR AS proctime())", "must be TIMESTAMP"),
+        ("CREATE TABLE x (a INT, p AS proctime(), WATERMARK FOR p)", "goes with the clock"),
+        ("CREATE TABLE x (p AS proctime())", "a table needs a column besides"),
+        ("CREATE TABLE x (a INT, p AS proctime(), q AS proctime())", "second one"),
+        ("CREATE TABLE x (a INT, p AS proctime() PRIMARY KEY)", "leave it out of the PRIMARY KEY"),
+        ("INSERT INTO t (k, at) VALUES (1, TIMESTAMP '2024-01-01')", "the clock fills"),
+        ("UPDATE t SET at = TIMESTAMP '2024-01-01'", "the clock fills"),
+        (
+            "CREATE OR REPLACE TABLE t (at TIMESTAMP(3), k BIGINT PRIMARY KEY, v BIGINT)",
+            "the proctime() column is another one",
+        ),
+    ] {
+        let error = refused(&db, sql);
+        assert!(error.message().contains(part), "{sql}\n{error}");
+    }
+}
+
+#[test]
 fn times_too_far_ahead_of_the_clock_are_refused() {
     let db = started_at(&["CREATE SOURCE t (k BIGINT, v BIGINT, ts BIGINT, WATERMARK FOR ts)
          WITH (max_future_ms = 500)"]);

@@ -145,13 +145,11 @@ impl NewSource {
     /// What its handles are to know of it. Producers give all columns but the one that the clock
     /// fills.
     pub(crate) fn rules(&self, clock: &Arc<Clock>) -> Result<Rules> {
-        let key = match &self.kind {
-            InputKind::Table { key: Some(key), .. } => key.clone(),
-            _ => Vec::new(),
-        };
         let given: Vec<usize> = (0..self.schema.fields().len())
             .filter(|column| Some(*column) != self.timing.proctime)
             .collect();
+        let place = |column: &usize| given.iter().position(|given| given == column);
+        let key = self.key().iter().filter_map(place).collect();
         let schema = match self.timing.proctime {
             None => Arc::clone(&self.schema),
             Some(_) => Arc::new(self.schema.project(&given).map_err(|error| {
@@ -159,11 +157,19 @@ impl NewSource {
             })?),
         };
         let declared = self.declared.map(|declared| declared.column);
-        let event_time =
-            declared.and_then(|declared| given.iter().position(|column| *column == declared));
+        let event_time = declared.and_then(|declared| place(&declared));
         let rules = Rules::new(&self.name, &schema, event_time, key, self.capacity, clock);
         let (max_future_ms, policy) = (self.timing.max_future_ms, self.policy);
-        Ok(Rules { max_future_ms, policy, ..rules })
+        let stamp = self.timing.proctime.map(|column| self.schema.field(column).name().clone());
+        Ok(Rules { max_future_ms, policy, stamp, ..rules })
+    }
+
+    /// The columns of its primary key; none where it has none.
+    pub(crate) fn key(&self) -> &[usize] {
+        match &self.kind {
+            InputKind::Table { key: Some(key), .. } => key,
+            _ => &[],
+        }
     }
 
     /// What anyone may ask of it.
@@ -179,7 +185,7 @@ impl NewSource {
             kind,
             sql: self.sql.clone(),
             watermark_column: self.declared.map(|declared| name(declared.column)),
-            key: rules.key.iter().map(|column| name(*column)).collect(),
+            key: self.key().iter().map(|column| name(*column)).collect(),
             rules: Arc::clone(rules),
             total_rows: Meter::default(),
             batches: Meter::default(),

@@ -277,7 +277,7 @@ impl Core {
 
     /// The batches with the column that the clock fills, for a source that has one. The stamp is a
     /// part of the input from here on.
-    pub(super) fn stamped(
+    pub(crate) fn stamped(
         &mut self,
         id: SourceId,
         batches: &[RecordBatch],
