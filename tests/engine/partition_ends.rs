@@ -10,7 +10,7 @@ use crate::row;
 use crate::support::database::{content, created, execute, listed, query, started};
 use crate::support::oracle::Oracle;
 use crate::support::random::{Random, for_seeds};
-use crate::support::value::assert_same;
+use crate::support::value::{Row, assert_same};
 
 const SOURCE: &str =
     "CREATE SOURCE t (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts AS ts - 50)";
@@ -164,6 +164,73 @@ fn state_stays_bounded() {
         }
     }
     for (index, name) in names.iter().enumerate() {
+        let (early, late) = (most[0][index], most[3][index]);
+        assert!(late <= 2 * early, "{name}: {early} bytes in the first quarter, {late} at last");
+    }
+}
+
+/// Windows that are corrected until they close: their partitions end with them, whether the bounds
+/// or the results are told.
+#[test]
+fn partitions_of_corrected_windows_are_forgotten() {
+    for_seeds(3, |seed| {
+        let mut random = Random::new(seed);
+        let rows = rows(&mut random, 600);
+        for size in [1, 7, 1_000] {
+            let db = created(&[SOURCE]);
+            for (name, sql, _) in &STREAMS[..3] {
+                let sql = format!("{sql} EMIT CHANGES");
+                let plan = query(&db, &format!("EXPLAIN CREATE STREAM {name} AS {sql}"));
+                let forgets = |row: &Row| row[0].text().contains("a partition is forgotten when");
+                assert!(plan.iter().any(forgets), "{sql}");
+                execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
+            }
+            db.start().unwrap();
+            let oracle = Oracle::new();
+            rows.chunks(size).for_each(|part| push(&db, part));
+            oracle.table("t", batch(&db, &rows).schema(), vec![batch(&db, &rows)]);
+            for (name, _, answer) in &STREAMS[..3] {
+                let expected = oracle.rows(&format!(
+                    "WITH w AS (SELECT *, ts / 100 * 100 AS start FROM t) {answer}"
+                ));
+                let got = query(&db, &format!("SELECT * FROM {name}"));
+                assert_same(&format!("{name} {seed} {size}"), &got, &expected, 0.0);
+            }
+        }
+    });
+}
+
+#[test]
+fn state_over_corrected_windows_stays_bounded() {
+    let db = created(&[SOURCE]);
+    let (sessions, hops) = (
+        "SELECT k, count(*) AS c FROM (
+             SELECT *, row_number() OVER (PARTITION BY window_end ORDER BY n DESC, k) AS p FROM (
+                 SELECT window_end, k, count(*) AS n FROM t GROUP BY k, session(ts, 20)) AS w) AS q
+         WHERE p <= 2 GROUP BY k EMIT CHANGES",
+        "SELECT k, count(*) AS c, sum(s) AS s FROM (
+             SELECT *, sum(n) OVER (PARTITION BY window_start ORDER BY k) AS s FROM (
+                 SELECT window_start, k, count(*) AS n FROM t GROUP BY k, hop(ts, 50, 200)) AS w
+             ) AS q GROUP BY k EMIT CHANGES",
+    );
+    let tumbling = format!("{} EMIT CHANGES", STREAMS[2].1);
+    let streams = [("sessions", sessions), ("hops", hops), ("tumbling", &tumbling)];
+    for (name, sql) in streams {
+        execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
+    }
+    db.start().unwrap();
+    let mut most = [[0; 3]; 4];
+    for step in 0..800 {
+        let rows: Vec<Timed> =
+            (0..40).map(|row| (row % 20, step * 40 + row, step * 100 + row)).collect();
+        push(&db, &rows);
+        if step % 20 == 0 {
+            for (most, (name, _)) in most[step as usize / 200].iter_mut().zip(streams) {
+                *most = listed(&db, "SHOW STREAMS", name, "state_bytes").int().max(*most);
+            }
+        }
+    }
+    for (index, (name, _)) in streams.iter().enumerate() {
         let (early, late) = (most[0][index], most[3][index]);
         assert!(late <= 2 * early, "{name}: {early} bytes in the first quarter, {late} at last");
     }

@@ -113,18 +113,15 @@ impl Lowering<'_> {
             (false, true) if kind != WindowKind::Session => Changes::Upsert,
             (false, _) => Changes::Retract,
         };
+        // No change comes behind the frontier of a bound: what would make one is late.
+        let time = |column| EventTime { column, unit, settled: true, closed: true };
         let traits = Traits {
             schema: Arc::clone(&output),
             changes,
             unique_key: Some(
                 (0..aggregate.schema.fields().len() - aggregate.aggr_expr.len()).collect(),
             ),
-            times: if self.final_windows {
-                let time = |column| EventTime { column, unit, settled: true, closed: true };
-                vec![time(index), time(end)]
-            } else {
-                Vec::new()
-            },
+            times: vec![time(index), time(end)],
             declared_watermark: input_traits.declared_watermark,
         };
         let emit = if self.final_windows { WindowEmit::Final } else { WindowEmit::Updates };

@@ -505,9 +505,7 @@ impl Operator for SessionAggregate {
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
         out.clear();
-        if self.options.emit == WindowEmit::Final {
-            out.extend([self.start_frontier, self.frontier]);
-        }
+        out.extend([self.start_frontier, self.frontier]);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {

@@ -298,17 +298,15 @@ impl Operator for WindowAggregate {
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
+        // The least start that can still come or change, and for the ends the frontier itself.
+        let spec = &self.windows.spec;
+        let start = match self.limit {
+            i64::MIN => Frontier::MIN,
+            i64::MAX => Frontier::MAX,
+            limit => Frontier::before(spec.start(spec.first_end(limit)), spec.unit()),
+        };
         out.clear();
-        if self.options.emit == WindowEmit::Final {
-            // The least start that can still come, and for the ends the frontier itself.
-            let spec = &self.windows.spec;
-            let start = match self.limit {
-                i64::MIN => Frontier::MIN,
-                i64::MAX => Frontier::MAX,
-                limit => Frontier::before(spec.start(spec.first_end(limit)), spec.unit()),
-            };
-            out.extend([start, self.frontier]);
-        }
+        out.extend([start, self.frontier]);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
