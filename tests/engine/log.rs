@@ -43,14 +43,30 @@ fn definitions_losses_and_failures_are_told_once() {
         "CREATE STREAM tens AS SELECT count(*) AS n FROM t GROUP BY tumble(ts, INTERVAL '10' SECOND)",
     );
     db.start_blocking().unwrap();
+    execute(&db, "CREATE SOURCE plain (ts BIGINT)");
+    execute(
+        &db,
+        "CREATE STREAM by_hand AS SELECT count(*) AS n FROM plain GROUP BY tumble(ts, 10)",
+    );
+    let mut made = told();
+    let warning = made.pop().unwrap();
+    assert!(
+        warning.starts_with("Warn: CREATE STREAM by_hand: no watermark is declared"),
+        "{warning}"
+    );
+    execute(&db, "DROP STREAM by_hand");
+    execute(&db, "DROP SOURCE plain");
+    told();
     assert_eq!(
-        told(),
+        made,
         [
             "Info: CREATE SOURCE t",
             "Info: CREATE STREAM shares",
             "Info: CREATE STREAM strict",
             "Info: CREATE STREAM tens",
-            "Info: the streams run"
+            "Info: the streams run",
+            "Info: CREATE SOURCE plain",
+            "Info: CREATE STREAM by_hand"
         ]
     );
     let source = db.source_untyped("t").unwrap();

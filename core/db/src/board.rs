@@ -112,6 +112,8 @@ pub(crate) struct StreamEntry {
     pub(crate) kind: StreamKind,
     pub(crate) late_of: Option<String>,
     pub(crate) reads: Vec<String>,
+    /// What whoever made it should know, one sentence each.
+    pub(crate) warnings: Vec<String>,
     /// Rows that its result changed by.
     pub(crate) total_rows: Meter,
     /// Epochs that changed it.

@@ -103,6 +103,8 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
             }
             let channel = subscribers_channel(stream.subscribers.len());
             lines.push(("channel".into(), channel.unwrap_or("none").into()));
+            let warnings = stream.outline.warnings.iter();
+            lines.extend(warnings.map(|warning| ("warning".into(), warning.clone())));
             lines.push(("plan".into(), stream.outline.text()));
         }
         Object::Sink { from, .. } => lines.push(("input".into(), from.clone())),

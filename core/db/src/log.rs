@@ -16,7 +16,7 @@ pub enum LogLevel {
     /// Something stopped: a stream failed.
     Error = 1,
     /// Rows are lost: the first dead letter and the first late row of a stream, the first miss of
-    /// a subscription.
+    /// a subscription; or whoever made a stream should know something of it.
     Warn = 2,
     /// The database changed: definitions, the start, the shutdown.
     Info = 3,

@@ -211,6 +211,8 @@ fn streams(board: &Board, kind: StreamKind) -> Result<RecordBatch> {
         (None, true) => "running",
         (None, false) => "created",
     };
+    let warnings =
+        |stream: &StreamEntry| (!stream.warnings.is_empty()).then(|| stream.warnings.join("; "));
     Columns(vec![
         ("name", text(all().map(|of| &of.name))),
         ("emit", text(all().map(|of| &of.emit))),
@@ -229,6 +231,7 @@ fn streams(board: &Board, kind: StreamKind) -> Result<RecordBatch> {
         ("missed_rows", counts(streams.iter().map(Followed::missed_rows))),
         ("retained_rows", counts(all().map(|of| of.retained_rows.get()))),
         ("state_bytes", counts(all().map(|of| of.state_bytes.get()))),
+        ("warnings", optional_text(all().map(warnings))),
         ("sql", text(all().map(|of| &of.sql))),
     ])
     .batch()

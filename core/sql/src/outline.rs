@@ -13,6 +13,8 @@ pub struct Outline {
     pub nodes: Vec<OutlineNode>,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// What whoever creates or lists it should know as well, likewise.
+    pub warnings: Vec<String>,
 }
 
 /// One operator.
@@ -47,7 +49,7 @@ impl Outline {
             let mut shown = vec![false; self.nodes.len()];
             self.node(&InputRef::Node(result), 0, &mut shown, &line, &mut text);
         }
-        for note in &self.notes {
+        for note in self.notes.iter().chain(&self.warnings) {
             text.push_str(&format!("note: {note}\n"));
         }
         text

@@ -155,7 +155,8 @@ impl StreamPlan {
         Outline {
             heading: emit_sql(self.emit, self.every_ns) + by_default,
             nodes: self.nodes.iter().map(node).collect(),
-            notes: self.notes.iter().chain(&self.warnings).cloned().collect(),
+            notes: self.notes.clone(),
+            warnings: self.warnings.clone(),
         }
     }
 

@@ -141,10 +141,14 @@ fn check(db: &LaminarDB, oracle: &Oracle, streams: &mut [Checked]) {
     }
 }
 
-fn streams(db: &LaminarDB, random: &mut Random, unit: &str) -> Vec<Checked> {
+fn streams(db: &LaminarDB, random: &mut Random, unit: &str, lateness: i64) -> Vec<Checked> {
+    let allowed = match lateness {
+        0 => String::new(),
+        ms => format!(" ALLOW LATENESS {ms}"),
+    };
     let made = (0..6).map(|index| {
         let sql = random_join(random, unit);
-        execute(db, &format!("CREATE STREAM s{index} AS {sql} EMIT CHANGES"));
+        execute(db, &format!("CREATE STREAM s{index} AS {sql} EMIT CHANGES{allowed}"));
         let subscription = subscribe(db, &format!("s{index}"));
         Checked { expected: sql.clone(), sql, subscription, replay: Replay::default() }
     });
@@ -204,6 +208,7 @@ fn bands_over_updated_inputs_equal_the_batch_answer() {
     for_seeds(12, |seed| {
         let mut random = Random::new(seed);
         let delays = [random.range(5, 25), random.range(5, 25)];
+        let lateness = *random.pick(&[0, 0, 12]);
         let mut statements = Vec::new();
         for (name, delay) in ["l", "r"].into_iter().zip(delays) {
             statements.push(format!(
@@ -217,12 +222,12 @@ fn bands_over_updated_inputs_equal_the_batch_answer() {
         }
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         let db = created(&statements);
-        let mut streams = streams(&db, &mut random, "");
+        let mut streams = streams(&db, &mut random, "", lateness);
         let plan = plan(&db, &streams[0].sql);
         assert!(plan.contains("keeps until the frontiers pass that"), "{plan}");
         db.start_blocking().unwrap();
         let sources = ["ls", "rs"].map(|name| db.source_untyped(name).unwrap());
-        let mut sides = delays.map(Side::new);
+        let mut sides = delays.map(|delay| Side::new(delay + lateness));
         let mut clocks = [0, 0];
         let oracle = Oracle::new();
         for step in 0..30 {
@@ -255,7 +260,7 @@ fn bands_by_promised_watermarks_equal_the_batch_answer() {
             "CREATE SOURCE l (k BIGINT, v BIGINT, ts TIMESTAMP(3) NOT NULL)",
             "CREATE SOURCE r (k BIGINT, v BIGINT, ts TIMESTAMP(3) NOT NULL)",
         ]);
-        let mut streams = streams(&db, &mut random, "MILLISECOND");
+        let mut streams = streams(&db, &mut random, "MILLISECOND", 0);
         db.start_blocking().unwrap();
         let sources = ["l", "r"].map(|name| db.source_untyped(name).unwrap());
         let mut clocks = [0, 0];

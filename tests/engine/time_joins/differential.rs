@@ -86,6 +86,8 @@ impl Test {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let delays = [random.range(0, 20), random.range(0, 20)];
+        // What lateness allows is as if the watermarks were so much further behind.
+        let lateness = *random.pick(&[0, 0, 7, 30]);
         let source = |name: &str, delay: i64| {
             format!(
                 "CREATE SOURCE {name} (k BIGINT, v BIGINT, ts BIGINT NOT NULL,
@@ -128,6 +130,9 @@ impl Test {
                 }
                 _ => {}
             }
+            if lateness > 0 {
+                sql.push_str(&format!(" ALLOW LATENESS INTERVAL '{lateness}' MILLISECOND"));
+            }
             let name = format!("s{index}");
             execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
             let subscription = subscribe(&db, &name);
@@ -135,7 +140,7 @@ impl Test {
         }
         db.start_blocking().unwrap();
         let sources = ["l", "r"].map(|name| db.source_untyped(name).unwrap());
-        let sides = delays.map(Side::new);
+        let sides = delays.map(|delay| Side::new(delay + lateness));
         Self { random, db, sides, sources, streams, clocks: [0, 0] }
     }
 

@@ -118,6 +118,7 @@ fn random_probes_equal_the_definition() {
     for_seeds(15, |seed| {
         let mut random = Random::new(seed);
         let delays = [random.range(0, 20), random.range(0, 20)];
+        let lateness = *random.pick(&[0, 0, 15]);
         let source = |name: &str, delay: i64| {
             format!(
                 "CREATE SOURCE {name} (k BIGINT, v BIGINT, ts BIGINT NOT NULL,
@@ -136,7 +137,10 @@ fn random_probes_equal_the_definition() {
             };
             let on = *random.pick(&["ON (k)", "ON l.k = r.k", "ON (l.k = r.k)"]);
             let times = *random.pick(&["(l.ts, ts)", "(l.ts, r.ts)", "(ts, ts)"]);
-            let emit = if is_final { "" } else { " EMIT CHANGES" };
+            let mut emit = if is_final { "" } else { " EMIT CHANGES" }.to_string();
+            if lateness > 0 {
+                emit.push_str(&format!(" ALLOW LATENESS {lateness}"));
+            }
             let sql = format!(
                 "SELECT l.k, l.v, p.offset_ms, p.probe_ts, r.v AS rv, r.ts AS rts FROM l
                  {join} r {on} TIMESTAMPS {times} {written} AS p{emit}"
@@ -147,7 +151,7 @@ fn random_probes_equal_the_definition() {
             streams.push(Checked { sql, offsets, outer, is_final, subscription, replay });
         }
         db.start_blocking().unwrap();
-        let mut sides = delays.map(Side::new);
+        let mut sides = delays.map(|delay| Side::new(delay + lateness));
         let mut clocks = [0, 0];
         for step in 0..24 {
             let side = random.range(0, 2) as usize;

@@ -4,8 +4,10 @@ use laminar_db::ExecuteResult;
 
 use super::{SOURCE, late_rows, push};
 use crate::row;
-use crate::support::database::{content, drain, drain_rows, query, refused, started, subscribe};
-use crate::support::value::{Row, rows};
+use crate::support::database::{
+    content, drain, drain_rows, execute, listed, query, refused, started, subscribe,
+};
+use crate::support::value::{Row, Value, rows};
 
 #[test]
 fn every_spelling_of_final_is_final() {
@@ -144,4 +146,9 @@ fn final_without_a_declared_watermark_warns() {
     assert_eq!(warnings(declared), Vec::<String>::new());
     let plan = query(&db, "EXPLAIN a");
     assert!(plan.iter().any(|line| line[0].text() == format!("note: {expected}")), "{plan:?}");
+    // Who did not make the stream, or not from Rust, finds it in the listings.
+    assert_eq!(listed(&db, "SHOW STREAMS", "a", "warnings"), Value::from(expected));
+    assert_eq!(listed(&db, "SHOW STREAMS", "d", "warnings"), Value::Null);
+    let described = query(&db, "DESCRIBE EXTENDED a");
+    assert!(described.contains(&row!["warning", expected]), "{described:?}");
 }

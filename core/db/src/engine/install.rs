@@ -294,6 +294,7 @@ impl Core {
             kind: stream.kind,
             late_of: stream.late_of.clone(),
             reads: stream.reads.clone(),
+            warnings: stream.outline.warnings.clone(),
             ..StreamEntry::default()
         });
         self.board.add_stream(self.streams.len() as u32, Arc::clone(&entry));

@@ -32,8 +32,8 @@ impl Lowering<'_> {
         band: Option<Band>,
     ) -> Result<Lowered> {
         let kind = kind(join)?;
-        let left = self.join_side(&join.left)?;
-        let right = self.join_side(&join.right)?;
+        let left = self.join_side(&join.left, band.is_some())?;
+        let right = self.join_side(&join.right, band.is_some())?;
         if let Some(quantity) = multiset_quantity(join, &left) {
             return self.set_operation(join, quantity, left, right);
         }
@@ -125,9 +125,12 @@ impl Lowering<'_> {
         Ok(lowered)
     }
 
-    /// One input of a join.
-    fn join_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
-        let lowered = self.exact(plan)?;
+    /// One input of a join, for which rows can be late or cannot.
+    fn join_side(&mut self, plan: &LogicalPlan, can_be_late: bool) -> Result<JoinRelation> {
+        let mut lowered = self.exact(plan)?;
+        if can_be_late {
+            lowered = self.lenient(lowered)?;
+        }
         let columns = plan.schema().as_ref().clone();
         let (input, traits) = self.operator_input(lowered)?;
         Ok(JoinRelation { input, traits, columns })

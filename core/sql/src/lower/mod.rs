@@ -13,6 +13,7 @@
 //! | `grouping_sets` | `GROUPING SETS`, `ROLLUP`, `CUBE` |
 //! | `window` | `GROUP BY` a window |
 //! | `join` | joins, `INTERSECT`, `EXCEPT` |
+//! | `lateness` | `ALLOW LATENESS` of what is no window |
 //! | `constant` | `VALUES`, queries without `FROM` |
 //! | `band` | conditions that bound a distance in time |
 //! | `over` | `OVER` |
@@ -31,6 +32,7 @@ mod constant;
 mod event_time;
 mod grouping_sets;
 mod join;
+mod lateness;
 mod over;
 mod refuse;
 mod relation;
@@ -74,9 +76,6 @@ pub(crate) fn lower(
         None => windows.any && windows.declared,
         Some(emit) => emit.timing == EmitTiming::Final,
     };
-    if !windows.any && query.allow_lateness_ns.is_some() {
-        return Err(refuse::lateness());
-    }
     let mut lowering = Lowering {
         catalog,
         final_windows,
@@ -87,6 +86,8 @@ pub(crate) fn lower(
         state_ttl: query.state_ttl,
         ttl_bounds: false,
         window_nodes: Vec::new(),
+        lenient_nodes: Vec::new(),
+        mixed_nodes: Vec::new(),
         nodes: Vec::new(),
         notes: Vec::new(),
         shared: HashMap::new(),
@@ -106,6 +107,9 @@ pub(crate) fn lower(
             .at(emit.position));
         }
         result = lowering.until_final(result, emit.position)?;
+    }
+    if query.allow_lateness_ns.is_some_and(|ns| ns > 0) && !lowering.allows_lateness() {
+        return Err(refuse::lateness());
     }
     let result = lowering.finish(result, plan.schema())?;
     lowering.check_ttl()?;
@@ -159,6 +163,10 @@ struct Lowering<'a> {
     ttl_bounds: bool,
     /// The nodes that are windows.
     window_nodes: Vec<usize>,
+    /// The nodes whose event times are held back by `ALLOW LATENESS`.
+    lenient_nodes: Vec<usize>,
+    /// The unions of branches that can get rows of one push.
+    mixed_nodes: Vec<usize>,
     /// Whether the query asks for that, and it is not the default.
     final_given: bool,
     nodes: Vec<PlanNode>,
@@ -195,6 +203,8 @@ impl Lowering<'_> {
         self.nodes.truncate(nodes);
         self.notes.truncate(notes);
         self.window_nodes.retain(|node| *node < nodes);
+        self.lenient_nodes.retain(|node| *node < nodes);
+        self.mixed_nodes.retain(|node| *node < nodes);
         self.late = self.late.take().and_then(|mut late| {
             late.nodes.retain(|node| *node < nodes);
             (!late.nodes.is_empty()).then_some(late)

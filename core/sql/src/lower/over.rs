@@ -124,11 +124,15 @@ impl Lowering<'_> {
                 (arguments.add(&sort.expr), options)
             })
             .collect();
-        let (prepared, columns) = self.prepare(input, &arguments.exprs)?;
+        let (mut prepared, columns) = self.prepare(input, &arguments.exprs)?;
+        let key_columns: Vec<usize> = keys.iter().map(|key| columns[*key]).collect();
+        if self.partition_time(&key_columns, &prepared.traits).is_some() {
+            prepared = self.lenient(prepared)?;
+        }
         let window = prepared.window;
         let (input, traits) = self.operator_input(prepared)?;
         let partitioning = Partitioning {
-            keys: keys.into_iter().map(|key| columns[key]).collect(),
+            keys: key_columns,
             order: order
                 .into_iter()
                 .map(|(column, options)| OrderColumn { column: columns[column], options })

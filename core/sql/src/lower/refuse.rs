@@ -5,9 +5,10 @@ use laminar_types::{Error, code};
 
 use crate::parser::statement::Name;
 
-/// `ALLOW LATENESS` of a query that has no window to be late for.
+/// `ALLOW LATENESS` of a query for whose operators no row is late.
 pub(super) fn lateness() -> Error {
-    let message = "ALLOW LATENESS needs a window: without windows it keeps nothing open";
+    let message = "ALLOW LATENESS needs a window or a join in time: no row is late for anything else, \
+                   so it would keep nothing open";
     Error::new(code::PLAN, message)
 }
 

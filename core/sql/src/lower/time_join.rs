@@ -71,8 +71,8 @@ impl Lowering<'_> {
     ) -> Result<Lowered> {
         let name = if is_temporal { "FOR SYSTEM_TIME AS OF" } else { "an ASOF JOIN" };
         let outer = join.join_type == JoinType::Left;
-        let mut left = self.timed_side(&join.left)?;
-        let mut right = self.timed_side(&join.right)?;
+        let mut left = self.lenient_side(&join.left)?;
+        let mut right = self.lenient_side(&join.right)?;
         let (mut matching, mut left_time) = (matching, a.clone());
         let right_time = match b {
             b if is_over(a, &left.columns) && is_over(b, &right.columns) => b.clone(),
@@ -337,8 +337,8 @@ impl Lowering<'_> {
         // Whether the times carry frontiers is known when the sides are lowered; if they do not,
         // the join is lowered again as any other.
         let (nodes, notes) = (self.nodes.len(), self.notes.len());
-        let mut left = self.timed_side(&join.left)?;
-        let mut right = self.timed_side(&join.right)?;
+        let mut left = self.lenient_side(&join.left)?;
+        let mut right = self.lenient_side(&join.right)?;
         let bounds: Vec<Bound> =
             all.iter().flat_map(|condition| bounds_between(condition, &left, &right)).collect();
         let traits = [&left.lowered.traits, &right.lowered.traits];
@@ -473,6 +473,12 @@ impl Lowering<'_> {
     fn timed_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
         let lowered = self.exact(plan)?;
         Ok(JoinRelation { lowered, columns: plan.schema().as_ref().clone(), extra: Vec::new() })
+    }
+
+    /// One input of a join for which rows can be late.
+    fn lenient_side(&mut self, plan: &LogicalPlan) -> Result<JoinRelation> {
+        let JoinRelation { lowered, columns, extra } = self.timed_side(plan)?;
+        Ok(JoinRelation { lowered: self.lenient(lowered)?, columns, extra })
     }
 
     fn timed_node(

@@ -20,7 +20,12 @@ impl Lowering<'_> {
                  unnest in a subquery and again above it",
             ));
         }
-        let input = self.plain(&unnest.input)?;
+        let mut input = self.plain(&unnest.input)?;
+        let probes =
+            (0..unnest.input.schema().fields().len()).any(|column| is_probe(&unnest.input, column));
+        if probes {
+            input = self.lenient(input)?;
+        }
         let holds_content = input.holds_content;
         let (port, input_traits) = self.operator_input(input)?;
         let mut columns = vec![UnnestColumn::Keep; unnest.input.schema().fields().len()];

@@ -18,6 +18,7 @@ impl Lowering<'_> {
         if input.traits.changes == Changes::AppendOnly {
             return Ok(input);
         }
+        let input = self.lenient(input)?;
         let (columns, window) = (input.columns.clone(), input.window);
         let (port, traits) = self.operator_input(input)?;
         // Of the bounds of a window the last one is over last.

@@ -125,8 +125,8 @@ impl Lowering<'_> {
             declared_watermark: input_traits.declared_watermark,
         };
         let emit = if self.final_windows { WindowEmit::Final } else { WindowEmit::Updates };
-        // What is final below is never late here.
-        let lateness_ns = match self.reads_windows(&input) {
+        // What is held back below is never late here.
+        let lateness_ns = match self.reads_lenient(&input) {
             true => 0,
             false => self.lateness_ns,
         };
@@ -187,7 +187,7 @@ impl Lowering<'_> {
     }
 
     /// Whether an input is one of some nodes or made of them.
-    fn reads(&self, input: &InputRef, is_one: &dyn Fn(usize) -> bool) -> bool {
+    pub(super) fn reads(&self, input: &InputRef, is_one: &dyn Fn(usize) -> bool) -> bool {
         let InputRef::Node(node) = input else { return false };
         is_one(*node) || self.nodes[*node].inputs.iter().any(|input| self.reads(input, is_one))
     }
