@@ -373,7 +373,7 @@ impl Snapshot {
         let state = state(&planner.session(), tables)?;
         let context = SessionContext::new_with_state(state).enable_url_table();
         let plan = block_on(context.state().statement_to_plan(statement(query)))
-            .and_then(expand_windows)
+            .and_then(|plan| expand_windows(plan, Grouped::ByColumns))
             .and_then(|plan| order_by_event_time(plan, self))
             .and_then(number_copies)
             .map_err(|error| self.planned(planner, query, &error))?;

@@ -1,9 +1,10 @@
 //! Joins in time in ad-hoc queries: spelled out as ordinary joins and `ROW_NUMBER`, which
 //! DataFusion's batch engine runs.
 //!
-//! An ASOF join is the join of each left row, numbered, with every right row that its condition
-//! allows, of which the best one by distance and order stays. Costs the number of pairs of a key.
-//! It answers what a stream over the same rows holds when all of them are final: of right rows at
+//! An ASOF join is one by the ranks of its right rows ([`AsofRanks`]). Where that cannot be, for a
+//! condition on both sides or a key of floats, it is the join of each left row, numbered, with every
+//! right row that its condition allows, of which the best one by distance and order stays, and costs
+//! the number of pairs of a key. Either answers what a stream over the same rows holds when all of them are final: of right rows at
 //! one time those that never change stand in the order in which they came, others in the order of
 //! all their columns.
 
@@ -22,6 +23,7 @@ use laminar_dataflow::Changes;
 use laminar_dataflow::operators::AsofMatch;
 use laminar_types::{Error, Result, code};
 
+use crate::asof_ranks::AsofRanks;
 use crate::catalog::Catalog;
 use crate::lateral_unnest;
 use crate::planner::sentence;
@@ -124,12 +126,15 @@ fn asof(
     [left_time, right_time]: [Expr; 2],
     right_append_only: bool,
 ) -> DataFusionResult<LogicalPlan> {
-    let left = numbered(&join.left, LEFT_ROW, Vec::new())?;
     let order = match right_append_only {
         true => Vec::new(),
         false => join.right.schema().columns().into_iter().map(ascending).collect(),
     };
     let right = numbered(&join.right, RIGHT_ROW, order)?;
+    if let Some(ranks) = AsofRanks::of(join, matching, &[left_time.clone(), right_time.clone()])? {
+        return ranks.plan(right, RIGHT_ROW);
+    }
+    let left = numbered(&join.left, LEFT_ROW, Vec::new())?;
     let (l, r) = (left_time.clone(), right_time.clone());
     let allowed = match matching {
         AsofMatch::Backward { inclusive: true } => l.gt_eq(r),

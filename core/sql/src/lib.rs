@@ -20,7 +20,9 @@
 #![warn(missing_docs)]
 
 mod aggregates;
+mod asof_ranks;
 pub mod batch_joins;
+mod batch_sessions;
 pub mod catalog;
 pub mod checked;
 mod checked_sum;

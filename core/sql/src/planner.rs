@@ -256,7 +256,7 @@ impl Planner {
             .analyzer()
             .execute_and_check(plan, options, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
-        let plan = expand_windows(plan)
+        let plan = expand_windows(plan, Grouped::ByOperator)
             .and_then(|plan| order_by_event_time(plan, catalog))
             .and_then(distinct_on::as_rank)
             .and_then(lateral_unnest::as_steps)

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `hop`, `cumulate` | an unnested list of the row's windows: stateless, a row for each |
 //! | `session` | the rows of each session, gathered by `GROUP BY keys, session(ts, gap)`, and unnested: a row's bounds are those of its session |
+//! | `session`, in an ad-hoc query | gaps counted along each key's rows in the order of their times (`batch_sessions.rs`) |
 
 use std::sync::Arc;
 
@@ -18,22 +19,23 @@ use datafusion::functions_aggregate::array_agg::array_agg;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection, ScalarUDF, lit};
 
+use crate::batch_sessions::Sessions;
 use crate::functions::{
     ROW_WINDOW_END, ROW_WINDOW_START, length_ns, window_call, window_end, window_function,
     window_list,
 };
-use crate::parser::windows::WindowKind;
+use crate::parser::windows::{Grouped, WindowKind};
 
 /// The column that holds what is unnested.
 pub(crate) const WINDOWS: &str = "__windows";
 const START: &str = "__start";
 const END: &str = "__end";
 
-/// Replaces the markers of windows as tables.
+/// Replaces the markers of windows as tables; `grouped` says for which kind of query.
 ///
 /// # Errors
 /// For lengths that are no constants.
-pub fn expand_windows(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub fn expand_windows(plan: LogicalPlan, grouped: Grouped) -> Result<LogicalPlan> {
     let expanded = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::Projection(projection) = &node else { return Ok(Transformed::no(node)) };
         let Some(marker) = projection.expr.iter().find_map(marker) else {
@@ -43,6 +45,15 @@ pub fn expand_windows(plan: LogicalPlan) -> Result<LogicalPlan> {
             return internal_err!("a window as a table without its window");
         };
         let expanded = match kind {
+            WindowKind::Session if grouped == Grouped::ByColumns => {
+                let keys = &marker.args[1..];
+                let Sessions { plan, start, end } = Sessions::new(&projection.input, args, keys)?;
+                let exprs = projection.expr.iter();
+                let exprs = exprs.map(|expr| with_bounds(expr.clone(), &start, &end));
+                LogicalPlanBuilder::from(plan)
+                    .project(exprs.collect::<Result<Vec<Expr>>>()?)?
+                    .build()?
+            }
             WindowKind::Session => session(projection, &marker.args[0], &marker.args[1..])?,
             _ => listed(projection, kind, args)?,
         };

@@ -63,6 +63,65 @@ fn the_same_as_a_stream() {
     });
 }
 
+/// Each of very many rows of one key with its one right row: not at the cost of every pair, which
+/// would be ten milliards here.
+#[test]
+fn a_key_of_many_rows() {
+    let db = started(&[
+        "CREATE SOURCE l (id BIGINT, at TIMESTAMP(6)) WITH (retain_history = 200000)",
+        "CREATE SOURCE r (v BIGINT, at TIMESTAMP(3)) WITH (retain_history = 200000)",
+    ]);
+    // Left rows at 10, 20, ... ms, right rows at 5, 15, ... ms; both come out of order.
+    for (name, shift) in [("l", 10), ("r", 5)] {
+        execute(
+            &db,
+            &format!(
+                "INSERT INTO {name} SELECT n, to_timestamp_millis(n * 10 + {shift}) FROM (
+                     SELECT (value * 7919) % 100003 AS n FROM generate_series(0, 100002))"
+            ),
+        );
+    }
+    let counted = |join: &str| {
+        query(&db, &format!("SELECT count(*), sum(v - id), sum(v) FROM l {join} ON l.id < 100000"))
+    };
+    // Of the right rows around a left one of n the one before is of n, the one after of n + 1.
+    let (rows, sum) = (100_000_i64, (0..100_000_i64).sum::<i64>());
+    let back = "ASOF JOIN r MATCH_CONDITION (l.at >= r.at)";
+    assert_eq!(counted(back), vec![row![rows, 0, sum]]);
+    let ahead = "ASOF LEFT JOIN r MATCH_CONDITION (l.at < r.at)";
+    let all = 100_003_i64;
+    assert_eq!(counted(ahead), vec![row![all, rows, sum + rows]]);
+    // As far from the one as from the other: the earlier one.
+    let nearest = "ASOF JOIN r MATCH_CONDITION (NEAREST(l.at, r.at))";
+    assert_eq!(counted(nearest), vec![row![rows, 0, sum]]);
+}
+
+/// Conditions of one side, of both, and times that differ in their types.
+#[test]
+fn conditions_beside_the_match() {
+    let db = started(&[
+        "CREATE TABLE l (id BIGINT, k INT, at TIMESTAMP(0))",
+        "CREATE TABLE r (k BIGINT, v BIGINT, at TIMESTAMP(3))",
+        "INSERT INTO l VALUES (1, 1, '2026-01-01 00:00:10'), (2, 1, '2026-01-01 00:00:20'),
+         (3, NULL, '2026-01-01 00:00:20'), (4, 1, NULL), (5, 2, '2026-01-01 00:00:20')",
+        "INSERT INTO r VALUES (1, 10, '2026-01-01 00:00:09.5'), (1, 11, '2026-01-01 00:00:10.5'),
+         (NULL, 12, '2026-01-01 00:00:19'), (1, 13, NULL), (1, 0, '2026-01-01 00:00:19.5')",
+    ]);
+    let join = |on: &str| {
+        let sql =
+            format!("SELECT id, v FROM l ASOF LEFT JOIN r MATCH_CONDITION (l.at >= r.at) {on}");
+        answer(&db, &sql)
+    };
+    let none = None::<i64>;
+    let pads = |matched: [Option<i64>; 2]| {
+        vec![row![1, matched[0]], row![2, matched[1]], row![3, none], row![4, none], row![5, none]]
+    };
+    assert_eq!(join("ON l.k = r.k"), pads([Some(10), Some(0)]));
+    assert_eq!(join("ON l.k = r.k AND r.v > 0"), pads([Some(10), Some(11)]));
+    assert_eq!(join("ON l.k = r.k AND l.id > 1"), pads([None, Some(0)]));
+    assert_eq!(join("ON l.k = r.k AND l.id < r.v"), pads([Some(10), Some(11)]));
+}
+
 /// Joins by `USING` may follow one another, and their keys are named without a relation.
 #[test]
 fn keys_by_using() {

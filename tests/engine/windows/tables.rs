@@ -152,8 +152,10 @@ fn rows_have_the_bounds_of_their_session() {
             replay.drain(&mut subscription);
             assert_eq!(replay.content(), expected, "told");
             assert_eq!(content(&db, "now"), expected);
+            assert_eq!(asked(&db, "SELECT * FROM SESSION(t PARTITION BY k, ts, 6)"), expected);
         }
         assert_eq!(content(&db, "all_keys"), sessions(&rows, 6, false));
+        assert_eq!(asked(&db, "SELECT * FROM SESSION(t, ts, 6)"), sessions(&rows, 6, false));
         assert_eq!(content(&db, "done"), Vec::<Row>::new());
         source.watermark(1_000).unwrap();
         let all = sessions(&rows, 6, true);
@@ -164,7 +166,48 @@ fn rows_have_the_bounds_of_their_session() {
         }
         let counts: Vec<Row> = counts.into_iter().map(|((k, s), n)| row![k, s, n]).collect();
         assert_eq!(content(&db, "counted"), counts);
+        // Grouped by the bounds, sessions are of the other keys, whether the text says so or not.
+        for (table, keys) in [
+            ("SESSION(t PARTITION BY k, ts, 6)", "k, window_start"),
+            ("SESSION(t, ts, 6) AS s", "s.k, s.window_start"),
+            ("TABLE(SESSION(TABLE t, DESCRIPTOR(ts), INTERVAL '6' MILLISECOND))", "1, 2"),
+        ] {
+            let sql = format!("SELECT k, window_start, count(*) FROM {table} GROUP BY {keys}");
+            assert_eq!(asked(&db, &sql), counts, "{sql}");
+        }
     });
+}
+
+/// The answer of an ad-hoc query, sorted.
+fn asked(db: &laminar_db::LaminarDB, sql: &str) -> Vec<Row> {
+    let mut rows = query(db, sql);
+    rows.sort();
+    rows
+}
+
+#[test]
+fn sessions_of_ad_hoc_queries() {
+    let db = started(&[
+        "CREATE TABLE t (id BIGINT, at TIMESTAMP(3))",
+        "INSERT INTO t VALUES (1, '2026-01-01 00:00:00'), (2, NULL), (3, '2026-01-01 00:00:05'),
+         (4, '2026-01-01 00:00:09.999')",
+    ]);
+    let millis = "CAST(CAST(window_end AS BIGINT) - CAST(window_start AS BIGINT) AS BIGINT)";
+    let sql = format!("SELECT id, {millis} FROM SESSION(t, at, INTERVAL '5' SECOND)");
+    // The second begins a gap after the first; a row without a time is in none.
+    assert_eq!(asked(&db, &sql), vec![row![1, 5_000], row![3, 9_999], row![4, 9_999]]);
+    for (sql, part) in [
+        ("SELECT * FROM SESSION(t, at, id)", "must be a constant"),
+        ("SELECT * FROM SESSION(t, at, INTERVAL '0' SECOND)", "must be positive"),
+        (
+            "SELECT id, count(*) FROM SESSION(t, at, INTERVAL '1' SECOND)
+             GROUP BY ROLLUP (id), window_start",
+            "PARTITION BY",
+        ),
+    ] {
+        let error = refused(&db, sql);
+        assert!(error.message().contains(part), "{sql}\n{error}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, NamedWindowExpr, OrderBy, OrderByKind, Select, SelectItem, Spanned,
     Value, visit_expressions,
 };
-use laminar_types::Result;
+use laminar_types::{Error, Result};
 
 use super::{
     Grouped, WindowKind,
@@ -26,6 +26,10 @@ pub(super) fn rewrite(
     grouped: Grouped,
     is_aggregate: IsAggregate<'_>,
 ) -> Result<()> {
+    spell_ordinals(select)?;
+    if grouped == Grouped::ByColumns {
+        partition_by_groups(select, is_aggregate)?;
+    }
     let table_window = grouped_table_function(select, grouped, is_aggregate)?;
     let qualifier = table_window.as_ref().and_then(|window| window.qualifier.clone());
     let in_aggregates = table_window.is_some();
@@ -97,6 +101,70 @@ fn grouped_table_function(
             || mentions_outside_groups(select, qualifier, is_aggregate)
             || !window.is_partitioned_by(groups, qualifier));
     Ok((!by_columns).then_some(window))
+}
+
+/// Puts the columns that ordinals mean in their place, over a window table function alone.
+fn spell_ordinals(select: &mut Select) -> Result<()> {
+    let [table] = select.from.as_slice() else { return Ok(()) };
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return Ok(()) };
+    if table_function::read(&table.relation)?.is_none() {
+        return Ok(());
+    }
+    for group in groups {
+        let Expr::Value(value) = without_parentheses(group) else { continue };
+        let Value::Number(ordinal, _) = &value.value else { continue };
+        let item = item_of_ordinal(&select.projection, ordinal);
+        if let Some(column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) = item {
+            *group = column.clone();
+        }
+    }
+    Ok(())
+}
+
+/// Gives sessions as a table that are grouped by their bounds, and are of no keys by their text, the
+/// other keys of `GROUP BY`.
+fn partition_by_groups(select: &mut Select, is_aggregate: IsAggregate<'_>) -> Result<()> {
+    let [table] = select.from.as_slice() else { return Ok(()) };
+    let GroupByExpr::Expressions(groups, _) = &select.group_by else { return Ok(()) };
+    let Some(window) = table_function::read(&table.relation)? else { return Ok(()) };
+    let qualifier = window.qualifier.as_deref();
+    let is_bound = |expr: &Expr| column_bound(expr, qualifier).is_some();
+    if !table.joins.is_empty()
+        || !window.is_session_of_all()
+        || !groups.iter().any(|group| any_expr(group, &is_bound))
+        || mentions_outside_groups(select, qualifier, is_aggregate)
+    {
+        return Ok(());
+    }
+    let mut keys = Vec::new();
+    for group in groups.iter().map(without_parentheses).filter(|group| !is_bound(group)) {
+        match group {
+            Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) => {
+                return Err(Error::unsupported(
+                    "sessions by ROLLUP, CUBE or GROUPING SETS in an ad-hoc query: say PARTITION BY \
+                     in SESSION(...)",
+                ));
+            }
+            key => keys.push(unqualified(key, qualifier)),
+        }
+    }
+    if let [table] = select.from.as_mut_slice() {
+        table_function::partition_by(&mut table.relation, keys);
+    }
+    Ok(())
+}
+
+/// A column of the relation without its qualifier.
+fn unqualified(expr: &Expr, qualifier: Option<&str>) -> Expr {
+    match expr {
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [first, name] if Some(normalised(first).as_str()) == qualifier => {
+                Expr::Identifier(name.clone())
+            }
+            _ => expr.clone(),
+        },
+        _ => expr.clone(),
+    }
 }
 
 /// Whether `WHERE` or an aggregate reads a bound of a table function.

@@ -8,9 +8,9 @@
 //! the planner replaces (`window_tables.rs`).
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, ObjectName, Query, Select,
-    SelectFlavor, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
-    helpers::attached_token::AttachedToken,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableAlias, TableFactor,
+    TableWithJoins, helpers::attached_token::AttachedToken,
 };
 use laminar_types::{Error, Result, error::code};
 
@@ -112,6 +112,16 @@ impl TableWindow {
         (self.call, input)
     }
 
+    /// The table that it is of.
+    pub(super) fn table(&self) -> &TableFactor {
+        &self.input
+    }
+
+    /// Whether it gives sessions, of all rows as one key.
+    pub(super) fn is_session_of_all(&self) -> bool {
+        self.kind == WindowKind::Session && self.keys.is_none()
+    }
+
     /// Whether grouping by these, the bounds left out, is what its `PARTITION BY` says, if it says
     /// anything.
     pub(super) fn is_partitioned_by(&self, groups: &[Expr], qualifier: Option<&str>) -> bool {
@@ -156,6 +166,23 @@ impl TableWindow {
         };
         SelectItem::ExprWithAlias { expr, alias: Ident::new(bound.column()) }
     }
+}
+
+/// Gives a window table function without `PARTITION BY` these keys.
+pub(super) fn partition_by(factor: &mut TableFactor, keys: Vec<Expr>) {
+    let args = match factor {
+        TableFactor::Table { args: Some(args), .. } => &mut args.args,
+        TableFactor::TableFunction { expr: Expr::Function(function), .. } => {
+            match &mut function.args {
+                FunctionArguments::List(list) => &mut list.args,
+                _ => return,
+            }
+        }
+        _ => return,
+    };
+    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    let keys = keys.into_iter().map(argument).collect();
+    args.insert(1, argument(make(Ident::new(PARTITION_BY), keys)));
 }
 
 /// The keys of `PARTITION BY`, which the parser has as one argument.
