@@ -70,6 +70,45 @@ fn every_spelling_of_a_band() {
     }
 }
 
+/// A join that seems bounded and is not says so, and why.
+#[test]
+fn an_unbounded_band_is_said_to_be_one() {
+    let db = started(&[
+        "CREATE SOURCE l (k BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE SOURCE u (k BIGINT, ts BIGINT NOT NULL)",
+        "CREATE SOURCE stamped (k BIGINT, ts TIMESTAMP NOT NULL)",
+        "CREATE TABLE plain (k BIGINT, ts BIGINT)",
+        "CREATE TABLE marked (k BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+    ]);
+    let join = |right: &str, condition: &str| {
+        plan(&db, &format!("SELECT l.k FROM l JOIN {right} AS r ON l.k = r.k AND {condition}"))
+    };
+    let band = "r.ts BETWEEN l.ts - 5 AND l.ts + INTERVAL '1' SECOND";
+    for (right, why) in [
+        ("u", "no watermark is declared for r.ts, which may be a number: declare WATERMARK FOR it"),
+        ("plain", "no watermark is about r.ts, and its rows can be taken back at any time"),
+        ("marked", "rows with a r.ts behind its watermark can still be taken back"),
+    ] {
+        let plan = join(right, band);
+        let note = format!("note: unbounded: the rows of the join are kept for ever, since {why}");
+        assert!(plan.contains(&note), "{right}\n{plan}");
+        assert!(plan.contains("keeps for ever"), "{right}\n{plan}");
+    }
+    let stamped = "SELECT r.k FROM stamped AS r JOIN stamped AS l ON l.k = r.k
+         AND r.ts BETWEEN l.ts - INTERVAL '1' SECOND AND l.ts";
+    for plan in [
+        // Bounded, by a watermark that is declared or promised.
+        join("l", band),
+        plan(&db, stamped),
+        // What does not seem to be.
+        join("u", "r.ts > l.ts"),
+        join("u", "r.ts = l.ts"),
+        join("l", "r.k BETWEEN l.k - 5 AND l.k + 5"),
+    ] {
+        assert!(!plan.contains("unbounded"), "{plan}");
+    }
+}
+
 /// What the conditions of `every_spelling_of_a_band` answer, by arithmetic.
 #[test]
 fn distances_are_compared_as_they_are_written() {

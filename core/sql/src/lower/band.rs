@@ -1,7 +1,7 @@
 //! Conditions that bound the distance of two event times, and the [`Band`] that they make.
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::{
     Between, BinaryExpr, Cast, Expr, ExprSchemable, Join as LogicalJoin, Operator,
 };
@@ -145,6 +145,51 @@ impl Band {
              watermark(t)"
                 .to_string()
         })
+    }
+}
+
+/// Why a join keeps its rows for ever although its conditions bound a distance in time on both
+/// sides by their form; `None` where they do not, or compare what is a number.
+pub(super) fn unbounded(conditions: &[Expr], sides: [(&DFSchema, &Traits); 2]) -> Option<String> {
+    let [left, right] = sides.map(|(columns, _)| columns);
+    let mut bounds: [Option<[usize; 2]>; 2] = [None; 2];
+    for Comparison { left: a, operator, right: b, .. } in conditions.iter().flat_map(comparisons) {
+        let of = |expr: &Expr, columns| time_term(expr, columns).map(|(column, _)| column);
+        let (operator, pair) = match (of(a, left), of(b, right), of(b, left), of(a, right)) {
+            (Some(left), Some(right), ..) => (Some(operator), [left, right]),
+            (_, _, Some(left), Some(right)) => (operator.swap(), [left, right]),
+            _ => continue,
+        };
+        match operator {
+            Some(Operator::Gt | Operator::GtEq) => bounds[0] = bounds[0].or(Some(pair)),
+            Some(Operator::Lt | Operator::LtEq) => bounds[1] = bounds[1].or(Some(pair)),
+            _ => {}
+        }
+    }
+    let (Some(high), Some(low)) = (bounds[0], bounds[1]) else { return None };
+    let columns = [(0, high[0]), (0, low[0]), (1, high[1]), (1, low[1])];
+    let reason = columns.into_iter().find_map(|(side, column)| {
+        let (schema, traits) = sides[side];
+        why_kept(&Column::from(schema.qualified_field(column)).flat_name(), column, traits)
+    })?;
+    Some(format!("unbounded: the rows of the join are kept for ever, since {reason}"))
+}
+
+/// Why no frontier of a column lets rows go.
+fn why_kept(name: &str, column: usize, traits: &Traits) -> Option<String> {
+    let is_updating = traits.changes != Changes::AppendOnly;
+    match traits.time_of(column).map(|time| traits.times[time]) {
+        Some(time) if is_updating && !time.settled => {
+            Some(format!("rows with a {name} behind its watermark can still be taken back"))
+        }
+        Some(_) if !traits.declared_watermark => Some(format!(
+            "no watermark is declared for {name}, which may be a number: declare WATERMARK FOR it"
+        )),
+        None if is_updating => Some(format!(
+            "no watermark is about {name}, and its rows can be taken back at any time"
+        )),
+        None if is_timestamp(traits, column) => Some(format!("no watermark is about {name}")),
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use laminar_dataflow::operators::{
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
-use super::band::{Band, Bound, bounds_of, may_bound};
+use super::band::{Band, Bound, bounds_of, may_bound, unbounded};
 use super::event_time::{carried_time, moved_time};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
@@ -348,7 +348,10 @@ impl Lowering<'_> {
             .iter()
             .all(|traits| traits.changes == Changes::AppendOnly && traits.declared_watermark);
         let Some(band) = band.filter(|_| is_final) else {
+            let sides = [&left, &right].map(|side| (&side.columns, &side.lowered.traits));
+            let unbounded = unbounded(&all, sides).filter(|_| band.is_none());
             self.forget(nodes, notes);
+            self.notes.extend(unbounded.filter(|_| self.state_ttl.is_none()));
             return band.map(|band| self.join_within(join, Some(band))).transpose();
         };
         let Band { low, high } = band;
