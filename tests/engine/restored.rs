@@ -105,6 +105,7 @@ const QUERIES: &[&str] = &[
     "SELECT s.k, s.v, r.v AS w FROM s JOIN r ON s.k = r.k WITH (state_ttl = 20)",
     "SELECT s.k, s.v, u.v AS w FROM s LEFT JOIN u ON s.k = u.k WITH (state_ttl = 20)",
     "SELECT k, count(*) AS n, max(v) AS v FROM s GROUP BY k WITH (state_ttl = 20)",
+    "SELECT k, count(*) AS n, sum(v) AS s FROM u GROUP BY k WITH (state_ttl = 20)",
     // In an order.
     "SELECT k, v, n FROM (SELECT k, v, row_number() OVER (PARTITION BY k ORDER BY v DESC) AS n
      FROM s) WHERE n <= 3",

@@ -9,11 +9,12 @@ use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::{Changed, GroupChanges};
 use super::lifetime::{Ages, Lifetime};
 use super::partitioned::Place;
+use super::timed_rows::select;
 use crate::aggregate::AggregateSnapshot;
 use crate::expr::row_text;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::group_index::NO_SLOT;
-use crate::state::{Container, Parts};
+use crate::state::{Container, Paged, Parts};
 
 /// Rows that are read from a snapshot at a time.
 const CONTENT_ROWS: usize = 8_192;
@@ -37,6 +38,8 @@ struct Aging {
     frontiers: Vec<Frontier>,
     /// By group, the latest of the times of its rows.
     ages: Ages,
+    /// Over updating input, by group: what is of an earlier time was never in it.
+    since: Option<Paged<i64>>,
     slots: Vec<u32>,
 }
 
@@ -64,11 +67,16 @@ impl Aggregate {
         Ok(Self { grouping, groups, schema, times, frontiers, aging: None })
     }
 
-    /// The same over append-only input, with groups that are forgotten when the last of their rows
-    /// has lived so long.
-    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+    /// The same with groups that are forgotten when the last of their rows has lived so long; over
+    /// updating input by an event time, which a row has too when it is taken back.
+    ///
+    /// A row that is taken back may be one that its group has forgotten, and the group may have
+    /// begun anew since. Then nothing that lives on in it is of a time as early: a group begins
+    /// with rows that are not to be forgotten yet.
+    pub fn with_lifetime(self, lifetime: Lifetime, append_only: bool) -> Self {
         let (frontiers, ages, slots) = Default::default();
-        Self { aging: Some(Aging { lifetime, frontiers, ages, slots }), ..self }
+        let since = (!append_only).then(|| Paged::new(i64::MIN));
+        Self { aging: Some(Aging { lifetime, frontiers, ages, since, slots }), ..self }
     }
 
     /// The same as a partition of several.
@@ -78,10 +86,16 @@ impl Aggregate {
 
     /// How the groups changed in the step that ends.
     fn changed(&mut self, now_ms: i64) -> Result<Option<Changed>> {
+        if let Some(Aging { ages, since: Some(_), .. }) = &mut self.aging {
+            // Groups that end because their rows did.
+            let table = self.groups.table();
+            let ended = table.touched().iter().filter(|slot| !table.is_present(**slot));
+            ended.for_each(|slot| ages.forget(*slot));
+        }
         let changed = self.groups.changes()?;
-        if let Some(Aging { lifetime, frontiers, ages, .. }) = &mut self.aging {
-            let limit = lifetime.limit(std::slice::from_ref(frontiers), now_ms);
-            for slot in ages.take_before(limit) {
+        if let Some(aging) = &mut self.aging {
+            let limit = aging.limit(now_ms);
+            for slot in aging.ages.take_before(limit) {
                 self.groups.table().remove(slot);
             }
         }
@@ -96,23 +110,70 @@ impl Aggregate {
     }
 }
 
+impl Aging {
+    /// What is of a time before this is forgotten.
+    fn limit(&self, now_ms: i64) -> i64 {
+        self.lifetime.limit(std::slice::from_ref(&self.frontiers), now_ms)
+    }
+
+    /// The changes of rows that groups have not forgotten; `slots` are the groups' before them.
+    fn remembered(&self, delta: Delta) -> Result<Delta> {
+        let Some(since) = &self.since else { return Ok(delta) };
+        let limit = self.limit(0);
+        let times = self.lifetime.times(&delta.batch, &self.frontiers, 0)?;
+        let is_kept = |row: &u32| {
+            let (slot, time) = (self.slots[*row as usize], times[*row as usize]);
+            match slot == NO_SLOT || self.ages.time(slot).is_none() {
+                true => delta.weight(*row as usize) > 0 && time >= limit,
+                false => time >= *since.at(slot as usize),
+            }
+        };
+        let kept: Vec<u32> = (0..delta.num_rows() as u32).filter(is_kept).collect();
+        match kept.len() == delta.num_rows() {
+            true => Ok(delta),
+            false => select(&delta, &kept),
+        }
+    }
+
+    /// Notes the times of rows; `slots` are those of their groups.
+    fn note(&mut self, delta: &Delta, now_ms: i64) -> Result<()> {
+        let limit = self.limit(now_ms);
+        let times = self.lifetime.times(&delta.batch, &self.frontiers, now_ms)?;
+        for (row, (slot, time)) in self.slots.iter().zip(times).enumerate() {
+            if *slot == NO_SLOT || delta.weight(row) < 0 {
+                continue;
+            }
+            let known = self.ages.time(*slot);
+            if let (None, Some(since)) = (known, &mut self.since) {
+                since.resize(since.len().max(*slot as usize + 1));
+                *since.at_mut(*slot as usize) = limit;
+            }
+            self.ages.set(*slot, known.map_or(time, |known| known.max(time)))?;
+        }
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.ages.state_bytes() + self.since.as_ref().map_or(0, Container::state_bytes)
+    }
+}
+
 impl Operator for Aggregate {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
-        let delta = self.grouping.arrive(delta)?;
+        let mut delta = self.grouping.arrive(delta)?;
+        if let Some(aging) = &mut self.aging {
+            let keys = self.grouping.keys(&delta.batch);
+            self.groups.table().slots_of(&keys, delta.num_rows(), &mut aging.slots)?;
+            delta = aging.remembered(delta)?;
+        }
         for (row, error) in self.groups.add(&self.grouping, &delta)? {
             let batch = self.grouping.original(&delta.batch);
             cx.dead_letter_of(&batch, row, error.message().to_string());
         }
-        let Some(Aging { lifetime, frontiers, ages, slots }) = &mut self.aging else {
-            return Ok(());
-        };
+        let Some(aging) = &mut self.aging else { return Ok(()) };
         let keys = self.grouping.keys(&delta.batch);
-        self.groups.table().slots_of(&keys, delta.num_rows(), slots)?;
-        let times = lifetime.times(&delta.batch, frontiers, cx.now_ms)?;
-        for (slot, time) in slots.iter().zip(times).filter(|(slot, _)| **slot != NO_SLOT) {
-            ages.set(*slot, ages.time(*slot).map_or(time, |known| known.max(time)))?;
-        }
-        Ok(())
+        self.groups.table().slots_of(&keys, delta.num_rows(), &mut aging.slots)?;
+        aging.note(&delta, cx.now_ms)
     }
 
     fn marks(&self) -> Marks {
@@ -197,15 +258,18 @@ impl Operator for Aggregate {
         let Self { grouping, groups, schema: _, times: _, frontiers, aging } = self;
         grouping.parts(parts)?;
         groups.parts(parts)?;
-        if let Some(Aging { lifetime: _, frontiers, ages, slots: _ }) = aging {
+        if let Some(Aging { lifetime: _, frontiers, ages, since, slots: _ }) = aging {
             ages.parts(parts)?;
+            if let Some(since) = since {
+                since.parts(parts)?;
+            }
             parts.numbers(frontiers)?;
         }
         parts.numbers(frontiers)
     }
 
     fn metrics(&self) -> Metrics {
-        let ages = self.aging.as_ref().map_or(0, |aging| aging.ages.state_bytes());
+        let ages = self.aging.as_ref().map_or(0, Aging::state_bytes);
         Metrics { state_bytes: self.groups.state_bytes() + ages, ..Metrics::default() }
     }
 }

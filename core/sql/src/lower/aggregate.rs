@@ -6,8 +6,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
-use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable};
-use laminar_dataflow::operators::{Aggregate, AggregateCall};
+use datafusion::logical_expr::{Aggregate as LogicalAggregate, Expr, ExprSchemable, LogicalPlan};
+use laminar_dataflow::operators::{Aggregate, AggregateCall, Lifetime};
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
 
@@ -181,13 +181,14 @@ impl Lowering<'_> {
         let mut operator = Aggregate::new(schema, keys, permanent, calls, output, append_only)?
             .with_times(positions);
         if let (Some(lifetime), Some(ttl)) = (lifetime, self.ttl_label()) {
-            if !append_only {
+            if !append_only && matches!(lifetime, Lifetime::Clock { .. }) {
                 return Err(Error::unsupported(
-                    "state_ttl of a GROUP BY over updating input is not built: rows could be taken \
-                     back that their group has forgotten",
+                    "state_ttl of a GROUP BY over rows that change needs their event time and a \
+                     declared watermark: by the clock alone it is not known when a row came that is \
+                     taken back, so a group that began anew could lose what it never had",
                 ));
             }
-            operator = operator.with_lifetime(lifetime);
+            operator = operator.with_lifetime(lifetime, append_only);
             label.push_str(&format!("; a group is forgotten {ttl} after its last row"));
         }
         let node = self.add(Box::new(operator), traits, vec![input], label);
