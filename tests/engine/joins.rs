@@ -9,6 +9,7 @@ mod lookup;
 mod lowering;
 mod sets;
 mod ttl;
+mod using;
 
 use std::sync::Arc;
 

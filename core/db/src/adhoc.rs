@@ -29,6 +29,7 @@ use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::time_joins::prepare_joins;
+use laminar_sql::using_columns::spell_wildcards;
 use laminar_sql::window_query::prepare_windows;
 use laminar_sql::window_tables::expand_windows;
 use laminar_types::{Epoch, Error, Result, code, outside};
@@ -252,6 +253,7 @@ pub(crate) fn prepared(query: &ast::Query) -> Result<ast::Query> {
     let mut query = query.clone();
     prepare_windows(&mut query, Grouped::ByColumns)?;
     prepare_joins(&mut query)?;
+    spell_wildcards(&mut query);
     Ok(query)
 }
 

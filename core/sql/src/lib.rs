@@ -51,6 +51,7 @@ mod probe_times;
 mod push_down;
 pub mod time_joins;
 mod type_names;
+pub mod using_columns;
 mod wide_sums;
 pub mod window_query;
 pub mod window_tables;

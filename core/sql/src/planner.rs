@@ -55,6 +55,7 @@ use crate::probe_times::probe_times;
 use crate::push_down::PushDown;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_joins};
 use crate::type_names::TypeNames;
+use crate::using_columns::spell_wildcards;
 use crate::wide_sums;
 use crate::window_query::prepare_windows;
 use crate::window_tables::expand_windows;
@@ -244,6 +245,7 @@ impl Planner {
         prepare_windows(&mut query, Grouped::ByOperator)?;
         lateral_unnest::spell(&mut query);
         prepare_joins(&mut query)?;
+        spell_wildcards(&mut query);
         let state = self.session();
         let provider = Provider::new(&state, catalog);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());

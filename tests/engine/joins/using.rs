@@ -1,0 +1,82 @@
+//! `SELECT *` over joins by `USING`: which columns there are, in which order, and whose values.
+
+use laminar_db::LaminarDB;
+
+use crate::row;
+use crate::support::database::{content, execute, query, started};
+use crate::support::value::Row;
+
+/// The names of the columns of a relation.
+fn columns(db: &LaminarDB, name: &str) -> Vec<String> {
+    query(db, &format!("DESCRIBE {name}")).iter().map(|row| row[0].text().to_string()).collect()
+}
+
+fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort();
+    rows
+}
+
+/// The relations stand in no order of the alphabet, so that it does not matter.
+#[test]
+fn the_key_comes_first_and_is_that_of_the_side_that_stays() {
+    let db = started(&[
+        "CREATE SOURCE z (v BIGINT, k BIGINT)",
+        "CREATE SOURCE a (k BIGINT, w BIGINT)",
+        "CREATE SOURCE m (w BIGINT, x BIGINT, k BIGINT)",
+        "CREATE TABLE only_key (k BIGINT)",
+    ]);
+    let joins = [
+        ("inner_join", "z JOIN a USING (k)"),
+        ("left_join", "z LEFT JOIN a USING (k)"),
+        ("right_join", "z RIGHT JOIN a USING (k)"),
+        ("full_join", "z FULL JOIN a USING (k)"),
+        ("three", "z LEFT JOIN a USING (k) FULL JOIN m AS b USING (K)"),
+        ("by_two", "a JOIN m USING (w, k)"),
+        ("beside", "z AS y JOIN a USING (k) JOIN only_key AS o ON o.k = y.k"),
+        ("nothing_else", "only_key AS q JOIN a USING (k)"),
+    ];
+    for (name, join) in joins {
+        let sql = match name {
+            // Two columns of one name: a stream's differ.
+            "beside" => format!("SELECT y.k, v, w FROM {join}"),
+            "three" => format!("SELECT x, v, z.k FROM {join}"),
+            _ => format!("SELECT * FROM {join}"),
+        };
+        execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
+    }
+    execute(&db, "INSERT INTO z VALUES (10, 1), (20, 2)");
+    execute(&db, "INSERT INTO a VALUES (2, 200), (3, 300)");
+    execute(&db, "INSERT INTO m VALUES (200, 7, 2), (9, 8, 4)");
+    execute(&db, "INSERT INTO only_key VALUES (2)");
+    let none = None::<i64>;
+    let expected: Vec<(&str, Vec<&str>, Vec<Row>)> = vec![
+        ("inner_join", vec!["k", "v", "w"], vec![row![2, 20, 200]]),
+        ("left_join", vec!["k", "v", "w"], vec![row![1, 10, none], row![2, 20, 200]]),
+        ("right_join", vec!["k", "v", "w"], vec![row![2, 20, 200], row![3, none, 300]]),
+        (
+            "full_join",
+            vec!["k", "v", "w"],
+            vec![row![1, 10, none], row![2, 20, 200], row![3, none, 300]],
+        ),
+        ("by_two", vec!["w", "k", "x"], vec![row![200, 2, 7]]),
+        ("nothing_else", vec!["k", "w"], vec![row![2, 200]]),
+    ];
+    for (name, names, rows) in expected {
+        assert_eq!(columns(&db, name), names, "{name}");
+        let rows = in_order(rows);
+        assert_eq!(content(&db, name), rows, "{name}");
+        let (_, join) = joins.iter().find(|join| join.0 == name).unwrap();
+        assert_eq!(in_order(query(&db, &format!("SELECT * FROM {join}"))), rows, "{name}");
+    }
+    let three = in_order(query(&db, &format!("SELECT * FROM {}", joins[4].1)));
+    let expected =
+        vec![row![1, 10, none, none, none], row![2, 20, 200, 200, 7], row![4, none, none, 9, 8]];
+    assert_eq!(three, in_order(expected));
+    let beside = query(&db, &format!("SELECT * FROM {}", joins[6].1));
+    assert_eq!(beside, vec![row![2, 20, 200, 2]]);
+    // In a subquery, in another order of the items, and beside what is no join.
+    let nested = "SELECT q.v, q.k FROM (SELECT w AS first, * FROM z RIGHT JOIN a USING (k)) AS q";
+    assert_eq!(in_order(query(&db, nested)), in_order(vec![row![20, 2], row![none, 3]]));
+    let crossed = "SELECT * FROM z JOIN a USING (k), only_key";
+    assert_eq!(query(&db, crossed), vec![row![2, 20, 200, 2]]);
+}
