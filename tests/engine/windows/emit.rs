@@ -101,6 +101,56 @@ fn groups_of_an_event_time_are_dropped_when_it_is_over() {
     assert!(plan.iter().any(drops), "{plan:?}");
 }
 
+/// The bounds of windows that a subquery gives are those of windows: groups of them are final by
+/// default, as groups by the window itself are.
+#[test]
+fn groups_of_a_bound_are_final_by_default() {
+    let db = started(&[SOURCE, "CREATE TABLE u (k BIGINT, ts BIGINT)"]);
+    for (name, sql) in [
+        ("direct", "SELECT window_start, count(*) AS n FROM TUMBLE(t, ts, 10) GROUP BY 1"),
+        (
+            "by_cte",
+            "WITH w AS (SELECT * FROM TUMBLE(t, ts, 10))
+             SELECT window_start, count(*) AS n FROM w GROUP BY window_start, window_end",
+        ),
+        (
+            "by_call",
+            "SELECT s, count(*) AS n FROM (SELECT tumble(ts, 10) AS s FROM t) AS q GROUP BY s",
+        ),
+        (
+            "filtered",
+            "SELECT window_start, count(*) AS n FROM HOP(t, ts, 10, 10) WHERE window_start > -1
+             GROUP BY window_start",
+        ),
+        (
+            "renamed",
+            "SELECT a, count(*) AS n FROM (SELECT window_start AS a, v FROM CUMULATE(t, ts, 10, 10))
+             WHERE v > -100 GROUP BY a",
+        ),
+    ] {
+        execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
+        let plan = query(&db, &format!("EXPLAIN {name}"));
+        assert_eq!(plan[0][0].text(), "EMIT ON WINDOW CLOSE (by default)", "{name}: {plan:?}");
+    }
+    let source = db.source_untyped("t").unwrap();
+    // F = 20 after 24: a row of 15 is late.
+    push(&source, &[(1, 1, 3), (1, 1, 13), (1, 1, 4), (1, 1, 14), (2, 1, 24), (2, 1, 15)]);
+    for name in ["direct", "by_cte", "by_call", "filtered", "renamed"] {
+        assert_eq!(content(&db, name), vec![row![0, 2], row![10, 2]], "{name}");
+        assert_eq!(late_rows(&db, name), 1, "{name}");
+    }
+    // What is no bound, or not of windows alone, is as ever.
+    for sql in [
+        "SELECT ts, count(*) AS n FROM TUMBLE(t, ts, 10) GROUP BY ts",
+        "SELECT k, count(*) AS n FROM HOP(t, ts, 5, 10) WHERE window_start > 0 GROUP BY k",
+        "SELECT tumble(ts, 10) + 5 AS x, count(*) AS n FROM u GROUP BY 1",
+    ] {
+        if let Ok(plan) = db.explain(&format!("CREATE STREAM x AS {sql}")) {
+            assert!(!plan.starts_with("EMIT ON WINDOW CLOSE"), "{sql}\n{plan}");
+        }
+    }
+}
+
 #[test]
 fn what_can_change_for_ever_is_not_final() {
     let db = started(&[

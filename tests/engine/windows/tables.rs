@@ -255,7 +255,7 @@ fn windows_join_rank_and_nest() {
              SELECT k, v, ts, sum(v) OVER (PARTITION BY window_start) AS total FROM w",
             "CREATE STREAM counted AS WITH w AS (SELECT * FROM HOP(t, ts, 5, 10))
              SELECT window_start, window_end, count(*) AS n FROM w WHERE v > 0
-             GROUP BY window_start, window_end",
+             GROUP BY window_start, window_end EMIT CHANGES",
         ]);
         let sources = [db.source_untyped("t").unwrap(), db.source_untyped("u").unwrap()];
         let mut all: [Vec<RecordBatch>; 2] = Default::default();

@@ -12,7 +12,7 @@ use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
 
 use super::grouping_sets::GroupingSets;
-use super::window::resolve_window_end;
+use super::window::{is_window_bound, resolve_window_end};
 use super::{Lowered, Lowering};
 use crate::aggregates;
 use crate::functions::window_call;
@@ -33,7 +33,8 @@ impl Lowering<'_> {
         let mut arguments = Arguments { exprs: Vec::new() };
         let mut keys = Vec::new();
         let mut window = None;
-        let instant = self.instant(&group_exprs, &input).filter(|_| sets.is_none());
+        let instant = self.instant(&group_exprs, &input, &aggregate.input);
+        let instant = instant.filter(|_| sets.is_none());
         for (index, expr) in group_exprs.into_iter().enumerate() {
             match window_call(expr) {
                 Some(_) if window.is_some() => {
@@ -125,10 +126,18 @@ impl Lowering<'_> {
     }
 
     /// The key of groups that are final when an event time is over, where only final rows are
-    /// asked for: the event time, as a window of one unit. So groups are dropped when they are
-    /// given.
-    fn instant(&self, keys: &[&Expr], input: &Lowered) -> Option<(usize, Vec<Expr>)> {
-        if !self.final_given || keys.iter().any(|key| window_call(key).is_some()) {
+    /// asked for, or the event time is a window's bound and that is the default: the event time, as
+    /// a window of one unit. So groups are dropped when they are given.
+    fn instant(
+        &self,
+        keys: &[&Expr],
+        input: &Lowered,
+        plan: &LogicalPlan,
+    ) -> Option<(usize, Vec<Expr>)> {
+        if !self.final_windows || keys.iter().any(|key| window_call(key).is_some()) {
+            return None;
+        }
+        if !self.final_given && !keys.iter().any(|key| is_window_bound(key, plan)) {
             return None;
         }
         // Of the bounds of a window the last one is over last.

@@ -17,7 +17,7 @@ use laminar_types::{Error, Result, TimeUnit, code};
 
 use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
-use crate::functions::{length_ns, window_call, window_spec};
+use crate::functions::{WINDOW_LIST, length_ns, window_call, window_spec};
 use crate::parser::windows::{WINDOW_END, WindowKind};
 use crate::plan::{InputRef, LateOutput};
 use crate::planner::sentence;
@@ -40,7 +40,9 @@ impl Windows {
                 LogicalPlan::Aggregate(aggregate) => {
                     let keys = grouping_set_to_exprlist(&aggregate.group_expr);
                     let mut keys = keys.iter().flatten();
-                    windows.any |= keys.any(|key| window_call(key).is_some());
+                    windows.any |= keys.any(|key| {
+                        window_call(key).is_some() || is_window_bound(key, &aggregate.input)
+                    });
                 }
                 LogicalPlan::Join(join) => windows.any |= super::time_join::waits(join),
                 LogicalPlan::TableScan(scan) => {
@@ -54,6 +56,37 @@ impl Windows {
         })
         .expect("the closure does not fail");
         windows
+    }
+}
+
+/// Whether an expression over a plan is a bound of a window of its rows: of a window table
+/// function, or a window call in a select list.
+pub(super) fn is_window_bound(expr: &Expr, plan: &LogicalPlan) -> bool {
+    let column = match expr {
+        Expr::Alias(alias) => return is_window_bound(&alias.expr, plan),
+        Expr::ScalarFunction(call) => {
+            return window_call(expr).is_some()
+                || [WINDOW_END, WINDOW_LIST].contains(&call.func.name());
+        }
+        Expr::Column(column) => column,
+        _ => return false,
+    };
+    let Some(index) = plan.schema().maybe_index_of_column(column) else { return false };
+    let below = |input: &LogicalPlan, index: usize| {
+        let fields = input.schema().fields().len();
+        let column = || Column::from(input.schema().qualified_field(index));
+        index < fields && is_window_bound(&Expr::Column(column()), input)
+    };
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            is_window_bound(&projection.expr[index], &projection.input)
+        }
+        LogicalPlan::SubqueryAlias(alias) => below(&alias.input, index),
+        LogicalPlan::Filter(filter) => below(&filter.input, index),
+        LogicalPlan::Unnest(unnest) => {
+            unnest.dependency_indices.get(index).is_some_and(|from| below(&unnest.input, *from))
+        }
+        _ => false,
     }
 }
 
