@@ -22,7 +22,7 @@ use laminar_db::{ErrorKind, LaminarDB, UntypedSource};
 
 use crate::row;
 use crate::support::database::{
-    batch, content, drain, drain_rows, listed, query, refused, started, subscribe,
+    batch, content, drain, drain_rows, execute, listed, query, refused, started, subscribe,
 };
 use crate::support::value::{Row, Value, rows};
 
@@ -424,6 +424,18 @@ fn windows_over_a_projected_and_shifted_time() {
     assert_eq!(content(&db, "w"), vec![row![100, 1]]);
     push(&source, &[(1, 1, 9), (1, 1, 10)]);
     assert_eq!(late_rows(&db, "w"), 1);
+}
+
+/// A name in `GROUP BY` is a column of the input before it is a window of the select list.
+#[test]
+fn a_column_is_grouped_by_before_an_alias() {
+    let db = started(&[SOURCE]);
+    let sql = "SELECT tumble(ts, 10) AS k, count(*) AS n FROM t GROUP BY k, ts";
+    execute(&db, &format!("CREATE STREAM w AS {sql}"));
+    execute(&db, "INSERT INTO t VALUES (1, 0, 3), (2, 0, 3), (2, 0, 3), (1, 0, 14)");
+    let expected = vec![row![0, 1], row![0, 2], row![10, 1]];
+    assert_eq!(content(&db, "w"), expected);
+    assert_eq!(content(&db, &format!("({sql}) AS q")), expected);
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
         return Err(Error::new(code::IN_USE, message));
     }
     let canceller = QueryCanceller::default();
-    let prepared = prepared(&query.query)?;
+    let prepared = prepared(shared, &query.query)?;
     let names = names_of(&shared.planner, &prepared)?;
     // Looking at what goes on is no part of it.
     let log = &shared.board.log;
@@ -169,7 +169,7 @@ pub(crate) fn analyze(shared: &Shared, query: &ast::Query) -> Result<String> {
 }
 
 fn plan(shared: &Shared, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
-    let query = prepared(query)?;
+    let query = prepared(shared, query)?;
     let names = names_of(&shared.planner, &query)?;
     plan_prepared(shared, &query, &names)
 }
@@ -249,9 +249,15 @@ fn on_background<T: Send + 'static>(
 }
 
 /// A query as DataFusion can plan it: with our windows resolved and our joins marked.
-pub(crate) fn prepared(query: &ast::Query) -> Result<ast::Query> {
+pub(crate) fn prepared(shared: &Shared, query: &ast::Query) -> Result<ast::Query> {
     let mut query = query.clone();
-    prepare_windows(&mut query, Grouped::ByColumns)?;
+    // Asked where a window has the name that is grouped by.
+    let columns_of = |name: &str| {
+        let traits = shared.run(|core| core.relation(name).map(|(_, traits)| traits));
+        let schema = traits.ok().flatten()?.schema;
+        Some(schema.fields().iter().map(|field| field.name().clone()).collect())
+    };
+    prepare_windows(&mut query, Grouped::ByColumns, &columns_of)?;
     prepare_joins(&mut query)?;
     spell_wildcards(&mut query);
     Ok(query)

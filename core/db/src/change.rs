@@ -71,7 +71,7 @@ impl LaminarDB {
         let mut insert = Insert::read(insert)?;
         let (id, rules) = self.source_id(&insert.target)?;
         insert.type_texts(&rules);
-        let query = adhoc::prepared(&insert.rows)?;
+        let query = adhoc::prepared(&self.shared, &insert.rows)?;
         let names = adhoc::names_of(&self.shared.planner, &query)?;
         self.shared.admit(id, &rules)?;
         let rows = self.read_then_write(

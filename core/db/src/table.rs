@@ -149,7 +149,7 @@ impl LaminarDB {
         new: impl Fn(SchemaRef) -> Result<NewSource> + Sync,
         install: impl Fn(&mut Core, NewSource, &[RecordBatch]) -> Result<()> + Sync,
     ) -> Result<()> {
-        let query = adhoc::prepared(query)?;
+        let query = adhoc::prepared(&self.shared, query)?;
         let names = adhoc::names_of(&self.shared.planner, &query)?;
         self.read_then_write(
             |core| Snapshot::of(core, &names).map(|snapshot| (snapshot, ())),

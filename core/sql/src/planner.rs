@@ -242,7 +242,8 @@ impl Planner {
     /// nothing reads or without.
     fn bind(&self, catalog: &dyn Catalog, query: &ast::Query, prune: bool) -> Result<LogicalPlan> {
         let mut query = query.clone();
-        prepare_windows(&mut query, Grouped::ByOperator)?;
+        let columns_of = |name: &str| Some(columns(&catalog.relation(name)?.schema));
+        prepare_windows(&mut query, Grouped::ByOperator, &columns_of)?;
         lateral_unnest::spell(&mut query);
         prepare_joins(&mut query)?;
         spell_wildcards(&mut query);
@@ -397,6 +398,11 @@ fn suggestion(wanted: &str, catalog: &dyn Catalog) -> Option<String> {
         |name: &String| datafusion::common::utils::datafusion_strsim::levenshtein(name, wanted);
     let best = catalog.names().into_iter().min_by_key(nearest)?;
     (nearest(&best) <= 1 + wanted.len() / 4).then_some(best)
+}
+
+/// The names of columns.
+fn columns(schema: &SchemaRef) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
 struct NoRelations;

@@ -8,15 +8,19 @@ use datafusion::sql::sqlparser::ast::{
 };
 use laminar_types::Result;
 
-use crate::parser::windows::{Grouped, WINDOW_END, WindowKind, rewrite_windows_with};
+use crate::parser::windows::{ColumnsOf, Grouped, WINDOW_END, WindowKind, rewrite_windows_with};
 
 /// Rewrites the windows of a query as [`rewrite_windows_with`] does, and gives the end of each tumbling
 /// window its size as second argument, by which it can be computed where no window operator is.
 ///
 /// # Errors
 /// As [`rewrite_windows_with`].
-pub fn prepare_windows(query: &mut Query, grouped: Grouped) -> Result<()> {
-    rewrite_windows_with(query, grouped, &|_| false)?;
+pub fn prepare_windows(
+    query: &mut Query,
+    grouped: Grouped,
+    columns_of: ColumnsOf<'_>,
+) -> Result<()> {
+    rewrite_windows_with(query, grouped, &|_| false, columns_of)?;
     let flow: ControlFlow<Infallible> = visit_expressions_mut(query, |expr| {
         add_size(expr);
         ControlFlow::Continue(())

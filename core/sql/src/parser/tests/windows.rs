@@ -285,9 +285,47 @@ fn bounds_of_windows_that_are_not_grouped() {
 #[test]
 fn aggregates_of_the_host() {
     let mut query = query("SELECT vwap(window_end) FROM t GROUP BY tumble(ts, 5)").query;
-    rewrite_windows_with(&mut query, Grouped::ByOperator, &|name| name == "vwap")
+    rewrite_windows_with(&mut query, Grouped::ByOperator, &|name| name == "vwap", &|_| None)
         .expect("rewritten");
     assert_eq!(query.to_string(), "SELECT vwap(window_end) FROM t GROUP BY tumble(ts, 5)");
+}
+
+/// SQL looks for a name in `GROUP BY` among the columns of the input first.
+#[test]
+fn a_name_is_a_column_before_it_is_a_window() {
+    let columns_of = |name: &str| (name == "t").then(|| vec!["k".to_string(), "ts".to_string()]);
+    let rewritten = |sql: &str| {
+        let mut query = query(sql).query;
+        rewrite_windows_with(&mut query, Grouped::ByOperator, &|_| false, &columns_of)
+            .expect("rewritten");
+        query.to_string()
+    };
+    for from in [
+        "t",
+        "u JOIN T AS x ON true",
+        "(SELECT ts, u.a AS k FROM u)",
+        "(SELECT u.K, ts FROM u) AS q",
+        "(SELECT * FROM t)",
+        "(u CROSS JOIN t)",
+    ] {
+        let sql = format!("SELECT tumble(ts, 5) AS k FROM {from} GROUP BY k, ts");
+        assert_eq!(rewritten(&sql), sql, "{from}");
+    }
+    for with in ["WITH c AS (SELECT k, ts FROM x)", "WITH c (k, ts) AS (SELECT a, b FROM x)"] {
+        let sql = format!("{with} SELECT tumble(ts, 5) AS k FROM c GROUP BY k, ts");
+        assert_eq!(rewritten(&sql), sql);
+    }
+    for from in ["u", "(SELECT ts FROM t)", "(SELECT k AS a, ts FROM t)"] {
+        assert_eq!(
+            rewritten(&format!("SELECT tumble(ts, 5) AS k FROM {from} GROUP BY k, ts")),
+            format!("SELECT tumble(ts, 5) AS k FROM {from} GROUP BY tumble(ts, 5), ts")
+        );
+    }
+    // A common table expression hides the table of its name.
+    assert_eq!(
+        rewritten("WITH t AS (SELECT a AS ts FROM x) SELECT tumble(ts, 5) AS k FROM t GROUP BY k"),
+        "WITH t AS (SELECT a AS ts FROM x) SELECT tumble(ts, 5) AS k FROM t GROUP BY tumble(ts, 5)"
+    );
 }
 
 #[test]

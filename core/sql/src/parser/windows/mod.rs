@@ -12,6 +12,7 @@
 //! literals, `session`, `cumulate`; sizes are as they were written.
 
 mod call;
+mod known;
 mod partition_by;
 mod replace;
 mod select;
@@ -25,6 +26,8 @@ use datafusion::sql::sqlparser::ast::{
 use laminar_types::{Error, Result};
 
 pub use call::WindowKind;
+pub use known::ColumnsOf;
+use known::Known;
 pub(super) use partition_by::spell_partitions;
 pub use replace::IsAggregate;
 
@@ -52,7 +55,7 @@ const PARTITION_BY: &str = "__partition_by";
 /// not have, [`code::UNSUPPORTED`](laminar_types::error::code::UNSUPPORTED) for window table
 /// functions that cannot be had; both with a position.
 pub fn rewrite_windows(query: &mut Query) -> Result<()> {
-    rewrite_windows_with(query, Grouped::ByOperator, &|_| false)
+    rewrite_windows_with(query, Grouped::ByOperator, &|_| false, &|_| None)
 }
 
 /// What groups the rows of a window table function by its bounds.
@@ -65,7 +68,8 @@ pub enum Grouped {
 }
 
 /// As [`rewrite_windows`]; functions that `is_aggregate` knows, by their names in lower case, are
-/// aggregates besides those of DataFusion.
+/// aggregates besides those of DataFusion. A name in `GROUP BY` is a column of the input, which
+/// `columns_of` knows, before it is a window of the select list.
 ///
 /// # Errors
 /// As [`rewrite_windows`].
@@ -73,14 +77,16 @@ pub fn rewrite_windows_with(
     query: &mut Query,
     grouped: Grouped,
     is_aggregate: IsAggregate<'_>,
+    columns_of: ColumnsOf<'_>,
 ) -> Result<()> {
     let is_aggregate = |name: &str| replace::is_default_aggregate(name) || is_aggregate(name);
-    let mut rewrite = Rewrite { grouped, is_aggregate: &is_aggregate };
-    match query.visit(&mut Spell) {
+    match VisitMut::visit(query, &mut Spell) {
         ControlFlow::Continue(()) => {}
         ControlFlow::Break(never) => match never {},
     }
-    match query.visit(&mut rewrite) {
+    let known = Known::new(query, columns_of);
+    let mut rewrite = Rewrite { grouped, is_aggregate: &is_aggregate, known };
+    match VisitMut::visit(query, &mut rewrite) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -101,6 +107,7 @@ impl VisitorMut for Spell {
 struct Rewrite<'a> {
     grouped: Grouped,
     is_aggregate: IsAggregate<'a>,
+    known: Known<'a>,
 }
 
 impl VisitorMut for Rewrite<'_> {
@@ -120,7 +127,7 @@ impl Rewrite<'_> {
     fn rewrite_body(&self, body: &mut SetExpr, order_by: Option<&mut OrderBy>) -> Result<()> {
         match body {
             SetExpr::Select(select) => {
-                select::rewrite(select, order_by, self.grouped, self.is_aggregate)
+                select::rewrite(select, order_by, self.grouped, self.is_aggregate, &self.known)
             }
             SetExpr::SetOperation { left, right, .. } => {
                 self.rewrite_body(left, None)?;

@@ -15,6 +15,7 @@ use super::{
         Bound, bound_call, is_same, normalised, window_call, window_of_bound_call,
         without_parentheses,
     },
+    known::Known,
     replace::{IsAggregate, Replace, is_aggregate_call},
     table_function::{self, TableWindow},
 };
@@ -25,6 +26,7 @@ pub(super) fn rewrite(
     order_by: Option<&mut OrderBy>,
     grouped: Grouped,
     is_aggregate: IsAggregate<'_>,
+    known: &Known<'_>,
 ) -> Result<()> {
     spell_ordinals(select)?;
     if grouped == Grouped::ByColumns {
@@ -41,7 +43,7 @@ pub(super) fn rewrite(
             table.relation = input;
         }
     }
-    resolve_group_by(select);
+    resolve_group_by(select, known);
 
     let windows = windows_of(select, is_aggregate);
     if windows.is_empty() {
@@ -205,13 +207,18 @@ fn group_by_call(group_by: &mut GroupByExpr, call: &Expr, qualifier: Option<&str
     remove_repeated(groups);
 }
 
-/// Resolves aliases, ordinals and `tumble_start(...)` in `GROUP BY` to window calls.
-fn resolve_group_by(select: &mut Select) {
+/// Resolves aliases, ordinals and `tumble_start(...)` in `GROUP BY` to window calls. A name is a
+/// column of the input first.
+fn resolve_group_by(select: &mut Select, known: &Known<'_>) {
+    let from = &select.from;
+    let is_column = |name: &Ident| known.of_all(from).contains(&normalised(name));
     let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return };
     let projection = &select.projection;
     for_each_group(groups, &mut |group| {
         let named = match without_parentheses(group) {
-            Expr::Identifier(ident) => item_of_alias(projection, ident),
+            Expr::Identifier(ident) => {
+                item_of_alias(projection, ident).filter(|_| !is_column(ident))
+            }
             Expr::Value(value) => match &value.value {
                 Value::Number(ordinal, _) => item_of_ordinal(projection, ordinal),
                 _ => None,
@@ -363,7 +370,7 @@ fn rewrite_order_by(
 }
 
 /// The name of the column that a select item gives, where the text says it.
-fn output_name(item: &SelectItem) -> Option<String> {
+pub(super) fn output_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(normalised(alias)),
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(normalised(ident)),
