@@ -51,6 +51,7 @@ mod added_column;
 mod admission;
 mod aggregates;
 mod analyze;
+mod arrival;
 mod constants;
 mod dead_letters;
 mod delays;

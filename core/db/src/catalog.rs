@@ -16,6 +16,10 @@ pub(crate) struct Relations {
     pub(crate) version: u64,
     relations: BTreeMap<String, Traits>,
     lookups: BTreeSet<String>,
+    /// The inputs behind each relation.
+    inputs: BTreeMap<String, Vec<String>>,
+    /// The relations whose rows arrive in no order of their own.
+    unordered: BTreeSet<String>,
 }
 
 impl Relations {
@@ -27,10 +31,15 @@ impl Relations {
         });
         let is_lookup = |(_, object): &(&String, &Object)| matches!(object, Object::LookupTable(_));
         let lookups = core.objects.iter().filter(is_lookup).map(|(name, _)| name.clone());
+        let inputs =
+            core.objects.keys().map(|name| (name.clone(), Catalog::inputs_behind(core, name)));
+        let unordered = core.objects.keys().filter(|name| !core.arrives_in_order(name));
         Self {
             version: core.catalog_version,
             relations: relations.collect(),
             lookups: lookups.collect(),
+            inputs: inputs.collect(),
+            unordered: unordered.cloned().collect(),
         }
     }
 }
@@ -42,6 +51,14 @@ impl Catalog for Relations {
 
     fn is_lookup(&self, name: &str) -> bool {
         self.lookups.contains(name)
+    }
+
+    fn inputs_behind(&self, name: &str) -> Vec<String> {
+        self.inputs.get(name).cloned().unwrap_or_default()
+    }
+
+    fn arrives_in_order(&self, name: &str) -> bool {
+        !self.unordered.contains(name)
     }
 
     fn names(&self) -> Vec<String> {

@@ -41,6 +41,8 @@ pub(crate) struct Stream {
     /// Its own nodes, in topological order; the last one is its result.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) traits: Traits,
+    /// Whether its rows arrive in an order that does not depend on how pushes are cut.
+    pub(crate) ordered: bool,
     /// The relations it reads.
     pub(crate) reads: Vec<String>,
     /// The recent rows of an append-only result.

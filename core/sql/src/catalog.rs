@@ -13,6 +13,18 @@ pub trait Catalog {
         false
     }
 
+    /// The sources and tables whose rows can reach a relation, by name.
+    fn inputs_behind(&self, name: &str) -> Vec<String> {
+        vec![name.to_string()]
+    }
+
+    /// Whether the order in which the rows of a relation arrive is the same however those of its
+    /// inputs are cut into pushes.
+    fn arrives_in_order(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
+
     /// The names of all relations, for suggestions.
     fn names(&self) -> Vec<String>;
 }

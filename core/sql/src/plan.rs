@@ -27,6 +27,9 @@ pub struct StreamPlan {
     pub late: Option<LateOutput>,
     /// Whether something in it is bounded by `state_ttl`.
     pub forgets: bool,
+    /// Whether the order in which the result's rows arrive is the same however those of the inputs
+    /// are cut into pushes.
+    pub ordered: bool,
 }
 
 /// The second output of nodes: the rows that are late for their windows.

@@ -133,7 +133,7 @@ impl Core {
             plan.default_to_changes();
         }
         let (outline, reads) = (plan.outline(), plan.relations());
-        let (emit, traits) = (plan.emit, plan.traits().clone());
+        let (emit, traits, ordered) = (plan.emit, plan.traits().clone(), plan.ordered);
         let every = plan.every_ns.map(Every::new);
         let late = plan.late;
         if let Some(late) = late.as_ref().filter(|_| name.is_empty()) {
@@ -173,6 +173,7 @@ impl Core {
             outline,
             nodes,
             traits,
+            ordered,
             reads,
             changes: match (&history, retain_changes) {
                 (None, Some(retain)) => Some(History::new(with_weight(&traits_schema), retain)),
@@ -278,6 +279,7 @@ impl Core {
             nodes,
             history: Some(History::new(Arc::clone(&traits.schema), retain)),
             traits,
+            ordered: false,
             reads: vec![of.to_string()],
             changes: None,
             subscribers: Vec::new(),

@@ -281,6 +281,22 @@ impl Catalog for Core {
         matches!(self.objects.get(name), Some(Object::LookupTable(_)))
     }
 
+    fn inputs_behind(&self, name: &str) -> Vec<String> {
+        let inputs = Core::inputs_behind(self, vec![name.to_string()]).into_iter();
+        inputs.filter_map(|id| Some(self.source(id).ok()?.name.clone())).collect()
+    }
+
+    fn arrives_in_order(&self, name: &str) -> bool {
+        match self.objects.get(name) {
+            Some(Object::Stream(id) | Object::View(id) | Object::QuerySink(id)) => {
+                self.stream(*id).ordered
+            }
+            Some(Object::LateRows { of, .. }) => self.arrives_in_order(of),
+            Some(Object::Sink { from, .. }) => self.arrives_in_order(from),
+            _ => true,
+        }
+    }
+
     fn names(&self) -> Vec<String> {
         self.objects.keys().cloned().collect()
     }

@@ -24,6 +24,7 @@ impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &LogicalAggregate) -> Result<Lowered> {
         let input = self.plan(&aggregate.input)?;
         let append_only = input.traits.changes == Changes::AppendOnly;
+        let in_order = self.arrives_in_order(&input.input);
         let group_exprs = grouping_set_to_exprlist(&aggregate.group_expr)
             .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
         let mut sets = match aggregate.group_expr.first() {
@@ -60,7 +61,9 @@ impl Lowering<'_> {
         let mut calls = Vec::new();
         for expr in &aggregate.aggr_expr {
             let mut column = |expr: &Expr| arguments.add(expr);
-            calls.push(aggregates::call(expr, &input.columns, append_only, &mut column)?);
+            let mut call = aggregates::call(expr, &input.columns, append_only, &mut column)?;
+            call.by_arrival &= in_order;
+            calls.push(call);
         }
         let age = match window {
             None => self.ttl_time(&input).map(|time| arguments.add(&time)),

@@ -113,6 +113,7 @@ pub(crate) fn lower(
     }
     let result = lowering.finish(result, plan.schema())?;
     lowering.check_ttl()?;
+    let ordered = lowering.arrives_in_order(&InputRef::Node(result));
     let changes = lowering.nodes[result].traits.changes;
     let keyed = lowering.nodes[result].traits.unique_key.is_some();
     let emit = match &query.emit {
@@ -146,6 +147,7 @@ pub(crate) fn lower(
         warnings,
         late: lowering.late,
         forgets: lowering.ttl_bounds,
+        ordered,
     })
 }
 

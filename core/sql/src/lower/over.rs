@@ -137,7 +137,7 @@ impl Lowering<'_> {
                 .into_iter()
                 .map(|(column, options)| OrderColumn { column: columns[column], options })
                 .collect(),
-            append_only: traits.changes == Changes::AppendOnly,
+            append_only: traits.changes == Changes::AppendOnly && self.arrives_in_order(&input),
             time: None,
         };
         let partitioning =

@@ -119,6 +119,8 @@ impl Lowering<'_> {
                  side: a row has one version at a time by that key",
             ));
         }
+        // The versions of a relation that only grows are told apart by their times alone.
+        right_side.append_only &= is_temporal || self.arrives_in_order(&right.lowered.input);
         let can_wait = left_side.append_only && right_side.frontier.is_some();
         if self.final_windows && !can_wait && self.final_given {
             let reason = match left_side.append_only {

@@ -1,5 +1,6 @@
 //! `UNION ALL`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -52,9 +53,43 @@ impl Lowering<'_> {
                 .all(|port| of(port).times.is_empty() || of(port).declared_watermark),
             times,
         };
+        let mut behind: Vec<String> = Vec::new();
+        let mut is_mixed = false;
+        for port in &ports {
+            let of_port = self.inputs_behind(&InputRef::Node(*port));
+            is_mixed |= of_port.iter().any(|input| behind.contains(input));
+            behind.extend(of_port);
+        }
         let operator = Union::new(Arc::clone(&arrow_schema), positions);
         let inputs = ports.into_iter().map(InputRef::Node).collect();
         let node = self.add(Box::new(operator), traits, inputs, "Union all".to_string());
+        if is_mixed {
+            self.mixed_nodes.push(node);
+        }
         Ok(self.lowered(node, schema.as_ref().clone(), None, false))
+    }
+
+    /// Whether rows arrive in an order that is the same however those of the inputs are cut into
+    /// pushes. Those of a union do not where one push gives rows to several of its branches: these
+    /// stand branch by branch, for each push. Where they do not, ties break by all columns.
+    pub(super) fn arrives_in_order(&self, input: &InputRef) -> bool {
+        match input {
+            InputRef::Relation(name) => self.catalog.arrives_in_order(name),
+            InputRef::Node(node) => {
+                !self.mixed_nodes.contains(node)
+                    && self.nodes[*node].inputs.iter().all(|input| self.arrives_in_order(input))
+            }
+        }
+    }
+
+    /// The sources and tables whose rows can come by an input.
+    fn inputs_behind(&self, input: &InputRef) -> BTreeSet<String> {
+        match input {
+            InputRef::Relation(name) => self.catalog.inputs_behind(name).into_iter().collect(),
+            InputRef::Node(node) => {
+                let inputs = self.nodes[*node].inputs.iter();
+                inputs.flat_map(|input| self.inputs_behind(input)).collect()
+            }
+        }
     }
 }
