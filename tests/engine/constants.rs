@@ -80,6 +80,58 @@ fn constants_stand_beside_sources() {
     }
 }
 
+/// Constants are complete at every time: their timestamps are event times that are over at once.
+#[test]
+fn timestamps_of_constants_are_event_times() {
+    const CALENDAR: &str = "(VALUES (TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', 'new year'),
+         (TIMESTAMP '2026-05-01', TIMESTAMP '2026-05-02', 'may day')) AS c (since, until, name)";
+    for is_started in [false, true] {
+        let db =
+            created(&["CREATE SOURCE s (v BIGINT, at TIMESTAMP(3) NOT NULL, WATERMARK FOR at)"]);
+        if is_started {
+            db.start().unwrap();
+        }
+        let window = "SELECT CAST(tumble(since, INTERVAL '10' DAY) AS VARCHAR) AS w, count(*) AS n";
+        let union =
+            "SELECT CAST(tumble(at, INTERVAL '1' DAY) AS VARCHAR) AS day, sum(v) AS v FROM (
+                 SELECT at, v FROM s UNION ALL SELECT TIMESTAMP '2026-01-01 12:00:00', 100) AS u
+             GROUP BY tumble(at, INTERVAL '1' DAY)";
+        for (name, sql) in [
+            (
+                "windows",
+                format!("{window} FROM {CALENDAR} GROUP BY tumble(since, INTERVAL '10' DAY)"),
+            ),
+            ("days", union.to_string()),
+            (
+                "named",
+                format!("SELECT v, name FROM s LEFT JOIN {CALENDAR} ON at >= since AND at < until"),
+            ),
+            (
+                "last",
+                format!(
+                    "SELECT v, name FROM s ASOF LEFT JOIN {CALENDAR} MATCH_CONDITION (at >= since)"
+                ),
+            ),
+        ] {
+            execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
+        }
+        db.start().unwrap();
+        let expected = content(&db, &format!("({window} FROM {CALENDAR} GROUP BY 1) AS q"));
+        assert_eq!(content(&db, "windows"), expected, "{is_started}");
+        assert_eq!(expected.len(), 2);
+        let mut told = subscribe(&db, "named");
+        execute(&db, "INSERT INTO s VALUES (1, '2026-01-01 10:00:00'), (2, '2026-01-02')");
+        // Nobody waits for what can never come, and nothing is taken back.
+        let none = None::<&str>;
+        assert_eq!(content(&db, "named"), vec![row![1, "new year"], row![2, none]]);
+        assert!(drain(&mut told).iter().all(|batch| batch.weights.is_none()));
+        assert_eq!(content(&db, "last"), vec![row![1, "new year"], row![2, "new year"]]);
+        let days = content(&db, "days");
+        assert_eq!(days.len(), 1);
+        assert_eq!(days[0][1], Value::Int(101));
+    }
+}
+
 #[test]
 fn a_state_ttl_does_not_forget_what_was_there_from_the_beginning() {
     let db = started(&[

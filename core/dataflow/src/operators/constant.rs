@@ -1,21 +1,23 @@
 //! [`Constant`]: rows that are there from the beginning, and no others ever.
 
 use arrow::array::RecordBatch;
-use laminar_types::{Delta, Error, Result};
+use laminar_types::{Delta, Error, Frontier, Result};
 
 use crate::operator::{Content, Context, Operator};
 use crate::state::Parts;
 
-/// Reads nothing: gives its rows at its first visit. Complete at every time, it has no frontier.
+/// Reads nothing: gives its rows at its first visit, and is complete at every time from then on.
 pub struct Constant {
     rows: RecordBatch,
+    /// How many of its columns are event times.
+    times: usize,
     given: bool,
 }
 
 impl Constant {
-    /// These rows.
-    pub fn new(rows: RecordBatch) -> Self {
-        Self { rows, given: false }
+    /// These rows, so many of whose columns are event times.
+    pub fn new(rows: RecordBatch, times: usize) -> Self {
+        Self { rows, times, given: false }
     }
 }
 
@@ -29,8 +31,14 @@ impl Operator for Constant {
         Ok(is_first.then(|| Delta::insert(self.rows.clone())))
     }
 
+    fn frontiers(&self, out: &mut Vec<Frontier>) {
+        let frontier = if self.given { Frontier::MAX } else { Frontier::MIN };
+        out.clear();
+        out.extend(std::iter::repeat_n(frontier, self.times));
+    }
+
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { rows: _, given } = self;
+        let Self { rows: _, times: _, given } = self;
         parts.number(given)
     }
 

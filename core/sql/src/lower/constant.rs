@@ -1,15 +1,16 @@
-//! `VALUES`, and the one row of a query without `FROM`.
+//! `VALUES`, and the one row of a query without `FROM`: rows that are all there from the beginning,
+//! so that their timestamps are event times whose frontier is at the end of time.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{DFSchema, DFSchemaRef};
-use datafusion::logical_expr::{EmptyRelation, Expr, Values};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Projection, Values};
 use laminar_dataflow::operators::Constant;
-use laminar_dataflow::{Changes, Traits};
-use laminar_types::{Error, Result, code};
+use laminar_dataflow::{Changes, EventTime, Traits};
+use laminar_types::{Error, Result, TimeUnit, code};
 
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
@@ -40,6 +41,22 @@ impl Lowering<'_> {
         Ok(self.constant(rows, &values.schema, label))
     }
 
+    /// The row of a `SELECT` of literals without `FROM`, which is a `VALUES` of one row.
+    pub(super) fn literals(&mut self, projection: &Projection) -> Result<Option<Lowered>> {
+        let LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: true, .. }) =
+            projection.input.as_ref()
+        else {
+            return Ok(None);
+        };
+        let exprs = projection.expr.iter().map(|expr| expr.clone().unalias_nested().data);
+        let row: Vec<Expr> = exprs.collect();
+        if !row.iter().all(|expr| matches!(expr, Expr::Literal(..))) {
+            return Ok(None);
+        }
+        let values = Values { schema: Arc::clone(&projection.schema), values: vec![row] };
+        self.values(&values).map(Some)
+    }
+
     /// The one row without columns that a query without `FROM` reads, or no row.
     pub(super) fn empty_relation(&mut self, empty: &EmptyRelation) -> Result<Lowered> {
         let (rows, label) = match empty.produce_one_row {
@@ -53,8 +70,20 @@ impl Lowering<'_> {
     }
 
     fn constant(&mut self, rows: RecordBatch, schema: &DFSchemaRef, label: String) -> Lowered {
-        let traits = Traits::append_only(rows.schema());
-        let node = self.add(Box::new(Constant::new(rows)), traits, Vec::new(), label);
+        let fields = rows.schema().fields().iter().cloned().enumerate().collect::<Vec<_>>();
+        let times = fields.iter().filter_map(|(column, field)| {
+            // Whole numbers may be no times.
+            let is_timestamp = matches!(field.data_type(), DataType::Timestamp(..));
+            let unit = TimeUnit::of(field.data_type()).filter(|_| is_timestamp)?;
+            Some(EventTime { column: *column, unit, settled: true, closed: true })
+        });
+        let traits = Traits {
+            times: times.collect(),
+            declared_watermark: true,
+            ..Traits::append_only(rows.schema())
+        };
+        let operator = Constant::new(rows, traits.times.len());
+        let node = self.add(Box::new(operator), traits, Vec::new(), label);
         self.lowered(node, schema.as_ref().clone(), None, true)
     }
 

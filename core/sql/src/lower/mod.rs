@@ -233,6 +233,9 @@ impl Lowering<'_> {
                 }
             },
             LogicalPlan::Projection(projection) => {
+                if let Some(row) = self.literals(projection)? {
+                    return Ok(row);
+                }
                 let input = match projection.input.as_ref() {
                     LogicalPlan::Filter(filter) => {
                         let schema = filter.input.schema();
