@@ -162,7 +162,8 @@ static void columns_are_read_in_place() {
     auto query = db.query(
         "SELECT * FROM (VALUES (CAST(1 AS SMALLINT), true, CAST(1.5 AS REAL), 'text', "
         "CAST('1970-01-03' AS DATE), CAST('1970-01-01 00:00:01.5' AS TIMESTAMP), "
-        "arrow_cast(decode('6162', 'hex'), 'FixedSizeBinary(2)'), arrow_cast('large', 'LargeUtf8')), "
+        "arrow_cast(decode('6162', 'hex'), 'FixedSizeBinary(2)'), "
+        "arrow_cast('large', 'LargeUtf8')), "
         "(NULL, NULL, NULL, '', NULL, NULL, NULL, '')) AS v(a, b, c, d, e, f, g, h)");
     const laminar::Schema schema = query.schema();
     const laminar::Array batch = query.next();

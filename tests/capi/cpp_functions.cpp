@@ -76,7 +76,8 @@ static void scalar_functions_over_values() {
     db.register_scalar<std::optional<std::int64_t>(std::int64_t)>(
         "even", [](std::int64_t n) { return n % 2 == 0 ? std::optional(n) : std::nullopt; });
     CHECK_TEXT(rows(db, "SELECT hypotenuse(3, 4), repeated('ab', 3)").c_str(), "5|ababab\n");
-    CHECK_TEXT(rows(db, "SELECT is_there(n), even(n), even(n + 1) FROM (VALUES (4), (NULL)) AS v(n)")
+    CHECK_TEXT(rows(db, "SELECT is_there(n), even(n), even(n + 1) "
+                        "FROM (VALUES (4), (NULL)) AS v(n)")
                    .c_str(),
                "0|NULL|NULL\n1|4|NULL\n");
     db.register_scalar<bool(bool, float)>("both", [](bool a, float b) { return a && b > 0; });
@@ -244,7 +245,8 @@ static void functions_live_as_long_as_they_are_used() {
     auto kept = std::make_shared<int>(0);
     {
         auto db = laminar::Database::open();
-        db.register_scalar<std::int64_t(std::int64_t)>("kept", [kept](std::int64_t n) { return n; });
+        db.register_scalar<std::int64_t(std::int64_t)>("kept",
+                                                       [kept](std::int64_t n) { return n; });
         CHECK_INT(kept.use_count(), 2);
         try {
             db.register_scalar<std::int64_t(std::int64_t)>("kept",

@@ -57,11 +57,12 @@ native! {
         let Some(values) = fixed_values(&held.batch, column as usize) else {
             let field = &held.batch.schema().fields()[column as usize];
             let (name, data_type) = (field.name(), field.data_type());
-            let words = format!("column `{name}` of {data_type} has no values of one width in memory");
+            let words = format!("column `{name}` of {data_type} has no values of one width");
             return Err(Error::new(LAMINAR_SCHEMA_MISMATCH, 2201, words).into());
         };
-        // SAFETY: the owner keeps the values alive, and Java keeps the owner; it shows them to read.
-        let buffer = unsafe { env.new_direct_byte_buffer(values.as_ptr().cast_mut(), values.len()) }?;
+        let (start, length) = (values.as_ptr().cast_mut(), values.len());
+        // SAFETY: the owner keeps the values alive, and Java keeps the owner and only shows them.
+        let buffer = unsafe { env.new_direct_byte_buffer(start, length) }?;
         let kept = give(Held { batch: held.batch.clone(), weights: None });
         if let Err(error) = owner.set_region(env, 0, &[kept]) {
             // SAFETY: Java has not heard of it.

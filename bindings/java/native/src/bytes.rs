@@ -54,7 +54,8 @@ pub fn batch(
 /// What of a direct buffer is told, where it lies.
 ///
 /// # Safety
-/// The buffer is direct and has so many bytes from there on, which nobody changes while `rows` is used.
+/// The buffer is direct and has so many bytes from there on, which nobody changes while they are
+/// used.
 pub unsafe fn direct<'a>(
     env: &Env<'_>,
     buffer: &'a JByteBuffer<'_>,

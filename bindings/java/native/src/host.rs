@@ -24,7 +24,8 @@ use crate::failure::Fallible;
 /// Local references that a call makes: its arguments, its answer, an exception.
 const REFERENCES: usize = 8;
 
-/// Before the message of a refusal, in the place of the number of rows (`io.laminardb.HostFunction`).
+/// Before the message of a refusal, where otherwise the number of rows is
+/// (`io.laminardb.HostFunction`).
 const REFUSED: [u8; 4] = (-1_i32).to_le_bytes();
 
 const CALL: jint = 0;
@@ -96,8 +97,8 @@ struct Attached(JavaVM);
 impl Drop for Attached {
     fn drop(&mut self) {
         let vm = self.0.get_raw();
-        // SAFETY: the machine is alive, or blocks whoever comes from outside once it has ended; this
-        // thread was attached by `attach` and is in no call.
+        // SAFETY: the machine is alive, or blocks whoever comes from outside once it has ended;
+        // this thread was attached by `attach` and is in no call.
         unsafe { ((**vm).v1_1.DetachCurrentThread)(vm) };
     }
 }
