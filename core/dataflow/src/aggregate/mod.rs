@@ -10,6 +10,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`table`] | [`AggregateTable`], [`AggregateSnapshot`] |
+//! | [`columns`] | [`AggregateColumns`]: accumulators by slot, without keys |
 //! | `call` | [`AggregateFunction`], [`CallSpec`]: a call before it has state |
 //! | `by_word` | [`ByWord`]: rows one at a time, as words |
 //! | `count`, `sum`, `float_sum`, `avg` | counts and sums |
@@ -30,6 +31,7 @@ mod bitwise;
 mod booleans;
 mod by_word;
 mod call;
+pub mod columns;
 mod converted;
 mod count;
 mod distinct;
@@ -60,13 +62,14 @@ use bitwise::Bitwise;
 use booleans::Booleans;
 pub use by_word::ByWord;
 pub use call::{AggregateFunction, BatchFunction, CallSpec};
+pub use columns::{AggregateArgs, AggregateColumns};
 use converted::Converted;
 use distinct::Distinct;
 pub use input::Input;
 use kept_row::KeptRow;
 pub use moments::Moment;
 use retained::Retained;
-pub use table::{AggregateArgs, AggregateSnapshot, AggregateTable};
+pub use table::{AggregateSnapshot, AggregateTable};
 
 use crate::state::Parts;
 

@@ -5,22 +5,12 @@
 //! `settle`, `apply` adds the rows. A failed `apply` takes both back. `settle` ends an epoch:
 //! groups without rows vanish.
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use laminar_types::{Error, Result, RowBlock, mutant};
+use laminar_types::{Result, RowBlock, mutant};
 
-use super::{Accumulator, Input};
-use crate::state::group_index::NO_SLOT;
+use super::{Accumulator, AggregateArgs, AggregateColumns, Input};
 use crate::state::{Container, GroupIndex, GroupKeys, Paged, Parts};
-
-/// The arguments and the filter of one aggregate call over a batch.
-#[derive(Clone, Copy, Default)]
-pub struct AggregateArgs<'a> {
-    /// The arguments; none for `count(*)`.
-    pub args: &'a [ArrayRef],
-    /// The `FILTER` clause.
-    pub filter: Option<&'a BooleanArray>,
-}
 
 /// Groups with accumulators.
 ///
@@ -35,7 +25,7 @@ pub struct AggregateTable {
     permanent: u32,
     /// Their keys, if there are key columns.
     permanent_keys: Vec<ArrayRef>,
-    accumulators: Vec<Box<dyn Accumulator>>,
+    columns: AggregateColumns,
     /// The weight of each group, over updating input.
     weights: Option<Paged<i64>>,
     /// A number of the row that made each group, where somebody asks for it.
@@ -72,7 +62,7 @@ impl AggregateTable {
             index: GroupIndex::new(key_types)?,
             permanent: u32::from(key_types.is_empty()),
             permanent_keys: Vec::new(),
-            accumulators,
+            columns: AggregateColumns::new(accumulators),
             weights: (!append_only).then(|| Paged::new(0)),
             births: None,
             slots: Vec::new(),
@@ -147,9 +137,8 @@ impl AggregateTable {
     /// # Errors
     /// None for a table that exists.
     pub fn fresh(&self) -> Result<Self> {
-        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.fresh());
         let append_only = self.weights.is_none();
-        let table = Self::new(self.index.types(), accumulators.collect(), append_only)?;
+        let table = Self::new(self.index.types(), self.columns.fresh().calls, append_only)?;
         let table = match self.permanent_keys.is_empty() {
             true => table,
             false => table.with_permanent(self.permanent_keys.clone())?,
@@ -161,7 +150,7 @@ impl AggregateTable {
     /// The types of the columns of [`AggregateTable::emit`].
     pub fn column_types(&self) -> Vec<DataType> {
         let keys = self.index.types().iter().cloned();
-        keys.chain(self.accumulators.iter().map(|accumulator| accumulator.result_type())).collect()
+        keys.chain(self.columns.types()).collect()
     }
 
     /// Adds rows: [`AggregateTable::locate`] and [`AggregateTable::apply`] in one. There is one
@@ -207,38 +196,11 @@ impl AggregateTable {
     /// `EXECUTION` when a sum overflows. The table is then as before `locate`, and the caller
     /// finds the failing row by adding the rows one by one.
     pub fn apply(&mut self, args: &[AggregateArgs<'_>], weights: Option<&[i64]>) -> Result<()> {
-        debug_assert_eq!(args.len(), self.accumulators.len());
         debug_assert!(weights.is_none() || self.weights.is_some(), "append-only means no weights");
         let slots = &self.slots;
-        let input = |call: usize| {
-            let AggregateArgs { args, filter } = args[call];
-            let weights = weights.filter(|_| !mutant!(RetractionsAdded));
-            Input { slots, args, filter, weights }
-        };
-        // Those that can fail go first: they can be undone, the others need not be.
-        let mut failure = None;
-        for call in 0..self.accumulators.len() {
-            if !self.accumulators[call].can_fail() {
-                continue;
-            }
-            if let Err(error) = self.accumulators[call].update(&input(call)) {
-                failure = Some((call, error));
-                break;
-            }
-        }
-        if let Some((failed, error)) = failure {
-            for call in (0..failed).filter(|&call| args.len() > call) {
-                if self.accumulators[call].can_fail() {
-                    self.accumulators[call].undo(&input(call));
-                }
-            }
+        if let Err(error) = self.columns.apply(slots, args, weights) {
             self.take_back();
             return Err(error);
-        }
-        for call in 0..self.accumulators.len() {
-            if !self.accumulators[call].can_fail() {
-                self.accumulators[call].update(&input(call))?;
-            }
         }
         if let Some(group_weights) = &mut self.weights {
             let mut group_weights = group_weights.writer();
@@ -252,7 +214,8 @@ impl AggregateTable {
     /// Whether the methods for single rows work: keys and calls all have a form as words. The
     /// columns of their input must be such that a block can hold them, too.
     pub fn takes_rows(&mut self) -> bool {
-        self.index.takes_rows() && self.accumulators.iter_mut().all(|a| a.by_word().is_some())
+        self.index.takes_rows()
+            && self.columns.calls.iter_mut().all(|call| call.by_word().is_some())
     }
 
     /// Finds or makes the group of one row of a block, and tells whether it was made. It does not
@@ -279,18 +242,19 @@ impl AggregateTable {
     /// # Errors
     /// `EXECUTION` when a sum overflows; the group is then as before.
     pub fn apply_row(&mut self, slot: u32, arguments: &[Option<u64>], weight: i64) -> Result<()> {
-        debug_assert_eq!(arguments.len(), self.accumulators.len());
+        let accumulators = &mut self.columns.calls;
+        debug_assert_eq!(arguments.len(), accumulators.len());
         let added = if mutant!(RetractionsAdded) { 1 } else { weight };
         let calls = || arguments.iter().enumerate().filter_map(|(i, word)| Some((i, (*word)?)));
         for (call, word) in calls() {
-            if self.accumulators[call].can_fail()
-                && let Some(call) = self.accumulators[call].by_word()
+            if accumulators[call].can_fail()
+                && let Some(call) = accumulators[call].by_word()
             {
                 call.check(slot, word, added)?;
             }
         }
         for (call, word) in calls() {
-            if let Some(call) = self.accumulators[call].by_word() {
+            if let Some(call) = accumulators[call].by_word() {
                 call.add(slot, word, added);
             }
         }
@@ -302,7 +266,7 @@ impl AggregateTable {
 
     /// Sets the columns from `first` on of the last row of a block to the results of a group.
     pub fn emit_row(&mut self, slot: u32, first: usize, out: &mut RowBlock) {
-        for (call, accumulator) in self.accumulators.iter_mut().enumerate() {
+        for (call, accumulator) in self.columns.calls.iter_mut().enumerate() {
             if let Some(word) = accumulator.by_word().and_then(|call| call.value(slot)) {
                 out.set(first + call, word);
             }
@@ -362,10 +326,7 @@ impl AggregateTable {
     /// Removes the group of a live slot, whatever its rows; a permanent one is emptied instead. Not
     /// between `locate` and `apply`.
     pub fn remove(&mut self, slot: u32) {
-        for accumulator in self.accumulators.iter_mut().filter(|_| !mutant!(SlotReusedWithItsState))
-        {
-            accumulator.reset(slot);
-        }
+        self.columns.reset(slot);
         if let Some(weights) = &mut self.weights {
             *weights.at_mut(slot as usize) = 0;
         }
@@ -380,56 +341,16 @@ impl AggregateTable {
     /// As [`Accumulator::evaluate`].
     pub fn emit(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut columns = self.index.keys(slots)?;
-        for accumulator in &self.accumulators {
-            columns.push(accumulator.evaluate(slots)?);
-        }
+        columns.extend(self.columns.evaluate(slots)?);
         Ok(columns)
     }
 
-    /// The slot of each of `rows` keys' groups; [`NO_SLOT`] for those that have none.
+    /// The slot of each of `rows` keys' groups; `NO_SLOT` for those that have none.
     ///
     /// # Errors
     /// When the keys are not of the table's types.
     pub fn slots_of(&mut self, keys: &[ArrayRef], rows: usize, slots: &mut Vec<u32>) -> Result<()> {
         self.index.lookup(keys, rows, slots)
-    }
-
-    /// The slot of each key's group.
-    ///
-    /// # Errors
-    /// When a key has no group.
-    pub fn find(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
-        let mut slots = Vec::new();
-        self.index.lookup(keys, rows, &mut slots)?;
-        match slots.contains(&NO_SLOT) {
-            true => Err(Error::internal("a group that should be there is not")),
-            false => Ok(slots),
-        }
-    }
-
-    /// The aggregates of unions of groups, one column per call: of union `unions[i]`, which is
-    /// below `count`, the group of the live slot `slots[i]` is a part.
-    ///
-    /// # Errors
-    /// As [`Accumulator::merge`] and [`Accumulator::evaluate`].
-    pub fn emit_merged(
-        &self,
-        slots: &[u32],
-        unions: &[u32],
-        count: usize,
-    ) -> Result<Vec<ArrayRef>> {
-        if slots.len() == count {
-            // Each union is one group.
-            return self.accumulators.iter().map(|calls| calls.evaluate(slots)).collect();
-        }
-        let all: Vec<u32> = (0..count as u32).collect();
-        let merged = self.accumulators.iter().map(|accumulator| {
-            let mut merged = accumulator.fresh();
-            merged.resize(count);
-            merged.merge(unions, accumulator.as_ref(), slots)?;
-            merged.evaluate(&all)
-        });
-        merged.collect()
     }
 
     /// The slots of the groups in the result, ascending.
@@ -459,9 +380,7 @@ impl AggregateTable {
         }
         self.resize();
         let (slots, other_slots) = (&self.slots, &self.other_slots);
-        for (accumulator, other) in self.accumulators.iter_mut().zip(&other.accumulators) {
-            accumulator.merge(slots, other.as_ref(), other_slots)?;
-        }
+        self.columns.merge(slots, &other.columns, other_slots)?;
         if let (Some(weights), Some(others)) = (&mut self.weights, &other.weights) {
             let mut weights = weights.writer();
             for (&slot, &other) in slots.iter().zip(other_slots) {
@@ -476,7 +395,7 @@ impl AggregateTable {
         AggregateSnapshot {
             keys: self.index.snapshot(),
             permanent: self.permanent,
-            accumulators: self.accumulators.iter_mut().map(|a| a.snapshot()).collect(),
+            columns: self.columns.snapshot(),
             weights: self.weights.as_mut().map(Paged::snapshot),
         }
     }
@@ -490,7 +409,7 @@ impl AggregateTable {
             return;
         }
         self.index.clear();
-        self.accumulators.iter_mut().for_each(|accumulator| accumulator.clear());
+        self.columns.clear();
         if let Some(weights) = &mut self.weights {
             weights.clear();
         }
@@ -501,9 +420,7 @@ impl AggregateTable {
     /// Gives every column room for all slots of the index.
     fn resize(&mut self) {
         let slots = self.index.slots();
-        for accumulator in &mut self.accumulators {
-            accumulator.resize(slots);
-        }
+        self.columns.resize(slots);
         if let Some(weights) = &mut self.weights {
             weights.resize(slots);
         }
@@ -526,15 +443,14 @@ impl Container for AggregateTable {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         debug_assert!(self.touched.slots.is_empty(), "groups are settled at the end of a step");
         self.index.parts(parts)?;
-        self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.parts(parts))?;
+        self.columns.parts(parts)?;
         self.births.as_mut().map_or(Ok(()), |births| births.parts(parts))?;
         self.weights.as_mut().map_or(Ok(()), |weights| weights.parts(parts))
     }
 
     fn state_bytes(&self) -> usize {
-        let accumulators = self.accumulators.iter().map(|accumulator| accumulator.state_bytes());
         self.index.state_bytes()
-            + accumulators.sum::<usize>()
+            + self.columns.state_bytes()
             + self.weights.as_ref().map_or(0, Paged::state_bytes)
             + self.births.as_ref().map_or(0, Paged::state_bytes)
             + self.touched.bits.capacity() * size_of::<u64>()
@@ -603,7 +519,7 @@ fn input_weights(slots: &[u32], weights: Option<&[i64]>, mut each: impl FnMut(u3
 pub struct AggregateSnapshot {
     keys: GroupKeys,
     permanent: u32,
-    accumulators: Vec<Box<dyn Accumulator>>,
+    columns: AggregateColumns,
     weights: Option<Paged<i64>>,
 }
 
@@ -642,9 +558,7 @@ impl AggregateSnapshot {
     /// As [`Accumulator::evaluate`].
     pub fn emit(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut columns = self.keys.keys(slots)?;
-        for accumulator in &self.accumulators {
-            columns.push(accumulator.evaluate(slots)?);
-        }
+        columns.extend(self.columns.evaluate(slots)?);
         Ok(columns)
     }
 }

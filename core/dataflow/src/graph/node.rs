@@ -85,7 +85,8 @@ impl Node {
         blocks: &mut Vec<RowBlock>,
     ) -> Result<(Option<Change>, bool)> {
         let Body::Operator(operator) = &mut self.body else { return Ok((None, false)) };
-        let moved = !self.moved.is_empty();
+        // What reads nothing moves by itself.
+        let moved = !self.moved.is_empty() || self.inputs.is_empty();
         if mutant!(WatermarkBeforeRows) {
             for port in self.moved.drain(..) {
                 operator.advance(port, &self.inputs[port].frontiers, cx)?;

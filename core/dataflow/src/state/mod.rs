@@ -19,6 +19,7 @@
 //! | [`ordered_bags`] | [`OrderedBags`]: the same with how often each is there |
 //! | [`row_store`] | [`RowStore`]: whole rows by slot |
 //! | [`time_index`] | [`TimeIndex`]: from a key's slot to nodes ordered by time |
+//! | [`time_queue`] | [`TimeQueue`]: numbers in the order of times |
 //! | [`timed_rows`] | [`TimedRows`]: rows by key and time, the two together |
 //! | `byte_array` | arrays of strings and binary of any type |
 //! | `fixed_keys`, `byte_keys`, `row_keys` | how keys are represented |
@@ -53,6 +54,7 @@ pub mod snapshot;
 mod table;
 mod table_rows;
 pub mod time_index;
+pub mod time_queue;
 pub mod timed_rows;
 
 pub use bits::Bits;
@@ -66,9 +68,11 @@ pub use ordered_bags::{Bag, OrderedBags};
 pub use paged::Paged;
 pub use row_store::RowStore;
 pub use slot_set::SlotSet;
+pub use slots::Slots;
 pub use snapshot::{Container, Parts, Snapshot};
 pub use table_rows::{TableRows, TableSnapshot};
 pub use time_index::TimeIndex;
+pub use time_queue::TimeQueue;
 pub use timed_rows::TimedRows;
 
 use laminar_types::Error;

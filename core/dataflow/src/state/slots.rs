@@ -10,7 +10,7 @@ const LIMIT: u32 = 1 << 31;
 
 /// The slot numbers of one index.
 #[derive(Default)]
-pub(super) struct Slots {
+pub struct Slots {
     end: u32,
     free: FreeSlots,
     dead: Bits,
@@ -24,8 +24,11 @@ pub(super) struct FreeSlots {
 
 impl Slots {
     /// A slot that was not in use.
+    ///
+    /// # Errors
+    /// When there would be more than 2^31 slots.
     #[inline]
-    pub(super) fn allocate(&mut self) -> Result<u32> {
+    pub fn allocate(&mut self) -> Result<u32> {
         if let Some(slot) = self.free.pop() {
             self.dead.remove(slot);
             return Ok(slot);
@@ -39,7 +42,7 @@ impl Slots {
     }
 
     /// Gives back a slot in use.
-    pub(super) fn release(&mut self, slot: u32) {
+    pub fn release(&mut self, slot: u32) {
         debug_assert!(self.is_live(slot));
         self.dead.insert(slot);
         self.free.push(slot);
@@ -52,7 +55,7 @@ impl Slots {
     }
 
     /// One past the largest slot that was ever in use since the last `clear`.
-    pub(super) fn end(&self) -> usize {
+    pub fn end(&self) -> usize {
         self.end as usize
     }
 

@@ -14,11 +14,11 @@
 //! two gaps later: no row that could still come would reach it.
 
 mod pieces;
+mod sessions;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use laminar_types::{Delta, Frontier, Result, TimeUnit, Weights, mutant};
 
@@ -27,13 +27,13 @@ use super::aggregate_call::{AggregateCall, Grouping};
 use super::late_rows::LateRows;
 use super::timed_rows::{select, time_column, with_times};
 use super::window_aggregate::{WindowColumns, WindowEmit, WindowOptions};
-use crate::aggregate::AggregateTable;
+use crate::aggregate::AggregateColumns;
 use crate::consolidate;
 use crate::expr::row_text;
 use crate::operator::{Context, Metrics, Operator};
-use crate::state::group_index::NO_SLOT;
-use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex};
-use pieces::{Piece, PieceKey, Pieces, Session};
+use crate::state::{Container, GroupIndex, Paged, Parts, Slots, TimeQueue};
+use pieces::{Piece, PieceKey, Pieces};
+use sessions::Sessions;
 
 /// Groups rows by keys and by sessions.
 pub struct SessionAggregate {
@@ -46,11 +46,13 @@ pub struct SessionAggregate {
     keys: GroupIndex,
     /// By slot of `keys`.
     of_key: Paged<OfKey>,
-    /// When to look at keys: at most one node for each, whose value is the key's slot.
-    due: TimeIndex,
+    /// When to look at keys, by their slots: what [`OfKey::due`] says.
+    due: TimeQueue,
+    /// Keys whose sessions may have shrunk in this step, and so be over.
+    shrunk: Vec<u32>,
     pieces: Pieces,
-    /// The groups are the pieces, by their numbers.
-    table: AggregateTable,
+    /// By number of a piece.
+    sums: AggregateColumns,
     numbers: Numbers,
     /// What the sessions near the rows of this step were before it.
     before: Vec<Delta>,
@@ -68,17 +70,14 @@ pub struct SessionAggregate {
 struct OfKey {
     /// The end of its last session that is closed.
     closed_to: i64,
-    /// Its node among those due, or [`NO_SLOT`].
-    due: u32,
+    /// When it is to be looked at, if it is.
+    due: Option<i64>,
 }
-
-/// The one key of an index that orders by time alone.
-const ALL: u32 = 0;
 
 /// The numbers of pieces.
 enum Numbers {
-    /// Over append-only input, one after the other.
-    Next(i64),
+    /// Over append-only input, whichever are free.
+    Any(Slots),
     /// Over updating input, those of the distinct rows.
     Rows(Box<GroupIndex>),
 }
@@ -91,7 +90,10 @@ struct Rows {
     contents: Vec<u32>,
 }
 
-const NO_KEY: OfKey = OfKey { closed_to: i64::MIN, due: NO_SLOT };
+const NO_KEY: OfKey = OfKey { closed_to: i64::MIN, due: None };
+
+/// How many rows ahead what is known of their keys is fetched.
+const AHEAD: usize = 16;
 
 impl SessionAggregate {
     /// Groups rows of `input` by sessions with a gap in whole units of the event time; `schema` is
@@ -113,15 +115,12 @@ impl SessionAggregate {
             unit,
             keys: GroupIndex::new(&grouping.key_types(input))?,
             of_key: Paged::new(NO_KEY),
-            due: TimeIndex::default(),
+            due: TimeQueue::default(),
+            shrunk: Vec::new(),
             pieces: Pieces::new(gap),
-            table: AggregateTable::new(
-                &[DataType::Int64],
-                grouping.accumulators(input)?,
-                options.append_only,
-            )?,
+            sums: AggregateColumns::new(grouping.accumulators(input)?),
             numbers: match options.append_only {
-                true => Numbers::Next(0),
+                true => Numbers::Any(Slots::default()),
                 false => Numbers::Rows(Box::new(GroupIndex::new(&types)?)),
             },
             columns,
@@ -139,19 +138,23 @@ impl SessionAggregate {
 
     /// Puts the rows into their places and adds them up. When adding fails nothing has happened.
     fn add(&mut self, rows: &Rows, which: std::ops::Range<usize>) -> Result<Vec<u32>> {
-        let (mut taken, mut numbers, mut late) = (Vec::new(), Vec::new(), Vec::new());
+        let mut placed = Placed::default();
         // What comes goes before what ceases, so that a row that replaces another is where that was.
-        let (come, cease): (Vec<usize>, Vec<usize>) =
-            which.partition(|row| rows.delta.weight(*row) > 0);
-        for row in come.into_iter().chain(cease) {
-            match self.place(rows, row)? {
-                Some(number) => {
-                    taken.push(row as u32);
-                    numbers.push(number);
-                }
-                None => late.push(row as u32),
+        for row in which.clone().filter(|row| rows.delta.weight(*row) > 0) {
+            if let Some(ahead) = rows.keys.get(row + AHEAD) {
+                self.of_key.prefetch(*ahead as usize);
+                self.pieces.prefetch(*ahead);
+            }
+            let number = self.place(rows, row, &mut placed.made)?;
+            placed.note(row, number);
+        }
+        if rows.delta.weights.is_some() {
+            for row in which.filter(|row| rows.delta.weight(*row) <= 0) {
+                let number = self.take_back(rows, row)?;
+                placed.note(row, number);
             }
         }
+        let Placed { taken, numbers, late, made } = placed;
         if taken.is_empty() {
             return Ok(late);
         }
@@ -159,34 +162,28 @@ impl SessionAggregate {
             true => rows.delta.clone(),
             false => select(&rows.delta, &taken)?,
         };
-        let numbers: ArrayRef = Arc::new(Int64Array::from(numbers));
+        if let Numbers::Any(slots) = &self.numbers {
+            self.sums.resize(slots.end());
+        }
         let arguments = self.grouping.arguments(&delta.batch);
         let weights = delta.weights.as_deref().filter(|_| !self.options.append_only);
-        let added = self.table.update(&[numbers], &arguments.args(), weights, delta.num_rows());
-        match added {
+        match self.sums.apply(&numbers, &arguments.args(), weights) {
             Ok(()) => {
                 self.pieces.commit();
                 Ok(late)
             }
             Err(error) => {
                 self.pieces.undo()?;
+                self.give_back(made.into_iter().rev());
                 Err(error)
             }
         }
     }
 
-    /// The number of the piece that a row belongs to; `None` when it is late.
-    fn place(&mut self, rows: &Rows, row: usize) -> Result<Option<i64>> {
-        let (key, time, weight) = (rows.keys[row], rows.times.value(row), rows.delta.weight(row));
-        if weight < 0 {
-            let at = (key, time, i64::from(rows.contents[row]));
-            let Some(piece) = self.pieces.get(at) else { return Ok(None) };
-            let left = Piece { weight: piece.weight + weight, ..piece };
-            self.pieces.set(at, (left.weight > 0).then_some(left))?;
-            // The session may have shrunk, and so be over.
-            self.look_at(key, self.limit)?;
-            return Ok(Some(at.2));
-        }
+    /// The number of the piece that a row which comes belongs to; `None` when it is late. Numbers
+    /// that were not in use are put into `made`.
+    fn place(&mut self, rows: &Rows, row: usize, made: &mut Vec<u32>) -> Result<Option<u32>> {
+        let (key, time) = (rows.keys[row], rows.times.value(row));
         let closed_to = self.of_key.at(key as usize).closed_to;
         if time < closed_to && !mutant!(ClosedSessionForgotten) {
             return Ok(None);
@@ -194,8 +191,9 @@ impl SessionAggregate {
         let (before, after) = self.pieces.in_reach(key, time);
         let is_own = time.saturating_add(self.gap) > self.limit;
         if !is_own {
-            let reached = before.into_iter().chain(after).map(|at| self.pieces.session(at).own);
-            let own = reached.min().unwrap_or(i64::MAX);
+            let reached = before.into_iter().chain(after);
+            let own = reached.map(|at| self.pieces.session(at, &mut Vec::new()).own).min();
+            let own = own.unwrap_or(i64::MAX);
             if mutant!(LateRowNeverJoins) || own == i64::MAX || time.saturating_add(self.gap) <= own
             {
                 return Ok(None);
@@ -204,17 +202,17 @@ impl SessionAggregate {
         let own = if is_own { time } else { i64::MAX };
         let at = match &mut self.numbers {
             Numbers::Rows(_) => {
-                let at = (key, time, i64::from(rows.contents[row]));
+                let at = (key, time, rows.contents[row]);
                 let known = self.pieces.get(at);
                 // As much in time as a row of the same time.
                 let same = before.filter(|before| before.1 == time);
                 let own = own.min(same.and_then(|at| self.pieces.get(at)).map_or(own, |p| p.own));
-                let weight = weight + known.map_or(0, |piece| piece.weight);
+                let weight = rows.delta.weight(row) + known.map_or(0, |piece| piece.weight);
                 let own = own.min(known.map_or(i64::MAX, |piece| piece.own));
                 self.pieces.set(at, Some(Piece { last: time, own, weight }))?;
                 at
             }
-            Numbers::Next(next) => {
+            Numbers::Any(slots) => {
                 let reached = before.or(after);
                 let known = reached.and_then(|at| self.pieces.get(at).map(|piece| (at, piece)));
                 let (at, piece) = match known {
@@ -227,35 +225,48 @@ impl SessionAggregate {
                         ((key, at.1.min(time), at.2), Piece { last, own, weight: 1 })
                     }
                     None => {
-                        *next += 1;
-                        ((key, time, *next), Piece { last: time, own, weight: 1 })
+                        let number = slots.allocate()?;
+                        made.push(number);
+                        ((key, time, number), Piece { last: time, own, weight: 1 })
                     }
                 };
                 self.pieces.set(at, Some(piece))?;
                 at
             }
         };
-        self.look_at(key, time.saturating_add(self.gap))?;
+        self.look_at(key, time.saturating_add(self.gap));
         Ok(Some(at.2))
     }
 
-    /// Sees to it that a key is looked at when the limit reaches a time.
-    fn look_at(&mut self, key: u32, when: i64) -> Result<()> {
-        let due = self.of_key.at(key as usize).due;
-        if due != NO_SLOT && self.due.time(due) <= when {
-            return Ok(());
-        }
-        self.look_no_more(key);
-        let due = self.due.insert(ALL, when)?;
-        self.due.set_value(due, key);
-        self.of_key.at_mut(key as usize).due = due;
-        Ok(())
+    /// The number of the piece that a row which ceases was; `None` when there is none, since it was
+    /// late when it came.
+    fn take_back(&mut self, rows: &Rows, row: usize) -> Result<Option<u32>> {
+        let (key, number) = (rows.keys[row], rows.contents[row]);
+        let at = (key, rows.times.value(row), number);
+        let Some(piece) = self.pieces.get(at) else { return Ok(None) };
+        let left = Piece { weight: piece.weight + rows.delta.weight(row), ..piece };
+        self.pieces.set(at, (left.weight > 0).then_some(left))?;
+        self.shrunk.push(key);
+        Ok(Some(number))
     }
 
-    fn look_no_more(&mut self, key: u32) {
-        let due = std::mem::replace(&mut self.of_key.at_mut(key as usize).due, NO_SLOT);
-        if due != NO_SLOT {
-            self.due.remove(due);
+    /// Sees to it that a key is looked at when the limit reaches a time.
+    fn look_at(&mut self, key: u32, when: i64) {
+        let due = self.of_key.at(key as usize).due;
+        if due.is_none_or(|due| when < due) {
+            self.of_key.at_mut(key as usize).due = Some(when);
+            self.due.insert(when, key);
+        }
+    }
+
+    /// Forgets what was added up for pieces that are no more.
+    fn give_back(&mut self, numbers: impl Iterator<Item = u32>) {
+        for number in numbers {
+            self.sums.reset(number);
+            match &mut self.numbers {
+                Numbers::Any(slots) => slots.release(number),
+                Numbers::Rows(contents) => contents.remove(number),
+            }
         }
     }
 
@@ -263,31 +274,32 @@ impl SessionAggregate {
     fn forget_unused(&mut self, rows: &Rows) {
         if let Numbers::Rows(contents) = &mut self.numbers {
             for (row, content) in rows.contents.iter().enumerate() {
-                let at = (rows.keys[row], rows.times.value(row), i64::from(*content));
+                let at = (rows.keys[row], rows.times.value(row), *content);
                 if contents.is_live(*content) && self.pieces.get(at).is_none() {
+                    self.sums.reset(*content);
                     contents.remove(*content);
                 }
             }
         }
         for key in &rows.keys {
             let is_new = self.of_key.at(*key as usize).closed_to == i64::MIN;
-            if is_new && self.keys.is_live(*key) && self.pieces.first_from(*key, i64::MIN).is_none()
-            {
+            if is_new && self.pieces.is_empty_key(*key) && self.keys.is_live(*key) {
                 self.forget_key(*key);
             }
         }
     }
 
+    /// Forgets a key without pieces. If its slot is to be looked at, that stays: it is then looked
+    /// at once more than needed.
     fn forget_key(&mut self, key: u32) {
-        self.look_no_more(key);
-        *self.of_key.at_mut(key as usize) = NO_KEY;
+        self.of_key.at_mut(key as usize).closed_to = NO_KEY.closed_to;
         self.keys.remove(key);
     }
 
     /// Notes what the sessions in reach of the rows are now.
     fn note(&mut self, rows: &Rows) -> Result<()> {
         let mut seen = BTreeSet::new();
-        let mut sessions = Vec::new();
+        let mut sessions = Sessions::default();
         for (key, time) in rows.keys.iter().zip(rows.times.values()) {
             self.changed.push((*key, *time, *time));
             let (before, after) = self.pieces.in_reach(*key, *time);
@@ -295,14 +307,13 @@ impl SessionAggregate {
                 if seen.contains(&at) {
                     continue;
                 }
-                let session = self.pieces.session(at);
-                seen.extend(session.pieces.iter().copied());
+                let session = sessions.add(&self.pieces, at);
+                seen.extend(sessions.pieces_of_last());
                 let last = session.end.saturating_sub(self.gap);
                 self.changed.push((session.key, session.start, last));
-                sessions.push(session);
             }
         }
-        if !sessions.is_empty() {
+        if !sessions.list.is_empty() {
             let batch = self.rows_of(&sessions)?;
             let weights = Weights::from(vec![-1; batch.num_rows()]);
             self.before.push(Delta::weighted(batch, weights));
@@ -312,7 +323,7 @@ impl SessionAggregate {
 
     /// The net change of the sessions near the rows of this step.
     fn changes(&mut self) -> Result<Option<Delta>> {
-        let mut sessions = Vec::new();
+        let mut sessions = Sessions::default();
         let mut seen: BTreeSet<PieceKey> = BTreeSet::new();
         for (key, first, last) in std::mem::take(&mut self.changed) {
             let (before, after) = self.pieces.in_reach(key, first);
@@ -321,15 +332,15 @@ impl SessionAggregate {
             while let Some(at) = next
                 && at.1 < last.saturating_add(self.gap)
             {
-                let session = self.pieces.session(at);
+                let session = sessions.add(&self.pieces, at);
                 next = self.pieces.first_from(key, session.end);
-                if seen.insert(session.pieces[0]) {
-                    sessions.push(session);
+                if !sessions.pieces_of_last().next().is_some_and(|first| seen.insert(first)) {
+                    sessions.forget_last();
                 }
             }
         }
         let mut told = std::mem::take(&mut self.before);
-        if !sessions.is_empty() {
+        if !sessions.list.is_empty() {
             let batch = self.rows_of(&sessions)?;
             let weights = Weights::from(vec![1; batch.num_rows()]);
             told.push(Delta::weighted(batch, weights));
@@ -341,89 +352,90 @@ impl SessionAggregate {
 
     /// Closes the sessions that are over, and answers their rows if they are to be given now.
     fn close(&mut self) -> Result<Option<Delta>> {
-        let mut closed: Vec<Session> = Vec::new();
-        // The keys that have no session any more, and when to look at them again.
-        let mut kept = Vec::new();
-        while let Some(due) = self.due.first(ALL)
-            && self.due.time(due) <= self.limit
-        {
-            let key = self.due.value(due);
-            self.look_no_more(key);
-            let mut front = self.pieces.first_from(key, i64::MIN);
-            while let Some(at) = front {
-                let session = self.pieces.session(at);
-                if session.end > self.limit {
-                    self.look_at(key, session.end)?;
-                    break;
-                }
-                for piece in &session.pieces {
-                    self.pieces.set(*piece, None)?;
-                }
-                self.of_key.at_mut(key as usize).closed_to = session.end;
-                closed.push(session);
-                front = self.pieces.first_from(key, i64::MIN);
+        let mut closed = Sessions::default();
+        // The keys that have no session any more.
+        let mut over = Vec::new();
+        let keys = self.keys_to_close();
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(ahead) = keys.get(place + AHEAD) {
+                self.pieces.prefetch(*ahead);
             }
-            if front.is_none() {
-                let closed_to = self.of_key.at(key as usize).closed_to;
-                let forgotten = closed_to.saturating_add(self.gap.saturating_mul(2));
-                // A key that has rows to give now is needed until they are made.
-                let gives = closed.last().is_some_and(|session| session.key == key);
-                match gives || forgotten > self.limit {
-                    true => kept.push((key, forgotten.max(self.limit.saturating_add(1)))),
-                    false => self.forget_key(key),
-                }
-            }
-        }
-        for (key, when) in kept {
-            self.look_at(key, when)?;
+            self.close_key(*key, &mut closed, &mut over)?;
         }
         self.pieces.commit();
-        if closed.is_empty() {
-            return Ok(None);
-        }
         let rows = match self.options.emit {
-            WindowEmit::Final => Some(Delta::insert(self.rows_of(&closed)?)),
-            WindowEmit::Updates => None,
+            WindowEmit::Final if !closed.list.is_empty() => {
+                Some(Delta::insert(self.rows_of(&closed)?))
+            }
+            _ => None,
         };
-        self.drop_pieces(&closed)?;
+        self.give_back(closed.pieces.iter().map(|piece| piece.2));
+        for key in over {
+            let closed_to = self.of_key.at(key as usize).closed_to;
+            let forgotten = closed_to.saturating_add(self.gap.saturating_mul(2));
+            if forgotten > self.limit {
+                self.look_at(key, forgotten);
+            } else if self.keys.is_live(key) {
+                self.forget_key(key);
+            }
+        }
         Ok(rows)
     }
 
-    /// Forgets what was added up for the pieces of sessions.
-    fn drop_pieces(&mut self, sessions: &[Session]) -> Result<()> {
-        let numbers: Vec<i64> =
-            sessions.iter().flat_map(|s| s.pieces.iter().map(|piece| piece.2)).collect();
-        let keys: ArrayRef = Arc::new(Int64Array::from(numbers.clone()));
-        for slot in self.table.find(&[keys], numbers.len())? {
-            self.table.remove(slot);
+    /// The keys that are to be looked at now, in the order of their times.
+    fn keys_to_close(&mut self) -> Vec<u32> {
+        self.due.advance(self.limit);
+        let mut keys = Vec::new();
+        while let Some((when, key)) = self.due.first()
+            && when <= self.limit
+        {
+            self.due.pop();
+            let of_key = self.of_key.at_mut(key as usize);
+            if of_key.due == Some(when) {
+                of_key.due = None;
+                keys.push(key);
+            }
         }
-        if let Numbers::Rows(contents) = &mut self.numbers {
-            numbers.into_iter().for_each(|number| contents.remove(number as u32));
+        keys.append(&mut self.shrunk);
+        keys
+    }
+
+    /// Closes the sessions of a key that are over; if all are, it is put into `over`.
+    fn close_key(&mut self, key: u32, closed: &mut Sessions, over: &mut Vec<u32>) -> Result<()> {
+        while let Some(at) = self.pieces.first_from(key, i64::MIN) {
+            let session = closed.add(&self.pieces, at);
+            if session.end > self.limit {
+                closed.forget_last();
+                self.look_at(key, session.end);
+                return Ok(());
+            }
+            for piece in closed.pieces_of_last() {
+                self.pieces.set(piece, None)?;
+            }
+            self.of_key.at_mut(key as usize).closed_to = session.end;
         }
+        over.push(key);
         Ok(())
     }
 
     /// One row for each session.
-    fn rows_of(&mut self, sessions: &[Session]) -> Result<RecordBatch> {
-        let keys: Vec<u32> = sessions.iter().map(|session| session.key).collect();
-        let mut numbers = Vec::new();
-        let mut session_of = Vec::new();
-        for (index, session) in sessions.iter().enumerate() {
-            numbers.extend(session.pieces.iter().map(|piece| piece.2));
-            session_of.resize(numbers.len(), index as u32);
+    fn rows_of(&mut self, sessions: &Sessions) -> Result<RecordBatch> {
+        let Sessions { list, pieces } = sessions;
+        let keys: Vec<u32> = list.iter().map(|(session, _)| session.key).collect();
+        let numbers: Vec<u32> = pieces.iter().map(|piece| piece.2).collect();
+        let mut session_of = Vec::with_capacity(pieces.len());
+        for (index, (_, pieces_to)) in list.iter().enumerate() {
+            session_of.resize(*pieces_to, index as u32);
         }
-        let pieces = numbers.len();
-        let numbers: ArrayRef = Arc::new(Int64Array::from(numbers));
-        let slots = self.table.find(&[numbers], pieces)?;
         let mut columns = self.keys.keys(&keys)?;
         if self.columns.keys.is_empty() {
             // The key that stands for "no key".
             columns.clear();
         }
-        columns.extend(self.table.emit_merged(&slots, &session_of, sessions.len())?);
+        columns.extend(self.sums.evaluate_merged(&numbers, &session_of, list.len())?);
         let time_type = self.schema.field(self.columns.start).data_type();
-        let starts = Int64Array::from_iter_values(sessions.iter().map(|session| session.start));
-        let ends = Int64Array::from_iter_values(sessions.iter().map(|session| session.end));
+        let starts = Int64Array::from_iter_values(list.iter().map(|(session, _)| session.start));
+        let ends = Int64Array::from_iter_values(list.iter().map(|(session, _)| session.end));
         columns.insert(self.columns.start, time_column(starts, time_type)?);
         columns.push(time_column(ends, time_type)?);
         batch(&self.schema, columns)
@@ -433,13 +445,39 @@ impl SessionAggregate {
         let mut contents_of = Vec::new();
         if let Numbers::Rows(contents) = &mut self.numbers {
             contents.intern(delta.batch.columns(), delta.num_rows(), &mut contents_of)?;
+            self.sums.resize(contents.slots());
         }
         let delta = self.grouping.arrive(delta)?;
         let mut rows = Rows { delta, times, keys: Vec::new(), contents: contents_of };
         let batch = &rows.delta.batch;
         self.keys.intern(&self.grouping.keys(batch), batch.num_rows(), &mut rows.keys)?;
         self.of_key.resize(self.keys.slots());
+        self.pieces.resize(self.keys.slots());
         Ok(rows)
+    }
+}
+
+/// Where rows went.
+#[derive(Default)]
+struct Placed {
+    /// The rows that have a place, with the numbers of their pieces.
+    taken: Vec<u32>,
+    numbers: Vec<u32>,
+    /// Those that have none.
+    late: Vec<u32>,
+    /// The numbers that were not in use.
+    made: Vec<u32>,
+}
+
+impl Placed {
+    fn note(&mut self, row: usize, number: Option<u32>) {
+        match number {
+            Some(number) => {
+                self.taken.push(row as u32);
+                self.numbers.push(number);
+            }
+            None => self.late.push(row as u32),
+        }
     }
 }
 
@@ -468,7 +506,6 @@ impl Operator for SessionAggregate {
                 }
             }
         }
-        self.table.settle();
         if !late.is_empty() {
             self.late.take(select(&rows.delta, &late)?, cx)?;
         }
@@ -495,8 +532,7 @@ impl Operator for SessionAggregate {
             limit => {
                 // A row in time by itself, and one that joins it from before.
                 let next = limit.saturating_sub(self.gap.saturating_mul(2)).saturating_add(2);
-                let least = self.pieces.least_start_of_all().map_or(next, |least| least.min(next));
-                Frontier::before(least, self.unit)
+                Frontier::before(self.pieces.least_start_of_all(next), self.unit)
             }
         };
         self.start_frontier = self.start_frontier.max(start);
@@ -519,8 +555,9 @@ impl Operator for SessionAggregate {
             keys,
             of_key,
             due,
+            shrunk: _,
             pieces,
-            table,
+            sums,
             numbers,
             before: _,
             changed: _,
@@ -532,11 +569,18 @@ impl Operator for SessionAggregate {
         grouping.parts(parts)?;
         keys.parts(parts)?;
         of_key.parts(parts)?;
-        due.parts(parts)?;
+        if parts.are_put_back() {
+            due.clear();
+            for key in 0..of_key.len() {
+                if let Some(when) = of_key.at(key).due {
+                    due.insert(when, key as u32);
+                }
+            }
+        }
         pieces.parts(parts)?;
-        table.parts(parts)?;
+        sums.parts(parts)?;
         match numbers {
-            Numbers::Next(next) => parts.number(next)?,
+            Numbers::Any(slots) => slots.parts(parts)?,
             Numbers::Rows(contents) => contents.parts(parts)?,
         }
         parts.number(frontier)?;
@@ -547,10 +591,10 @@ impl Operator for SessionAggregate {
 
     fn metrics(&self) -> Metrics {
         let numbers = match &self.numbers {
-            Numbers::Next(_) => 0,
+            Numbers::Any(slots) => slots.state_bytes(),
             Numbers::Rows(contents) => contents.state_bytes(),
         };
-        let state_bytes = self.table.state_bytes()
+        let state_bytes = self.sums.state_bytes()
             + self.keys.state_bytes()
             + self.of_key.state_bytes()
             + self.due.state_bytes()

@@ -4,13 +4,17 @@
 //! whatever a session has grown into, over updating input one distinct row. Pieces of a key that
 //! are less than the gap apart belong to one session, so sessions merge and split by themselves as
 //! pieces come, grow and go.
+//!
+//! The last piece of each key stands beside the key, since that is the one that most rows come to;
+//! those before it, which few keys have, stand in a tree for each key.
 
 use laminar_types::{Result, mutant};
 
-use crate::state::{Container, Paged, Parts, TimeIndex};
+use crate::state::group_index::NO_SLOT;
+use crate::state::{Container, Paged, Parts, TimeIndex, TimeQueue};
 
 /// A piece by its key's slot, its first time and its number.
-pub(super) type PieceKey = (u32, i64, i64);
+pub(super) type PieceKey = (u32, i64, u32);
 
 /// What is known of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +28,12 @@ pub(super) struct Piece {
 }
 
 /// A session as its pieces make it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Session {
     pub(super) key: u32,
     pub(super) start: i64,
     /// One gap after the last row.
     pub(super) end: i64,
-    pub(super) pieces: Vec<PieceKey>,
     /// The least of what its pieces have.
     pub(super) own: i64,
 }
@@ -38,12 +41,15 @@ pub(super) struct Session {
 /// The pieces of all keys.
 pub(super) struct Pieces {
     gap: i64,
-    /// By key and first time; of one time in the order of their numbers.
+    /// By key.
+    latest: Paged<Latest>,
+    /// The pieces before the latest, by key and first time; of one time in the order of their
+    /// numbers.
     index: TimeIndex,
     /// By node of the index.
-    pieces: Paged<Stored>,
-    /// For each piece, the least start that it can still get.
-    least_starts: TimeIndex,
+    earlier: Paged<Stored>,
+    /// The keys by the least starts noted for them.
+    least_starts: TimeQueue,
     /// What each change since the last `commit` replaced.
     log: Vec<(PieceKey, Option<Piece>)>,
 }
@@ -51,25 +57,57 @@ pub(super) struct Pieces {
 #[derive(Clone, Copy)]
 struct Stored {
     piece: Piece,
-    number: i64,
-    /// Its node among the least starts.
-    least_start: u32,
+    start: i64,
+    number: u32,
+}
+
+/// What stands beside a key.
+#[derive(Clone, Copy)]
+struct Latest {
+    /// Its last piece; the number is [`NO_SLOT`] where there is none.
+    stored: Stored,
+    /// No more than the least start that a piece of the key can still get, `i64::MAX` when it is in
+    /// no queue. It is made exact when it comes to be the least of all.
+    least_start: i64,
 }
 
 const NOTHING: Stored =
-    Stored { piece: Piece { last: 0, own: 0, weight: 0 }, number: 0, least_start: 0 };
-
-/// The one key of an index that orders by time alone.
-const ALL: u32 = 0;
+    Stored { piece: Piece { last: 0, own: 0, weight: 0 }, start: 0, number: NO_SLOT };
+const NO_PIECE: Latest = Latest { stored: NOTHING, least_start: i64::MAX };
 
 impl Pieces {
     pub(super) fn new(gap: i64) -> Self {
-        let (index, least_starts) = (TimeIndex::default(), TimeIndex::default());
-        Self { gap, index, pieces: Paged::new(NOTHING), least_starts, log: Vec::new() }
+        Self {
+            gap,
+            latest: Paged::new(NO_PIECE),
+            index: TimeIndex::default(),
+            earlier: Paged::new(NOTHING),
+            least_starts: TimeQueue::default(),
+            log: Vec::new(),
+        }
+    }
+
+    /// Makes room for so many keys.
+    pub(super) fn resize(&mut self, keys: usize) {
+        self.latest.resize(keys);
+    }
+
+    /// Asks the processor to bring a key's last piece near.
+    #[inline]
+    pub(super) fn prefetch(&self, key: u32) {
+        self.latest.prefetch(key as usize);
+    }
+
+    /// Whether a key has no piece.
+    pub(super) fn is_empty_key(&self, key: u32) -> bool {
+        self.latest(key).is_none()
     }
 
     pub(super) fn get(&self, at: PieceKey) -> Option<Piece> {
-        self.node(at).map(|node| self.stored(node).piece)
+        match self.latest(at.0) {
+            Some(latest) if (latest.start, latest.number) == (at.1, at.2) => Some(latest.piece),
+            _ => self.node(at).map(|node| self.earlier.at(node as usize).piece),
+        }
     }
 
     /// Puts a piece in its place, or takes it away.
@@ -94,88 +132,190 @@ impl Pieces {
 
     fn replace(&mut self, at: PieceKey, piece: Option<Piece>) -> Result<Option<Piece>> {
         let (key, start, number) = at;
-        let Some(node) = self.node(at) else {
-            if let Some(piece) = piece {
-                let pieces = &self.pieces;
-                let tie = |node: u32| number.cmp(&pieces.at(node as usize).number);
-                let node = self.index.insert_tied(key, start, &tie)?;
-                let least_start = self.least_starts.insert(ALL, self.least_start(at, piece))?;
-                self.pieces.resize(node as usize + 1);
-                *self.pieces.at_mut(node as usize) = Stored { piece, number, least_start };
-            }
+        if let Some(piece) = piece {
+            self.note_least_start(key, least_start(self.gap, start, piece.own));
+        }
+        let new = piece.map(|piece| Stored { piece, start, number });
+        let Some(latest) = self.latest(key).copied() else {
+            self.latest.at_mut(key as usize).stored = new.unwrap_or(NOTHING);
             return Ok(None);
         };
-        let Stored { piece: before, least_start, .. } = *self.stored(node);
-        let (gone, come) = (self.least_start(at, before), piece.map(|p| self.least_start(at, p)));
-        if come != Some(gone) {
-            self.least_starts.remove(least_start);
-        }
-        match piece {
-            Some(piece) => {
-                let least_start = match come {
-                    Some(come) if come != gone => self.least_starts.insert(ALL, come)?,
-                    _ => least_start,
+        match (start, number).cmp(&(latest.start, latest.number)) {
+            std::cmp::Ordering::Equal => {
+                let new = match new {
+                    Some(new) => new,
+                    None => self.take_last_earlier(key),
                 };
-                *self.pieces.at_mut(node as usize) = Stored { piece, number, least_start };
+                self.latest.at_mut(key as usize).stored = new;
+                Ok(Some(latest.piece))
             }
-            None => {
-                let pieces = &self.pieces;
-                let tie = |node: u32| number.cmp(&pieces.at(node as usize).number);
-                self.index.remove_tied(node, &tie);
+            std::cmp::Ordering::Greater => {
+                if let Some(new) = new {
+                    self.set_earlier(key, latest.start, latest.number, Some(latest))?;
+                    self.latest.at_mut(key as usize).stored = new;
+                }
+                Ok(None)
+            }
+            std::cmp::Ordering::Less => self.set_earlier(key, start, number, new),
+        }
+    }
+
+    /// Replaces a piece before the latest.
+    fn set_earlier(
+        &mut self,
+        key: u32,
+        start: i64,
+        number: u32,
+        new: Option<Stored>,
+    ) -> Result<Option<Piece>> {
+        let node = self.node((key, start, number));
+        let before = node.map(|node| self.earlier.at(node as usize).piece);
+        let earlier = &self.earlier;
+        let tie = |node: u32| number.cmp(&earlier.at(node as usize).number);
+        match (node, new) {
+            (Some(node), Some(new)) => *self.earlier.at_mut(node as usize) = new,
+            (Some(node), None) => self.index.remove_tied(node, &tie),
+            (None, Some(new)) => {
+                let node = self.index.insert_tied(key, start, &tie)?;
+                self.earlier.resize(node as usize + 1);
+                *self.earlier.at_mut(node as usize) = new;
+            }
+            (None, None) => {}
+        }
+        Ok(before)
+    }
+
+    /// Takes the last piece before the latest out, which is then the latest.
+    fn take_last_earlier(&mut self, key: u32) -> Stored {
+        let Some(node) = self.index.last_at_or_before(key, i64::MAX) else { return NOTHING };
+        let last = *self.earlier.at(node as usize);
+        let earlier = &self.earlier;
+        self.index.remove_tied(node, &|node| last.number.cmp(&earlier.at(node as usize).number));
+        last
+    }
+
+    fn note_least_start(&mut self, key: u32, least_start: i64) {
+        let noted = self.latest.at(key as usize).least_start;
+        if least_start < noted {
+            self.latest.at_mut(key as usize).least_start = least_start;
+            self.least_starts.insert(least_start, key);
+        }
+    }
+
+    /// The least start that any session open now can still get, if it is less than `most`, which
+    /// never goes back; else that.
+    pub(super) fn least_start_of_all(&mut self, most: i64) -> i64 {
+        self.least_starts.advance(most.saturating_sub(1));
+        while let Some((noted, key)) = self.least_starts.first()
+            && noted < most
+        {
+            let is_noted = self.latest.at(key as usize).least_start == noted;
+            let least = if is_noted { self.least_start_of(key) } else { i64::MAX };
+            if least == noted {
+                return noted;
+            }
+            self.least_starts.pop();
+            if is_noted {
+                self.latest.at_mut(key as usize).least_start = i64::MAX;
+                self.note_least_start(key, least);
             }
         }
-        Ok(Some(before))
+        most
     }
 
-    /// The least time of a row that can still join because of this piece, or its own start.
-    fn least_start(&self, at: PieceKey, piece: Piece) -> i64 {
-        at.1.min(piece.own.saturating_sub(self.gap).saturating_add(1))
-    }
-
-    /// The least start that any session open now can still get.
-    pub(super) fn least_start_of_all(&self) -> Option<i64> {
-        self.least_starts.first(ALL).map(|first| self.least_starts.time(first))
+    /// The least start that a session of a key can still get; `i64::MAX` when it has none.
+    fn least_start_of(&self, key: u32) -> i64 {
+        let mut least = i64::MAX;
+        let mut next = self.first_stored(key);
+        // A piece cannot bring more than a gap before its own start.
+        while let Some(stored) = next
+            && stored.start.saturating_sub(self.gap) < least
+        {
+            least = least.min(least_start(self.gap, stored.start, stored.piece.own));
+            next = self.after((key, stored.start, stored.number));
+        }
+        least
     }
 
     /// The pieces nearest to a time of a key that are less than the gap away: the one that begins
     /// at or before it, and the one that begins after it.
+    #[inline]
     pub(super) fn in_reach(&self, key: u32, time: i64) -> (Option<PieceKey>, Option<PieceKey>) {
+        let Some(latest) = self.latest(key) else { return (None, None) };
+        let (before, after) = match latest.start <= time {
+            true => (Some(*latest), None),
+            false => {
+                let before = self.index.last_at_or_before(key, time);
+                let after = self.index.first_after(key, time);
+                let stored = |node: u32| *self.earlier.at(node as usize);
+                (before.map(stored), Some(after.map_or(*latest, stored)))
+            }
+        };
         let touch = i64::from(mutant!(SessionsThatTouchMerge));
-        let before = self.index.last_at_or_before(key, time);
-        let before = before.filter(|node| time < self.end(*node).saturating_add(touch));
-        let after = self.index.first_after(key, time);
-        let after = after.filter(|node| self.index.time(*node) < time.saturating_add(self.gap));
-        (before.map(|node| self.key_of(node)), after.map(|node| self.key_of(node)))
+        let before = before.filter(|before| time < self.end(before).saturating_add(touch));
+        let after = after.filter(|after| after.start < time.saturating_add(self.gap));
+        (before.map(|stored| stored.key_of(key)), after.map(|stored| stored.key_of(key)))
     }
 
     /// The first piece of a key that begins at or after a time.
     pub(super) fn first_from(&self, key: u32, time: i64) -> Option<PieceKey> {
-        self.index.first_at_or_after(key, time).map(|node| self.key_of(node))
+        let earlier = self.index.first_at_or_after(key, time);
+        let earlier = earlier.map(|node| *self.earlier.at(node as usize));
+        let first = earlier.or_else(|| self.latest(key).copied().filter(|l| l.start >= time));
+        first.map(|stored| stored.key_of(key))
     }
 
-    /// The session that a piece is in.
-    pub(super) fn session(&self, at: PieceKey) -> Session {
+    /// The session that a piece is in, whose pieces it puts at the end of `pieces`, in their order.
+    pub(super) fn session(&self, at: PieceKey, pieces: &mut Vec<PieceKey>) -> Session {
         let key = at.0;
         let mut first = at;
-        while let Some(before) = self.index.before(key, first.1, &self.tie(first))
-            && first.1 < self.end(before)
+        while let Some(before) = self.before(first)
+            && first.1 < self.end(&before)
         {
-            first = self.key_of(before);
+            first = before.key_of(key);
         }
-        let mut session =
-            Session { key, start: first.1, end: i64::MIN, pieces: Vec::new(), own: i64::MAX };
-        let mut next = self.node(first);
-        while let Some(node) = next
-            && (session.pieces.is_empty()
-                || (self.index.time(node) < session.end && !mutant!(SessionForgetsPieces)))
+        let mut session = Session { key, start: first.1, end: i64::MIN, own: i64::MAX };
+        let mut next = self.stored(first);
+        while let Some(stored) = next
+            && (session.end == i64::MIN
+                || (stored.start < session.end && !mutant!(SessionForgetsPieces)))
         {
-            let at = self.key_of(node);
-            session.pieces.push(at);
-            session.end = session.end.max(self.end(node));
-            session.own = session.own.min(self.stored(node).piece.own);
-            next = self.index.after(key, at.1, &self.tie(at));
+            let at = stored.key_of(key);
+            pieces.push(at);
+            session.end = session.end.max(self.end(&stored));
+            session.own = session.own.min(stored.piece.own);
+            next = self.after(at);
         }
         session
+    }
+
+    #[inline]
+    fn latest(&self, key: u32) -> Option<&Stored> {
+        let stored = &self.latest.at(key as usize).stored;
+        (stored.number != NO_SLOT).then_some(stored)
+    }
+
+    fn first_stored(&self, key: u32) -> Option<Stored> {
+        let first = self.index.first(key).map(|node| *self.earlier.at(node as usize));
+        first.or_else(|| self.latest(key).copied())
+    }
+
+    fn stored(&self, at: PieceKey) -> Option<Stored> {
+        self.get(at).map(|piece| Stored { piece, start: at.1, number: at.2 })
+    }
+
+    fn before(&self, at: PieceKey) -> Option<Stored> {
+        let node = self.index.before(at.0, at.1, &self.tie(at));
+        node.map(|node| *self.earlier.at(node as usize))
+    }
+
+    fn after(&self, at: PieceKey) -> Option<Stored> {
+        let node = self.index.after(at.0, at.1, &self.tie(at));
+        let is_after = |latest: &&Stored| (latest.start, latest.number) > (at.1, at.2);
+        match node {
+            Some(node) => Some(*self.earlier.at(node as usize)),
+            None => self.latest(at.0).filter(is_after).copied(),
+        }
     }
 
     fn node(&self, at: PieceKey) -> Option<u32> {
@@ -184,32 +324,48 @@ impl Pieces {
 
     /// How a piece compares with those of its key and start.
     fn tie(&self, at: PieceKey) -> impl Fn(u32) -> std::cmp::Ordering + '_ {
-        move |node| at.2.cmp(&self.stored(node).number)
-    }
-
-    fn stored(&self, node: u32) -> &Stored {
-        self.pieces.at(node as usize)
-    }
-
-    fn key_of(&self, node: u32) -> PieceKey {
-        (self.index.key(node), self.index.time(node), self.stored(node).number)
+        move |node| at.2.cmp(&self.earlier.at(node as usize).number)
     }
 
     /// One gap after the last row of a piece.
-    fn end(&self, node: u32) -> i64 {
-        self.stored(node).piece.last.saturating_add(self.gap)
+    fn end(&self, stored: &Stored) -> i64 {
+        stored.piece.last.saturating_add(self.gap)
+    }
+}
+
+impl Stored {
+    fn key_of(&self, key: u32) -> PieceKey {
+        (key, self.start, self.number)
     }
 }
 
 impl Container for Pieces {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { gap: _, index, pieces, least_starts, log: _ } = self;
+        let Self { gap: _, latest, index, earlier, least_starts, log: _ } = self;
+        latest.parts(parts)?;
         index.parts(parts)?;
-        pieces.parts(parts)?;
-        least_starts.parts(parts)
+        earlier.parts(parts)?;
+        if parts.are_put_back() {
+            least_starts.clear();
+            for key in 0..latest.len() {
+                let noted = latest.at(key).least_start;
+                if noted < i64::MAX {
+                    least_starts.insert(noted, key as u32);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn state_bytes(&self) -> usize {
-        self.index.state_bytes() + self.pieces.state_bytes() + self.least_starts.state_bytes()
+        self.latest.state_bytes()
+            + self.index.state_bytes()
+            + self.earlier.state_bytes()
+            + self.least_starts.state_bytes()
     }
+}
+
+/// The least time of a row that can still join because of a piece, or the piece's own start.
+fn least_start(gap: i64, start: i64, own: i64) -> i64 {
+    start.min(own.saturating_sub(gap).saturating_add(1))
 }
