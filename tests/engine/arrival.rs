@@ -47,7 +47,7 @@ fn contents(rows: &[[i64; 3]], size: usize) -> Vec<Vec<Row>> {
             names.push(format!("i{index}"));
         }
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let source = db.source_untyped("t").unwrap();
     for part in rows.chunks(size) {
         let column = |index: usize| -> ArrayRef {

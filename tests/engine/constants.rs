@@ -89,7 +89,7 @@ fn timestamps_of_constants_are_event_times() {
         let db =
             created(&["CREATE SOURCE s (v BIGINT, at TIMESTAMP(3) NOT NULL, WATERMARK FOR at)"]);
         if is_started {
-            db.start().unwrap();
+            db.start_blocking().unwrap();
         }
         let window = "SELECT CAST(tumble(since, INTERVAL '10' DAY) AS VARCHAR) AS w, count(*) AS n";
         let union =
@@ -115,7 +115,7 @@ fn timestamps_of_constants_are_event_times() {
         ] {
             execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
         }
-        db.start().unwrap();
+        db.start_blocking().unwrap();
         let expected = content(&db, &format!("({window} FROM {CALENDAR} GROUP BY 1) AS q"));
         assert_eq!(content(&db, "windows"), expected, "{is_started}");
         assert_eq!(expected.len(), 2);

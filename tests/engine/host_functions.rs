@@ -282,7 +282,7 @@ fn a_row_on_which_a_window_function_fails_is_absent_while_it_does() {
          WINDOW w AS (PARTITION BY k ORDER BY id)",
     );
     let mut following = subscribe(&db, "s");
-    let told = |following: &mut laminar_db::Subscription| {
+    let told = |following: &mut laminar_db::UntypedSubscription| {
         let mut rows = drain_rows(following);
         rows.sort();
         rows

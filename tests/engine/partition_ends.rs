@@ -185,7 +185,7 @@ fn partitions_of_corrected_windows_are_forgotten() {
                 assert!(plan.iter().any(forgets), "{sql}");
                 execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
             }
-            db.start().unwrap();
+            db.start_blocking().unwrap();
             let oracle = Oracle::new();
             rows.chunks(size).for_each(|part| push(&db, part));
             oracle.table("t", batch(&db, &rows).schema(), vec![batch(&db, &rows)]);
@@ -218,7 +218,7 @@ fn state_over_corrected_windows_stays_bounded() {
     for (name, sql) in streams {
         execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
     }
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     let mut most = [[0; 3]; 4];
     for step in 0..800 {
         let rows: Vec<Timed> =

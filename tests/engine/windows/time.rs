@@ -154,7 +154,7 @@ fn a_row_of_a_table_is_stamped_when_it_comes_in() {
     // The stamp is that of the push, also of one that waits for the start.
     execute(&db, "INSERT INTO t VALUES (1, 10), (2, 20)");
     pass(&db, 1_000);
-    db.start().unwrap();
+    db.start_blocking().unwrap();
     execute(&db, "INSERT INTO o VALUES (1), (2)");
     execute(&db, "INSERT INTO t (v, k) VALUES (11, 1)");
     pass(&db, 1_000);
