@@ -58,6 +58,42 @@ fn windows_of_many_panes_equal_the_model() {
     });
 }
 
+/// Groups that are in the end of a block alone, in the beginning of the next alone, or in both; two
+/// pushes come late, so that what was merged is merged again.
+#[test]
+fn groups_of_many_panes_come_and_go() {
+    for_seeds(6, |seed| {
+        let mut random = Random::new(seed);
+        let db = started(&[
+            super::SOURCE,
+            "CREATE STREAM w AS SELECT CASE WHEN k % 3 > 0 THEN k END g, window_start, window_end,
+             count(*) n, count(v) c, sum(v) s, min(v) l, max(v) h FROM t
+             GROUP BY CASE WHEN k % 3 > 0 THEN k END, hop(ts, 24, 2) EMIT ON WINDOW CLOSE",
+        ]);
+        let source = db.source_untyped("t").unwrap();
+        let mut model = Model::new(Windows { size: 24, slide: 2, offset: 0 });
+        let mut watermarks = Watermarks::new(Some(5), 1_000_000);
+        let producer = watermarks.open();
+        for step in 0..60 {
+            let mut rows = Vec::new();
+            for row in 0..30 {
+                let back = if step % 25 == 24 { random.range(6, 20) } else { random.range(0, 4) };
+                let now = step * 5 + row / 6;
+                // A group lives as long as about five windows.
+                let key = now / 40 + random.range(0, 2);
+                let row = (key, random.range(-9, 9), now - back);
+                let group = if row.0 % 3 > 0 { Value::Int(row.0) } else { Value::Null };
+                model.add(group, Some(row.1), row.2, watermarks.frontier());
+                watermarks.see(producer, row.2);
+                rows.push(row);
+            }
+            push(&source, &rows);
+            assert_eq!(content(&db, "w"), model.content(Some(watermarks.frontier())));
+        }
+        assert_eq!(late_rows(&db, "w"), model.late_rows);
+    });
+}
+
 #[test]
 fn windows_of_many_panes_over_rows_that_cease() {
     for_seeds(6, |seed| {

@@ -132,6 +132,15 @@ impl AggregateTable {
         self.births.as_ref().map_or(0, |births| *births.at(slot as usize))
     }
 
+    /// The table, which has no groups yet, with weights over append-only input too: for groups that
+    /// are merged into it alone, each of which then counts once. So a group is in the result while
+    /// it was merged from somewhere.
+    pub fn weighted(mut self) -> Self {
+        self.weights.get_or_insert_with(|| Paged::new(0));
+        self.resize();
+        self
+    }
+
     /// A table of the same shape without rows.
     ///
     /// # Errors
@@ -368,11 +377,12 @@ impl AggregateTable {
         self.len() == 0
     }
 
-    /// Adds the groups of a table of the same shape to this one, which thereby touches them.
+    /// Adds the groups of a table of the same shape to this one, which thereby touches them. Answers
+    /// the slot here of each of its groups, in the order of their slots there.
     ///
     /// # Errors
     /// As [`Accumulator::merge`]; the table is then to be cleared.
-    pub fn merge_from(&mut self, other: &Self) -> Result<()> {
+    pub fn merge_from(&mut self, other: &Self) -> Result<&[u32]> {
         let Self { index, slots, other_slots, touched, .. } = self;
         index.intern_all(&other.index, slots, other_slots)?;
         if !self.untracked {
@@ -381,13 +391,37 @@ impl AggregateTable {
         self.resize();
         let (slots, other_slots) = (&self.slots, &self.other_slots);
         self.columns.merge(slots, &other.columns, other_slots)?;
-        if let (Some(weights), Some(others)) = (&mut self.weights, &other.weights) {
+        if let Some(weights) = &mut self.weights {
             let mut weights = weights.writer();
-            for (&slot, &other) in slots.iter().zip(other_slots) {
-                *weights.at(slot as usize) += others.at(other as usize);
+            for (&slot, &from) in slots.iter().zip(other_slots) {
+                *weights.at(slot as usize) += other.weight(from);
             }
         }
-        Ok(())
+        Ok(&self.slots)
+    }
+
+    /// The weight of a group; one where groups have none.
+    #[inline]
+    pub fn weight(&self, slot: u32) -> i64 {
+        self.weights.as_ref().map_or(1, |weights| *weights.at(slot as usize))
+    }
+
+    /// The slots of all groups, in the result or not, ascending.
+    pub fn all_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.index.live_slots()
+    }
+
+    /// The keys of live slots.
+    ///
+    /// # Errors
+    /// None for a table that exists.
+    pub fn keys(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
+        self.index.keys(slots)
+    }
+
+    /// The state of the calls, by slot.
+    pub fn columns(&self) -> &AggregateColumns {
+        &self.columns
     }
 
     /// The groups in the result as they are now, to be read while this table goes on.

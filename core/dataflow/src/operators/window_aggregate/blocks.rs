@@ -7,6 +7,9 @@
 //! a window costs a constant number of merges, needs no inverse, and what is merged with what
 //! follows from the window alone: floats come out the same however the input was cut.
 //!
+//! The groups of a block have one numbering, which its beginning gives them as it grows: a pane's
+//! groups are looked up once, and all that is merged later goes by numbers.
+//!
 //! Merged ends hold a group once for each window. They are made where the panes hold it nearly as
 //! often; elsewhere the panes themselves are merged, which then costs about as much as the rows
 //! that come out.
@@ -17,11 +20,12 @@ use arrow::array::RecordBatch;
 use laminar_types::Result;
 
 use super::Windows;
+use super::ends::Ends;
 use crate::aggregate::AggregateTable;
 use crate::state::{Container, Parts};
 
 /// The panes of all windows, by their start.
-type PaneTables = BTreeMap<i64, AggregateTable>;
+pub(super) type PaneTables = BTreeMap<i64, AggregateTable>;
 
 /// Ends of a block are worth merging when a group of a full window is in this many of its panes.
 const DENSE_PANES: usize = 8;
@@ -29,23 +33,26 @@ const DENSE_PANES: usize = 8;
 /// What is merged beyond single panes.
 #[derive(Default)]
 pub(super) struct Blocks {
-    /// The ends of a block, by their start.
-    ends: PaneTables,
+    /// The ends of a block that windows still need.
+    ends: Option<Ends>,
     /// The beginning of a block.
     beginning: Option<Beginning>,
     /// The block whose ends are to be merged, and whether that is worth it.
     dense: Option<(i64, bool)>,
     /// Panes before this are merged into something.
     merged_to: i64,
-    /// Tables without groups, to be used again.
-    spare: Vec<AggregateTable>,
+    /// A table without groups, to be used again.
+    spare: Option<AggregateTable>,
 }
 
-struct Beginning {
-    block: i64,
+/// The panes from the start of a block on, merged.
+pub(super) struct Beginning {
+    pub(super) block: i64,
     /// Panes before this are in.
     to: i64,
-    table: AggregateTable,
+    pub(super) table: AggregateTable,
+    /// By pane, the slots in `table` of its groups.
+    pub(super) numbers: BTreeMap<i64, Vec<u32>>,
 }
 
 impl Blocks {
@@ -53,8 +60,7 @@ impl Blocks {
     /// given already are rare: what was merged is forgotten.
     pub(super) fn changed(&mut self, pane: i64) {
         if pane < self.merged_to {
-            let ends = std::mem::take(&mut self.ends);
-            ends.into_values().for_each(|table| self.give_back(table));
+            self.ends = None;
             if let Some(beginning) = self.beginning.take() {
                 self.give_back(beginning.table);
             }
@@ -74,13 +80,14 @@ impl Blocks {
         let block = spec.block(start);
         let next = spec.block_end(block);
         if start == block {
-            let beginning = self.beginning(windows, panes, block, end)?;
+            let beginning = self.take_beginning(windows, panes, block, end)?;
             let rows = windows.rows(&beginning.table, end)?;
             if end == next {
                 let groups: usize = panes.range(block..next).map(|(_, pane)| pane.len()).sum();
                 let is_dense = groups >= beginning.table.len() * DENSE_PANES;
                 self.dense = Some((block, is_dense));
             }
+            self.beginning = Some(beginning);
             return Ok(rows);
         }
         if self.dense != Some((block, true)) {
@@ -92,83 +99,57 @@ impl Blocks {
             self.give_back(merged);
             return rows;
         }
-        if !self.ends.contains_key(&start) {
-            self.merge_ends(windows, panes, start, next)?;
-        }
-        let mut merged = match self.ends.remove(&start) {
-            Some(table) => table,
-            None => self.table(windows)?,
+        let mut ends = match self.ends.take() {
+            Some(ends) if ends.block() == block => ends,
+            other => {
+                let whole = self.take_beginning(windows, panes, block, next)?;
+                let spare = other.map(Ends::into_spare).unwrap_or_default();
+                Ends::of(windows, panes, whole, start, spare)?
+            }
         };
-        merged.merge_from(&self.beginning(windows, panes, next, end)?.table)?;
-        let rows = windows.rows(&merged, end);
-        self.give_back(merged);
+        let mut beginning = self.take_beginning(windows, panes, next, end)?;
+        let rows = ends.window(windows, &mut beginning.table, start, end);
+        (self.ends, self.beginning) = (Some(ends), Some(beginning));
         rows
     }
 
-    /// The panes of a block up to a time.
-    fn beginning(
+    /// The beginning of a block, with its panes up to a time.
+    fn take_beginning(
         &mut self,
         windows: &Windows,
         panes: &PaneTables,
         block: i64,
         to: i64,
-    ) -> Result<&Beginning> {
-        let known = self.beginning.take();
-        let mut beginning = match known {
+    ) -> Result<Beginning> {
+        let mut beginning = match self.beginning.take() {
             Some(beginning) if beginning.block == block && beginning.to <= to => beginning,
             other => {
                 if let Some(other) = other {
                     self.give_back(other.table);
                 }
-                Beginning { block, to: block, table: self.table(windows)? }
+                let table = self.table(windows)?;
+                Beginning { block, to: block, table, numbers: BTreeMap::new() }
             }
         };
-        for (_, pane) in panes.range(beginning.to..to) {
-            beginning.table.merge_from(pane)?;
+        for (start, pane) in panes.range(beginning.to..to) {
+            let numbers = beginning.table.merge_from(pane)?.to_vec();
+            beginning.numbers.insert(*start, numbers);
         }
         beginning.to = to;
         self.merged_to = self.merged_to.max(to);
-        Ok(self.beginning.insert(beginning))
-    }
-
-    /// Merges the ends of a block that begin at or after a window's start.
-    fn merge_ends(
-        &mut self,
-        windows: &Windows,
-        panes: &PaneTables,
-        first: i64,
-        block_end: i64,
-    ) -> Result<()> {
-        let step = windows.spec.step();
-        let mut start = first + (block_end - 1 - first) / step * step;
-        let mut until = block_end;
-        while start >= first {
-            let mut merged = self.table(windows)?;
-            if let Some(later) = self.ends.get(&until) {
-                merged.merge_from(later)?;
-            }
-            for (_, pane) in panes.range(start..until) {
-                merged.merge_from(pane)?;
-            }
-            self.ends.insert(start, merged);
-            (start, until) = (start - step, start);
-        }
-        self.merged_to = self.merged_to.max(block_end);
-        Ok(())
+        Ok(beginning)
     }
 
     fn table(&mut self, windows: &Windows) -> Result<AggregateTable> {
-        match self.spare.pop() {
+        match self.spare.take() {
             Some(table) => Ok(table),
             None => windows.merged_table(),
         }
     }
 
     fn give_back(&mut self, mut table: AggregateTable) {
-        if self.spare.len() < 2 {
-            table.clear();
-            self.spare.push(table);
-        }
+        table.clear();
+        self.spare = Some(table);
     }
 
     /// What outlives an epoch. All but a decision is made anew out of the panes.
@@ -186,8 +167,8 @@ impl Blocks {
     }
 
     pub(super) fn state_bytes(&self) -> usize {
-        let beginning = self.beginning.iter().map(|beginning| &beginning.table);
-        let tables = self.ends.values().chain(beginning).chain(&self.spare);
-        tables.map(Container::state_bytes).sum()
+        let tables = self.beginning.iter().map(|beginning| &beginning.table).chain(&self.spare);
+        tables.map(Container::state_bytes).sum::<usize>()
+            + self.ends.as_ref().map_or(0, Ends::state_bytes)
     }
 }

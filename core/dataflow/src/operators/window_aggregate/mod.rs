@@ -5,6 +5,7 @@
 //! it belongs to is closed, and is counted and left out.
 
 mod blocks;
+mod ends;
 mod panes;
 mod updates;
 
@@ -196,7 +197,7 @@ impl Windows {
 
     /// A table that panes are merged into.
     fn merged_table(&self) -> Result<AggregateTable> {
-        Ok(self.grouping.table(&self.input)?.untracked())
+        Ok(self.grouping.table(&self.input)?.untracked().weighted())
     }
 
     /// The rows of the table of the window that ends at a time.
