@@ -1,22 +1,24 @@
 //! [`consolidate`]: what several changes come to.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
 use laminar_types::{Error, Result, Weights};
+
+use crate::state::{KeyHasher, RowColumns, View};
 
 /// The net change of `changes`: one row for each different row whose weights do not sum to zero,
 /// or `None` when nothing remains. Absent weights are +1.
 ///
 /// Retractions come first; within both halves rows stand in the order in which they first came.
 /// Rows are equal when all columns are: NULL equals NULL, every NaN itself, and -0.0 differs from
-/// 0.0. Fails with `INTERNAL` when a batch does not have the schema or a column's type has no
+/// 0.0.
+///
+/// # Errors
+/// `INTERNAL` when a batch does not have the schema, `UNSUPPORTED` when a column's type has no
 /// equality.
 pub fn consolidate(
     schema: &SchemaRef,
@@ -25,7 +27,7 @@ pub fn consolidate(
     let net = if schema.fields().is_empty() {
         net_of_equal_rows(changes)
     } else {
-        net_weights(schema, changes).map_err(internal)?
+        net_weights(schema, changes)?
     };
     let retractions = net.iter().filter(|row| row.weight < 0);
     let kept: Vec<&NetRow> = retractions.chain(net.iter().filter(|row| row.weight > 0)).collect();
@@ -53,38 +55,69 @@ struct NetRow {
 fn net_weights(
     schema: &SchemaRef,
     changes: &[(RecordBatch, Option<Weights>)],
-) -> Result<Vec<NetRow>, ArrowError> {
-    let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-    let converter = RowConverter::new(fields)?;
+) -> Result<Vec<NetRow>> {
+    let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
+    let columns = RowColumns::new(&types)?;
+    let views = changes.iter().map(|(batch, _)| match batch.num_columns() == types.len() {
+        true => columns.view(batch.columns()),
+        false => Err(Error::internal("a change has another schema")),
+    });
+    let views = views.collect::<Result<Vec<View<'_>>>>()?;
     let row_count = changes.iter().map(|(batch, _)| batch.num_rows()).sum();
-    let mut rows = converter.empty_rows(row_count, 0);
-    for (batch, _) in changes {
-        let columns: &[ArrayRef] = batch.columns();
-        if columns.len() != schema.fields().len() {
-            return Err(ArrowError::SchemaError("a change has another schema".into()));
+    let mut net = NetRows::with_capacity(row_count);
+    let hasher = KeyHasher::default();
+    let mut hashes = Vec::new();
+    for (at, (batch, weights)) in changes.iter().enumerate() {
+        hashes.clear();
+        hashes.resize(batch.num_rows(), 0);
+        views[at].hash(&hasher, &mut hashes);
+        for (row, hash) in hashes.iter().enumerate() {
+            let weight = weights.as_ref().map_or(1, |weights| weights[row]);
+            net.add(*hash, weight, (at, row), &views);
         }
-        converter.append(&mut rows, columns)?;
+    }
+    Ok(net.rows)
+}
+
+/// Different rows with their net weights, by open addressing.
+struct NetRows {
+    rows: Vec<NetRow>,
+    hashes: Vec<u64>,
+    /// For each place of the table one more than the number of the row there; zero where none is.
+    table: Vec<u32>,
+    /// 64 less the logarithm of the table's size.
+    shift: u32,
+}
+
+impl NetRows {
+    /// Room for as many rows.
+    fn with_capacity(rows: usize) -> Self {
+        let size = (2 * rows.max(1)).next_power_of_two();
+        Self {
+            rows: Vec::with_capacity(rows),
+            hashes: Vec::with_capacity(rows),
+            table: vec![0; size],
+            shift: u64::BITS - size.ilog2(),
+        }
     }
 
-    let mut net: Vec<NetRow> = Vec::with_capacity(row_count);
-    let mut index_of = HashMap::with_capacity(row_count);
-    let mut encoded = rows.iter();
-    for (at, (batch, weights)) in changes.iter().enumerate() {
-        for (row, bytes) in (0..batch.num_rows()).zip(encoded.by_ref()) {
-            let weight = weights.as_ref().map_or(1, |weights| weights[row]);
-            match index_of.entry(bytes) {
-                Entry::Occupied(index) => {
-                    let known: &mut NetRow = &mut net[*index.get()];
-                    known.weight += weight;
-                }
-                Entry::Vacant(slot) => {
-                    slot.insert(net.len());
-                    net.push(NetRow { weight, place: (at, row) });
-                }
+    fn add(&mut self, hash: u64, weight: i64, place: (usize, usize), views: &[View<'_>]) {
+        // More than half of the table is empty, so there is an end.
+        let mut at = (hash >> self.shift) as usize;
+        while let Some(known) = (self.table[at] as usize).checked_sub(1) {
+            let row = &mut self.rows[known];
+            let is_same =
+                |(batch, row): (usize, usize)| views[batch].equals(row, &views[place.0], place.1);
+            if self.hashes[known] == hash && is_same(row.place) {
+                row.weight += weight;
+                return;
             }
+            at = (at + 1) % self.table.len();
         }
+        self.rows.push(NetRow { weight, place });
+        self.hashes.push(hash);
+        self.table[at] = self.rows.len() as u32;
     }
-    Ok(net)
 }
 
 /// Rows without columns are all equal.

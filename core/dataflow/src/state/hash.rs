@@ -12,7 +12,7 @@ use foldhash::fast::{FixedState, RandomState};
 
 /// Hashes the keys of one index.
 #[derive(Clone)]
-pub(super) struct KeyHasher {
+pub(crate) struct KeyHasher {
     seeds: [u64; 4],
     multiplier: u64,
     strings: FixedState,

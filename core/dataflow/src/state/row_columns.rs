@@ -19,7 +19,7 @@ use super::hash::KeyHasher;
 use super::{Bits, ByteColumn, Container, Paged, Parts, arrow_error, byte_array, each_byte_array};
 
 /// Columns of rows, by slot.
-pub(super) struct RowColumns {
+pub(crate) struct RowColumns {
     columns: Vec<Column>,
 }
 
@@ -63,7 +63,7 @@ impl RowColumns {
     ///
     /// # Errors
     /// `UNSUPPORTED` when Arrow's row format has no encoding of a type that needs it.
-    pub(super) fn new(types: &[DataType]) -> Result<Self> {
+    pub(crate) fn new(types: &[DataType]) -> Result<Self> {
         Ok(Self { columns: types.iter().map(Column::new).collect::<Result<_>>()? })
     }
 
@@ -80,7 +80,7 @@ impl RowColumns {
     }
 
     /// The rows of a batch, ready to be compared with and written to slots.
-    pub(super) fn view<'a>(&self, arrays: &'a [ArrayRef]) -> Result<View<'a>> {
+    pub(crate) fn view<'a>(&self, arrays: &'a [ArrayRef]) -> Result<View<'a>> {
         debug_assert_eq!(arrays.len(), self.columns.len());
         let columns = self.columns.iter().zip(arrays);
         Ok(View { columns: columns.map(|(c, array)| c.view(array)).collect::<Result<_>>()? })
@@ -143,7 +143,7 @@ impl Container for RowColumns {
 }
 
 /// A batch of rows as the columns hold them.
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     columns: Vec<Cells<'a>>,
 }
 
@@ -154,8 +154,8 @@ struct Cells<'a> {
 }
 
 enum CellValues<'a> {
-    /// The values' memory, all of one width.
-    Fixed(&'a [u8]),
+    /// The values' memory, all of this width.
+    Fixed(&'a [u8], usize),
     Bits(&'a BooleanBuffer),
     Bytes(Box<dyn ByteRows + 'a>),
     Encoded(Rows),
@@ -163,10 +163,16 @@ enum CellValues<'a> {
 
 impl View<'_> {
     /// Adds the rows' values to hashes, one for each row.
-    pub(super) fn hash(&self, hasher: &KeyHasher, hashes: &mut [u64]) {
+    pub(crate) fn hash(&self, hasher: &KeyHasher, hashes: &mut [u64]) {
         for column in &self.columns {
             column.hash(hasher, hashes);
         }
+    }
+
+    /// Whether a row equals one of another view of the same columns, bit by bit.
+    pub(crate) fn equals(&self, row: usize, other: &View<'_>, other_row: usize) -> bool {
+        let mut columns = self.columns.iter().zip(&other.columns);
+        columns.all(|(cells, others)| cells.equals(row, others, other_row))
     }
 }
 
@@ -179,7 +185,7 @@ impl<'a> Cells<'a> {
     #[inline(always)]
     fn fixed<const W: usize>(&self, row: usize) -> [u8; W] {
         match &self.values {
-            CellValues::Fixed(bytes) => bytes.as_chunks::<W>().0[row],
+            CellValues::Fixed(bytes, _) => bytes.as_chunks::<W>().0[row],
             CellValues::Bits(bits) => [u8::from(bits.value(row)); W],
             _ => unreachable!("a view is made for the column that it is compared with"),
         }
@@ -194,10 +200,28 @@ impl<'a> Cells<'a> {
         }
     }
 
+    fn equals(&self, row: usize, other: &Cells<'_>, other_row: usize) -> bool {
+        let is_null = self.is_null(row);
+        if is_null || other.is_null(other_row) {
+            return is_null && other.is_null(other_row);
+        }
+        match (&self.values, &other.values) {
+            (CellValues::Fixed(ours, 8), CellValues::Fixed(theirs, 8)) => {
+                ours.as_chunks::<8>().0[row] == theirs.as_chunks::<8>().0[other_row]
+            }
+            (CellValues::Fixed(ours, width), CellValues::Fixed(theirs, _)) => {
+                ours[row * width..][..*width] == theirs[other_row * width..][..*width]
+            }
+            (CellValues::Bits(ours), CellValues::Bits(theirs)) => {
+                ours.value(row) == theirs.value(other_row)
+            }
+            _ => self.bytes(row) == other.bytes(other_row),
+        }
+    }
+
     fn hash(&self, hasher: &KeyHasher, hashes: &mut [u64]) {
         /// Stands for NULL.
         const NULL: u64 = 0x9E37_79B9_7F4A_7C15;
-        let rows = hashes.len();
         let mut add = |word: &dyn Fn(usize) -> u64| {
             for (row, hash) in hashes.iter_mut().enumerate() {
                 let word = if self.is_null(row) { NULL } else { word(row) };
@@ -205,12 +229,11 @@ impl<'a> Cells<'a> {
             }
         };
         match &self.values {
-            CellValues::Fixed(bytes) if rows > 0 && bytes.len() == 8 * rows => {
+            CellValues::Fixed(bytes, 8) => {
                 let words = bytes.as_chunks::<8>().0;
                 add(&|row| u64::from_ne_bytes(words[row]));
             }
-            CellValues::Fixed(bytes) => {
-                let width = bytes.len().checked_div(rows).unwrap_or(0);
+            CellValues::Fixed(bytes, width) => {
                 add(&|row| u64::from(hasher.bytes(&bytes[row * width..(row + 1) * width])));
             }
             CellValues::Bits(bits) => add(&|row| u64::from(bits.value(row))),
@@ -245,7 +268,7 @@ impl Column {
     }
 
     fn view<'a>(&self, array: &'a ArrayRef) -> Result<Cells<'a>> {
-        if array.data_type() != &self.data_type {
+        if !array.data_type().equals_datatype(&self.data_type) {
             let (got, want) = (array.data_type(), &self.data_type);
             let message = format!("a column of type {got} where {want} was planned");
             return Err(Error::internal(message));
@@ -263,7 +286,10 @@ impl Column {
             _ if array.data_type() == &DataType::Boolean => {
                 CellValues::Bits(array.as_boolean().values())
             }
-            _ => CellValues::Fixed(memory(array)?),
+            _ => {
+                let width = width(&self.data_type).unwrap_or_default();
+                CellValues::Fixed(memory(array)?, width)
+            }
         };
         Ok(Cells { values, nulls })
     }
