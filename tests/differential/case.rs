@@ -117,19 +117,16 @@ pub enum Change {
 impl Case {
     pub fn random(seed: u64) -> Self {
         let random = &mut Random::new(seed);
-        let count = random.range(1, 4) as usize;
-        let mut inputs: Vec<Input> = (0..count).map(|index| Input::random(index, random)).collect();
-        if inputs.len() > 1 && random.chance(50) {
-            // Two sources whose times and keys can be compared.
-            inputs[1] = inputs[0].alike(1, random);
-        }
-        if inputs.iter().filter(|input| !input.is_table()).count() == 1 && random.chance(45) {
-            // A source that is idle is left out of what reads others too: only alone is that simple.
-            inputs[0].idle_timeout_ms = Some(random.range(5, 20));
-        }
+        // Of three cases one is about event time above all.
+        let theme = if seed % 3 == 2 { Theme::Time } else { Theme::General };
+        let inputs = match theme {
+            Theme::General => general_inputs(random),
+            Theme::Time => inputs_in_time(random),
+        };
         let paces = inputs.iter().map(|_| *random.pick(&[2, 3, 3, 6])).collect();
         let mut maker = Maker {
-            relations: inputs.iter().enumerate().map(relation).collect(),
+            theme,
+            relations: inputs.iter().enumerate().map(|input| relation(input, &inputs)).collect(),
             producers: vec![vec![0]; inputs.len()],
             now: vec![0; inputs.len()],
             paces,
@@ -148,6 +145,9 @@ impl Case {
         for _ in 0..random.range(10, 30) {
             match random.range(0, 100) {
                 0..28 if maker.case.streams.len() < 7 => maker.create(random),
+                28..38 if theme == Theme::Time && maker.case.streams.len() < 7 => {
+                    maker.create(random);
+                }
                 0..86 => maker.feed(random),
                 86..90 => maker.subscribe(random),
                 _ => maker.case.steps.push(Step::Check),
@@ -156,37 +156,99 @@ impl Case {
         maker.case.steps.push(Step::Check);
         maker.case
     }
+
+    /// Whether subscribers of some stream are told at intervals, so that each check moves the clock
+    /// on.
+    pub fn ticks_at_checks(&self) -> bool {
+        self.streams.iter().any(|stream| stream.emit == Emit::Every)
+    }
 }
 
-fn relation((index, input): (usize, &Input)) -> Relation {
-    let (nature, time) = match input.kind {
-        InputKind::Source { delay } => {
-            (Nature::AppendOnly, Some(Time { column: 0, declared: delay.is_some() }))
+/// Sources and tables of any kind.
+fn general_inputs(random: &mut Random) -> Vec<Input> {
+    let count = random.range(1, 4) as usize;
+    let mut inputs: Vec<Input> = (0..count).map(|index| Input::random(index, random)).collect();
+    if inputs.len() > 1 && random.chance(50) {
+        // Two sources whose times and keys can be compared.
+        inputs[1] = inputs[0].alike(1, random);
+    }
+    if inputs.iter().filter(|input| !input.is_table()).count() == 1 && random.chance(45) {
+        // A source that is idle is left out of what reads others too: only alone is that simple.
+        inputs[0].idle_timeout_ms = Some(random.range(5, 20));
+    }
+    inputs
+}
+
+/// Two sources in time, and what they are joined with: versions, lookup tables, the clock.
+fn inputs_in_time(random: &mut Random) -> Vec<Input> {
+    let mut first = Input::random(0, random);
+    if random.chance(60) {
+        first.kind = InputKind::Source { delay: Some(random.range(0, 4)) };
+    }
+    let second = first.alike(1, random);
+    let mut inputs = vec![first, second];
+    if random.chance(70) {
+        inputs.push(Input::timed_table(2, &inputs[0], random));
+    }
+    if random.chance(50) {
+        inputs.push(Input::lookup(inputs.len(), random));
+    }
+    if random.chance(15) {
+        inputs.push(Input::of_the_clock(inputs.len(), random));
+    }
+    let are_idle = random.chance(25);
+    let have_group = random.chance(15);
+    for input in &mut inputs[..2] {
+        input.idle_timeout_ms = are_idle.then(|| random.range(5, 20));
+        input.has_group = have_group;
+        if input.delay().is_some() && random.chance(25) {
+            input.watermark_key = Some(1);
         }
-        InputKind::Table { .. } => (Nature::Updating, None),
-    };
+    }
+    inputs
+}
+
+fn relation((index, input): (usize, &Input), all: &[Input]) -> Relation {
+    let nature = if input.is_table() { Nature::Updating } else { Nature::AppendOnly };
+    let declared = input.delay().is_some() || input.is_of_the_clock();
+    let time = input.time().map(|column| Time { column, declared });
     // Without a declared watermark each time and BIGINT is an event time.
-    let is_time = |column: &Column| match time {
+    let is_time = |at: usize, column: &Column| match time {
         Some(Time { declared: false, .. }) => {
             matches!(column.data_type, Type::BigInt | Type::Timestamp)
         }
-        Some(_) => column.name == "ts",
+        Some(time) => at == time.column,
         None => false,
     };
     let columns = input.columns.iter().enumerate();
+    let is_source = |input: &&Input| !input.is_table();
+    let has_others = all.iter().filter(is_source).count() > 1;
     Relation {
         name: input.name.clone(),
         columns: input.columns.clone(),
         nature,
         time,
-        times: columns.filter(|(_, column)| is_time(column)).map(|(at, _)| at).collect(),
+        times: columns.filter(|(at, column)| is_time(*at, column)).map(|(at, _)| at).collect(),
         arrives: !input.is_table(),
-        sources: if input.is_table() { Vec::new() } else { vec![index] },
+        sources: if input.is_table() && time.is_none() { Vec::new() } else { vec![index] },
+        key: input.has_key().then_some(0),
+        is_lookup: input.kind == InputKind::Lookup,
+        may_be_idle: has_others && input.idle_timeout_ms.is_some(),
+        is_settled: !input.is_table(),
     }
+}
+
+/// What a case is about above all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    General,
+    /// Event time: versions, windows and joins over rows that change, watermarks of every kind.
+    Time,
 }
 
 /// A case in the making.
 struct Maker {
+    theme: Theme,
     case: Case,
     relations: Vec<Relation>,
     /// The open producers of each input.
@@ -199,10 +261,11 @@ struct Maker {
 
 impl Maker {
     fn create(&mut self, random: &mut Random) {
-        let query = query::random(&self.relations, random);
+        let query = query::random(&self.relations, self.theme, random);
         let index = self.case.streams.len();
         let name = format!("q{index}");
-        let is_view = random.chance(15);
+        // A view of what forgets would begin with what came before, whose age is not tested.
+        let is_view = random.chance(15) && query.options().is_none();
         let gives = query.gives();
         if let Some(nature) = gives.nature.filter(|_| !is_view) {
             let mut sources: Vec<usize> =
@@ -211,6 +274,7 @@ impl Maker {
             sources.dedup();
             let time = (!gives.known.is_empty())
                 .then(|| Time { column: *random.pick(&gives.known), declared: gives.declared });
+            let may_be_idle = query.inputs().iter().any(|input| input.may_be_idle);
             self.relations.push(Relation {
                 name: name.clone(),
                 columns: query::columns(query.as_ref()),
@@ -219,13 +283,17 @@ impl Maker {
                 times: gives.times,
                 arrives: gives.arrives,
                 sources,
+                key: gives.key,
+                is_lookup: false,
+                may_be_idle,
+                is_settled: query.inputs().iter().all(|input| input.is_settled),
             });
         }
         let forms = [Emit::Default, Emit::Changes, Emit::Changes, Emit::Update];
-        let has_clock = self.case.inputs.iter().any(|input| input.idle_timeout_ms.is_some());
+        let has_clock = self.theme == Theme::General
+            && self.case.inputs.iter().any(|input| input.idle_timeout_ms.is_some());
         let emit = match query.emit() {
             Some(emit) => emit,
-            // Each check moves the clock on, which an idle source would notice.
             None if !has_clock && random.chance(12) => Emit::Every,
             None => *random.pick(&forms),
         };
@@ -243,14 +311,19 @@ impl Maker {
 
     fn feed(&mut self, random: &mut Random) {
         let input = random.range(0, self.case.inputs.len() as i64) as usize;
-        if self.case.inputs[input].is_table() {
+        let of = self.case.inputs[input].clone();
+        if of.is_table() && (of.time().is_none() || random.chance(50)) {
             for _ in 0..random.range(1, 4) {
+                if of.time().is_some() {
+                    self.now[input] += random.range(0, self.paces[input]);
+                }
                 let change = self.change(input, random);
                 self.case.steps.push(Step::Change { input, change });
             }
             return;
         }
-        if self.case.inputs[input].idle_timeout_ms.is_some() && random.chance(20) {
+        let has_clock = of.idle_timeout_ms.is_some() || of.is_of_the_clock();
+        if has_clock && random.chance(20) {
             self.case.steps.push(Step::Clock { by_ms: random.range(1, 25) });
             return;
         }
@@ -291,17 +364,24 @@ impl Maker {
 
     fn change(&self, index: usize, random: &mut Random) -> Change {
         let input = &self.case.inputs[index];
+        let about = self.now[index];
+        let is_timed = input.time().is_some();
         let column = random.range(0, 2) as usize;
-        let value = data::row(input, 0, random)[column].clone();
+        // A condition on the time would hardly ever be true.
+        let column = if is_timed && column == 1 { 2 } else { column };
+        let value = data::row(input, about, random)[column].clone();
         match random.range(0, 10) {
             0..6 => {
                 let count = *random.pick(&[1, 2, 6]);
-                Change::Insert((0..count).map(|_| data::row(input, 0, random)).collect())
+                Change::Insert((0..count).map(|_| data::row(input, about, random)).collect())
             }
             6..8 => Change::Delete { column, value },
             _ => {
                 let set = random.range(1, input.columns.len() as i64) as usize;
-                let to = Datum::random(input.columns[set].data_type, random);
+                let to = match is_timed {
+                    true => data::row(input, about, random)[set].clone(),
+                    false => Datum::random(input.columns[set].data_type, random),
+                };
                 Change::Update { set, to, column, value }
             }
         }
@@ -335,7 +415,7 @@ impl Change {
 /// Rows as `VALUES`.
 pub fn values(input: &Input, rows: &[Row]) -> String {
     let rows = rows.iter().map(|row| {
-        let values = row.iter().zip(&input.columns).map(|(value, c)| value.sql(c.data_type));
+        let values = row.iter().zip(input.pushed()).map(|(value, c)| value.sql(c.data_type));
         format!("({})", values.collect::<Vec<_>>().join(", "))
     });
     format!("VALUES {}", rows.collect::<Vec<_>>().join(", "))

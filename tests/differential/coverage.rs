@@ -6,9 +6,10 @@ use std::fmt;
 use super::case::{Case, Step};
 use super::driver::Observed;
 use super::oracle::Expected;
+use super::schema::Input;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 139] = [
+const CONSTRUCTS: [&str; 182] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -148,6 +149,49 @@ const CONSTRUCTS: [&str; 139] = [
     "end of input",
     "idle producers",
     "late subscription",
+    "projection of versions",
+    "versions of a table",
+    "versions of a changelog",
+    "temporal JOIN",
+    "temporal LEFT JOIN",
+    "final versions",
+    "versions with corrections",
+    "lookup join",
+    "FOR SYSTEM_TIME AS OF proctime()",
+    "join with what is there LEFT",
+    "condition of a join with what is there",
+    "PROBE JOIN RANGE",
+    "PROBE JOIN LIST",
+    "TEMPORAL PROBE JOIN",
+    "TEMPORAL PROBE LEFT JOIN",
+    "final probes",
+    "probes with corrections",
+    "windows over a table",
+    "windows over an updating stream",
+    "final windows of changing rows",
+    "windows of changing rows",
+    "sessions of changing rows",
+    "join in time with a table",
+    "join in time of updating streams",
+    "groups of an event time",
+    "ASOF of changing rows",
+    "window with ROLLUP",
+    "window with CUBE",
+    "window with GROUPING SETS",
+    "rows of TUMBLE",
+    "rows of HOP",
+    "rows of CUMULATE",
+    "rows of SESSION",
+    "windows of changing rows as rows",
+    "state_ttl of JOIN",
+    "state_ttl of an outer JOIN",
+    "state_ttl of a SEMI JOIN",
+    "state_ttl of an ANTI JOIN",
+    "watermark by key",
+    "watermark_group",
+    "idle sources beside others",
+    "proctime()",
+    "push into a table",
 ];
 
 #[derive(Debug, Default)]
@@ -183,6 +227,16 @@ impl Coverage {
                     let reads = |prefix: &str| inputs.iter().any(|i| i.name.starts_with(prefix));
                     constructs.extend(reads("q").then_some("over a stream"));
                     constructs.extend(reads("t").then_some("over a table"));
+                    let sources = inputs.iter().flat_map(|input| &input.sources);
+                    let of = |is: &dyn Fn(&Input) -> bool| {
+                        sources.clone().any(|source| is(&case.inputs[*source]))
+                    };
+                    constructs
+                        .extend(of(&|i| i.watermark_key.is_some()).then_some("watermark by key"));
+                    constructs.extend(of(&|i| i.has_group).then_some("watermark_group"));
+                    constructs.extend(of(&Input::is_of_the_clock).then_some("proctime()"));
+                    let idle = inputs.len() > 1 && inputs.iter().any(|input| input.may_be_idle);
+                    constructs.extend(idle.then_some("idle sources beside others"));
                     for construct in constructs {
                         self.count(construct, is_known);
                     }
@@ -191,6 +245,9 @@ impl Coverage {
                 Step::Change { input, .. } => {
                     let name = &case.inputs[*input].name;
                     ("change of a table", !observed.unsupported.contains_key(name))
+                }
+                Step::Push { input, .. } if case.inputs[*input].is_table() => {
+                    ("push into a table", true)
                 }
                 Step::Open { .. } => ("one more producer", true),
                 Step::Close { .. } => ("a producer less", true),

@@ -73,19 +73,20 @@ impl Datum {
     }
 }
 
-/// A row of an input, at about a time.
+/// A row of an input, at about a time, as producers push it.
 pub fn row(input: &Input, about: i64, random: &mut Random) -> Row {
     let mut row: Row =
-        input.columns.iter().map(|column| Datum::random(column.data_type, random)).collect();
-    if !input.is_table() {
+        input.pushed().iter().map(|column| Datum::random(column.data_type, random)).collect();
+    if let Some(time) = input.time().filter(|_| !input.is_of_the_clock()) {
         // Behind now and then, often the same as another.
         let behind = if random.chance(25) { random.range(0, 12) } else { 0 };
         let has_none = input.delay().is_none() && random.chance(6);
-        row[0] = match has_none {
+        row[time] = match has_none {
             true => Datum::Null,
             false => Datum::Int(about + random.range(0, 3) - behind),
         };
-    } else if input.has_key() && row[0] == Datum::Null {
+    }
+    if input.has_key() && row[0] == Datum::Null {
         row[0] = match input.columns[0].data_type {
             Type::Text => Datum::Text("a"),
             _ => Datum::Int(1),

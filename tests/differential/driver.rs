@@ -35,7 +35,7 @@ pub struct Content {
 }
 
 /// What the clock shows at the beginning.
-const NOW_MS: i64 = 1_000_000;
+pub const NOW_MS: i64 = 0;
 
 struct Driver<'a> {
     case: &'a Case,
@@ -106,7 +106,7 @@ impl Driver<'_> {
             Step::Push { input, producer, rows, batch_rows } => {
                 let input = &self.case.inputs[*input];
                 for rows in rows.chunks(*batch_rows) {
-                    let batch = data::batch(&input.columns, rows);
+                    let batch = data::batch(input.pushed(), rows);
                     match self.producers.get(producer) {
                         Some(producer) => producer.push_arrow(batch),
                         None => self.db.insert(&input.name, vec![batch]),
@@ -168,7 +168,7 @@ impl Driver<'_> {
     }
 
     fn check(&mut self, step: usize) -> Result<(), String> {
-        if self.case.streams.iter().any(|stream| stream.emit == Emit::Every) {
+        if self.case.ticks_at_checks() {
             self.db.advance_clock(Duration::from_millis(EVERY_MS)).map_err(text)?;
         }
         let is_last = step + 1 == self.case.steps.len();
@@ -208,7 +208,13 @@ impl super::case::Stream {
         let word = if self.is_view { "MATERIALIZED VIEW" } else { "STREAM" };
         let (emit, suffix) = (self.emit.sql(), self.query.suffix());
         let late = self.late_sink().map_or(String::new(), |sink| format!(" LATE DATA TO {sink}"));
-        format!("CREATE {word} {} AS {}{emit}{suffix}{late}", self.name, self.query.engine())
+        let options = self.query.options();
+        let options = options.map_or(String::new(), |options| format!(" WITH ({options})"));
+        format!(
+            "CREATE {word} {}{options} AS {}{emit}{suffix}{late}",
+            self.name,
+            self.query.engine()
+        )
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `query` | the queries of streams, one file for each construct |
 //! | `case` | a whole test as data: definitions, pushes, checks |
 //! | `driver` | runs a case on the engine and notes what it answered |
+//! | `clock` | how far event times have come, by the definition |
 //! | `oracle` | answers the same from the definitions alone, by DataFusion's batch engine |
 //! | `compare` | when two contents are the same |
 //! | `shrink` | makes a failing case small |
@@ -18,6 +19,7 @@
 //! The oracle shares nothing with the engine but DataFusion's parser and batch operators.
 
 pub mod case;
+mod clock;
 pub mod compare;
 pub mod coverage;
 pub mod data;

@@ -24,9 +24,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::{Builder, Runtime};
 
 use super::case::{Case, Change, Step, Stream};
+use super::clock::Clock;
 use super::data::{self, Datum, Row};
-use super::query::{Nature, Query, Relation};
-use super::schema::Input;
+use super::query::{EVERY_MS, Nature, Relation};
 use crate::support::value::{self, rows};
 
 /// The content that a stream should have at a check.
@@ -53,17 +53,27 @@ pub fn answer(
                 oracle.create(*stream)?;
             }
             Step::Create(_) => {}
-            Step::Open { input, producer } => oracle.clocks[*input].open(*producer),
+            Step::Open { input, producer } => {
+                oracle.clocks[*input].open(*producer);
+                oracle.tell();
+            }
             Step::Close { input, producer } => oracle.clocks[*input].close(*producer),
             Step::Watermark { input, producer, ts_ms } => {
                 oracle.clocks[*input].promise(*producer, *ts_ms);
+                oracle.tell();
             }
-            Step::Push { input, producer, rows, .. } => oracle.push(*input, *producer, rows),
-            Step::End { input, producer } => oracle.clocks[*input].end(*producer),
+            Step::Push { input, producer, rows, .. } => oracle.push(*input, *producer, rows)?,
+            Step::End { input, producer } => {
+                oracle.clocks[*input].end(*producer);
+                oracle.tell();
+            }
             Step::Clock { by_ms } => oracle.advance_clock(*by_ms),
             Step::Subscribe(_) => {}
             Step::Change { input, change } => oracle.change(*input, change),
             Step::Check if oracle.started => {
+                if case.ticks_at_checks() {
+                    oracle.advance_clock(EVERY_MS as i64);
+                }
                 for (stream, content, late) in oracle.contents()? {
                     let rows = value::sorted(&[visible(&content)]);
                     let late = late.map(|late| value::sorted(&[late]));
@@ -80,14 +90,31 @@ struct Oracle<'a> {
     case: &'a Case,
     context: SessionContext,
     runtime: Runtime,
-    /// What arrived, with its number; of a table, what it holds.
-    arrived: Vec<Vec<(Row, i64)>>,
-    /// By the number of a row: how far each source had come before it.
-    met: Vec<Vec<i64>>,
+    /// The rows that each input ever had.
+    arrived: Vec<Vec<Entry>>,
+    /// By the number of an arrival: how far each stream was told, before it, that its inputs had come.
+    met: Vec<BTreeMap<usize, Vec<i64>>>,
+    /// By the number of an arrival: its step. What changes in one step changes together.
+    steps: Vec<usize>,
     clocks: Vec<Clock>,
     started: bool,
     streams: BTreeMap<usize, Beginning>,
+    /// How far each stream was told that its inputs have come.
+    told: BTreeMap<usize, Vec<i64>>,
+    /// Of the streams whose rows come out once, those that did.
+    accumulated: BTreeMap<usize, Vec<RecordBatch>>,
 }
+
+/// A row of an input.
+struct Entry {
+    row: Row,
+    /// The number of its arrival, and of the one at which it ceased: the largest if it did not.
+    arrival: i64,
+    died: i64,
+}
+
+/// The number of what has not happened.
+const NEVER: i64 = i64::MAX;
 
 /// What a stream does not see of its append-only inputs.
 struct Beginning {
@@ -97,6 +124,14 @@ struct Beginning {
     is_filled: bool,
     /// Of each stream, its rows before.
     contents: HashMap<String, RecordBatch>,
+}
+
+/// What was asked for so far, by stream.
+#[derive(Default)]
+struct Made {
+    contents: BTreeMap<usize, RecordBatch>,
+    late: BTreeMap<usize, RecordBatch>,
+    histories: BTreeMap<usize, RecordBatch>,
 }
 
 impl<'a> Oracle<'a> {
@@ -109,102 +144,250 @@ impl<'a> Oracle<'a> {
             case,
             context: SessionContext::new_with_config(config),
             runtime,
-            arrived: vec![Vec::new(); case.inputs.len()],
+            arrived: case.inputs.iter().map(|_| Vec::new()).collect(),
             met: Vec::new(),
+            steps: Vec::new(),
             clocks: case.inputs.iter().map(Clock::new).collect(),
             started: false,
             streams: BTreeMap::new(),
+            told: BTreeMap::new(),
+            accumulated: BTreeMap::new(),
         }
     }
 
     fn start(&mut self) {
         self.started = true;
-        self.clocks.iter_mut().for_each(Clock::see_all);
+        self.clocks.iter_mut().for_each(Clock::start);
     }
 
     fn advance_clock(&mut self, by_ms: i64) {
-        for clock in &mut self.clocks {
-            clock.advance(by_ms, self.started);
+        // Who falls silent first is left out first.
+        for _ in 0..by_ms {
+            for clock in &mut self.clocks {
+                clock.advance(1, self.started);
+            }
+            self.tell();
         }
     }
 
-    fn push(&mut self, input: usize, producer: usize, rows: &[Row]) {
+    /// The number of what arrives now, in a step of its own or in that of the arrival before.
+    fn number(&mut self, is_next_step: bool) -> i64 {
+        self.tell();
+        let step = self.steps.last().copied().unwrap_or_default();
+        self.steps.push(step + usize::from(is_next_step));
+        self.met.push(self.told.clone());
+        self.met.len() as i64 - 1
+    }
+
+    fn push(&mut self, input: usize, producer: usize, rows: &[Row]) -> Result<(), String> {
         self.clocks[input].hear_of(producer);
+        let first = self.met.len() as i64;
         for row in rows {
-            self.clocks[input].settle();
-            let met = self.clocks.iter().map(|clock| clock.reached).collect();
-            self.arrived[input].push((row.clone(), self.met.len() as i64));
-            self.met.push(met);
-            if let Some(time) = row[0].int() {
-                self.clocks[input].see(producer, time);
+            let mut row = row.clone();
+            if self.case.inputs[input].is_of_the_clock() {
+                row.insert(0, Datum::Int(self.clocks[input].now_ms));
+            }
+            self.arrive(input, producer, row);
+        }
+        self.tell();
+        for stream in self.streams.keys().copied().collect::<Vec<usize>>() {
+            let query = &self.case.streams[stream].query;
+            if query.accumulates() && query.inputs()[0].sources.contains(&input) {
+                self.accumulate(stream, first)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes in one row by itself; of a table with a key, in the place of the one of its key.
+    fn arrive(&mut self, input: usize, producer: usize, row: Row) {
+        self.clocks[input].settle();
+        let arrival = self.number(true);
+        if self.case.inputs[input].has_key() {
+            let held = self.arrived[input].iter_mut().filter(|entry| entry.died == NEVER);
+            held.filter(|entry| entry.row[0] == row[0]).for_each(|entry| entry.died = arrival);
+        }
+        self.clocks[input].see(producer, &row);
+        self.arrived[input].push(Entry { row, arrival, died: NEVER });
     }
 
     fn change(&mut self, input: usize, change: &Change) {
-        let has_key = self.case.inputs[input].has_key();
-        let held = &mut self.arrived[input];
+        let is_held = |entry: &Entry, column: usize, value: &Datum| {
+            entry.died == NEVER && entry.row[column].equals(value)
+        };
         match change {
             Change::Insert(rows) => {
-                for row in rows {
-                    if has_key {
-                        held.retain(|(other, _)| other[0] != row[0]);
-                    }
-                    held.push((row.clone(), i64::MIN));
-                }
+                self.clocks[input].hear_of(0);
+                rows.iter().for_each(|row| self.arrive(input, 0, row.clone()));
             }
-            Change::Delete { column, value } => held.retain(|(row, _)| !row[*column].equals(value)),
+            Change::Delete { column, value } => {
+                let arrival = self.number(true);
+                let held = self.arrived[input].iter_mut();
+                held.filter(|entry| is_held(entry, *column, value))
+                    .for_each(|entry| entry.died = arrival);
+            }
             Change::Update { set, to, column, value } => {
-                for (row, _) in held.iter_mut().filter(|(row, _)| row[*column].equals(value)) {
-                    row[*set] = to.clone();
+                self.clocks[input].hear_of(0);
+                let mut news = Vec::new();
+                for at in 0..self.arrived[input].len() {
+                    if is_held(&self.arrived[input][at], *column, value) {
+                        let arrival = self.number(news.is_empty());
+                        let entry = &mut self.arrived[input][at];
+                        entry.died = arrival;
+                        let mut row = entry.row.clone();
+                        row[*set] = to.clone();
+                        news.push(Entry { row, arrival, died: NEVER });
+                    }
+                }
+                for entry in news {
+                    self.clocks[input].see(0, &entry.row);
+                    self.arrived[input].push(entry);
                 }
             }
         }
+        self.tell();
     }
 
     fn create(&mut self, stream: usize) -> Result<(), String> {
+        let query = &self.case.streams[stream].query;
         let mut beginning = Beginning {
             arrival: self.met.len() as i64,
             is_filled: self.case.streams[stream].is_view,
             contents: HashMap::new(),
         };
         if !beginning.is_filled {
-            let contents = self.contents()?;
-            beginning.contents = contents
-                .into_iter()
-                .map(|(s, rows, _)| (self.case.streams[s].name.clone(), rows))
-                .collect();
+            let mut made = Made::default();
+            for relation in query.inputs() {
+                if let Some(of) = self.stream(relation) {
+                    self.make(of, &mut made)?;
+                    beginning.contents.insert(relation.name.clone(), made.contents[&of].clone());
+                }
+            }
         }
+        let is_filled = beginning.is_filled;
         self.streams.insert(stream, beginning);
+        self.tell();
+        if query.accumulates() {
+            self.accumulated.insert(stream, Vec::new());
+            self.accumulate(stream, if is_filled { 0 } else { self.met.len() as i64 })?;
+        }
         Ok(())
+    }
+
+    /// Tells the streams how far their inputs have come: to one with several inputs those that are
+    /// idle look as if they kept up with the others, unless all are idle.
+    fn tell(&mut self) {
+        let mut idle: BTreeMap<usize, bool> = BTreeMap::new();
+        for stream in self.streams.keys() {
+            let inputs = self.case.streams[*stream].query.inputs();
+            let own = inputs.iter().map(|relation| {
+                let time = relation.time?;
+                Some(match (self.input(relation), self.stream(relation)) {
+                    (Some(input), _) => (self.clocks[input].reached, self.clocks[input].is_idle),
+                    (_, Some(of)) => {
+                        let query = &self.case.streams[of].query;
+                        (query.frontier(time.column, &self.told[&of]), idle[&of])
+                    }
+                    _ => (i64::MIN, false),
+                })
+            });
+            let own: Vec<Option<(i64, bool)>> = own.collect();
+            let told = self.told.entry(*stream).or_insert_with(|| vec![i64::MIN; own.len()]);
+            let timed = || own.iter().enumerate().filter_map(|(port, own)| Some((port, (*own)?)));
+            timed().for_each(|(port, (reached, _))| told[port] = told[port].max(reached));
+            let active = timed().filter(|(_, (_, is_idle))| !is_idle).map(|(port, _)| told[port]);
+            if let Some(kept_up) = active.min() {
+                let idle = timed().filter(|(_, (_, is_idle))| *is_idle);
+                idle.for_each(|(port, _)| told[port] = told[port].max(kept_up));
+            }
+            idle.insert(*stream, own.iter().flatten().all(|(_, is_idle)| *is_idle));
+        }
     }
 
     /// The content of every stream, in the order of their creation, and the late rows of those that
     /// hand them on.
     fn contents(&self) -> Result<Vec<(usize, RecordBatch, Option<RecordBatch>)>, String> {
-        let mut contents: HashMap<&str, RecordBatch> = HashMap::new();
-        let mut all = Vec::new();
-        for (stream, beginning) in &self.streams {
-            let Stream { name, query, has_late_sink, .. } = &self.case.streams[*stream];
-            for relation in query.inputs() {
-                let batch = match self.input(relation) {
-                    Some(input) => self.rows_of(input, beginning),
-                    None => since(relation, &contents[relation.name.as_str()], beginning),
-                };
-                self.register(&relation.name, self.timed(relation, &batch, beginning)?)?;
-            }
-            let ask = |sql: &str| self.query(sql).map(|batch| rows(&[batch]));
-            if let Some(taken) = query.taken(&ask)? {
-                let taken: ArrayRef = Arc::new(Int64Array::from(taken));
-                let batch = RecordBatch::try_from_iter([("_arrival", taken)]);
-                self.register("_taken", batch.map_err(|error| error.to_string())?)?;
-            }
-            let content = self.query(&query.oracle(&self.frontiers(query)))?;
-            contents.insert(name, content.clone());
-            let late = query.late().filter(|_| *has_late_sink);
-            all.push((*stream, content, late.map(|sql| self.query(&sql)).transpose()?));
+        let mut made = Made::default();
+        for stream in self.streams.keys() {
+            self.make(*stream, &mut made)?;
         }
-        Ok(all)
+        let Made { contents, mut late, .. } = made;
+        Ok(contents.into_iter().map(|(s, content)| (s, content, late.remove(&s))).collect())
+    }
+
+    /// Makes the content of a stream, and of those that it reads.
+    fn make(&self, stream: usize, made: &mut Made) -> Result<(), String> {
+        if made.contents.contains_key(&stream) {
+            return Ok(());
+        }
+        let Stream { query, has_late_sink, .. } = &self.case.streams[stream];
+        if let Some(batches) = self.accumulated.get(&stream) {
+            let all = concat_batches(&batches[0].schema(), batches);
+            made.contents.insert(stream, all.map_err(|error| error.to_string())?);
+            return Ok(());
+        }
+        self.prepare(stream, None, made)?;
+        let ask = |sql: &str| self.query(sql).map(|batch| rows(&[batch]));
+        if let Some(taken) = query.taken(&ask)? {
+            let taken: ArrayRef = Arc::new(Int64Array::from(taken));
+            let batch = RecordBatch::try_from_iter([("_arrival", taken)]);
+            self.register("_taken", batch.map_err(|error| error.to_string())?)?;
+        }
+        made.contents.insert(stream, self.query(&query.oracle(&self.told[&stream]))?);
+        if let Some(history) = query.history() {
+            made.histories.insert(stream, self.merged(&self.query(&history)?));
+        }
+        if let Some(late) = query.late().filter(|_| *has_late_sink) {
+            made.late.insert(stream, self.query(&late)?);
+        }
+        Ok(())
+    }
+
+    /// Adds what comes of the rows that arrived since to a stream whose rows come out once.
+    fn accumulate(&mut self, stream: usize, since: i64) -> Result<(), String> {
+        let mut made = Made::default();
+        self.prepare(stream, Some(since), &mut made)?;
+        let query = &self.case.streams[stream].query;
+        let came = self.query(&query.oracle(&self.told[&stream]))?;
+        self.accumulated.entry(stream).or_default().push(came);
+        Ok(())
+    }
+
+    /// Registers what a stream reads. `since` leaves out the rows of its first input that arrived
+    /// before.
+    fn prepare(&self, stream: usize, since: Option<i64>, made: &mut Made) -> Result<(), String> {
+        let beginning = &self.streams[&stream];
+        let inputs = self.case.streams[stream].query.inputs();
+        for relation in &inputs {
+            if let Some(of) = self.stream(relation) {
+                self.make(of, made)?;
+            }
+        }
+        for (port, relation) in inputs.into_iter().enumerate() {
+            let batch = match (self.input(relation), self.stream(relation)) {
+                (Some(input), _) => self.rows_of(input, beginning),
+                (_, of) => of.map_or_else(
+                    || Err(format!("there is no {}", relation.name)),
+                    |of| Ok(seen(relation, &made.contents[&of], beginning)),
+                )?,
+            };
+            let batch = match since.filter(|_| port == 0) {
+                Some(since) => from_number(&batch, "_a", since),
+                None => batch,
+            };
+            let reader = (stream, port);
+            self.register(&relation.name, self.timed(relation, &batch, reader, beginning)?)?;
+            if relation.changes_in_time() {
+                let ever = match (self.input(relation), self.stream(relation)) {
+                    (Some(input), _) => self.ever_of(input),
+                    (_, of) => made.histories[&of.unwrap_or_default()].clone(),
+                };
+                let ever = from_number(&ever, "_d", beginning.arrival);
+                let ever = self.timed(relation, &ever, reader, beginning)?;
+                self.register(&relation.ever(), ever)?;
+            }
+        }
+        Ok(())
     }
 
     /// The input that a relation is.
@@ -212,27 +395,21 @@ impl<'a> Oracle<'a> {
         self.case.inputs.iter().position(|input| input.name == relation.name)
     }
 
-    /// How far the event times of a query's inputs have come.
-    fn frontiers(&self, query: &Query) -> Vec<i64> {
-        let reached = |relation: &Relation| {
-            let Some(time) = relation.time else { return i64::MIN };
-            if let Some(input) = self.input(relation) {
-                return self.clocks[input].reached;
-            }
-            let stream = self.case.streams.iter().find(|stream| stream.name == relation.name);
-            let query = &stream.expect("a relation is an input or a stream").query;
-            query.frontier(time.column, &self.frontiers(query))
-        };
-        query.inputs().into_iter().map(reached).collect()
+    /// The stream that a relation is.
+    fn stream(&self, relation: &Relation) -> Option<usize> {
+        self.case.streams.iter().position(|stream| stream.name == relation.name)
     }
 
     /// The rows of an input that a stream sees; of a source with their numbers.
     fn rows_of(&self, input: usize, beginning: &Beginning) -> RecordBatch {
         let of = &self.case.inputs[input];
-        let is_seen =
-            |row: &&(Row, i64)| of.is_table() || beginning.is_filled || row.1 >= beginning.arrival;
+        let is_seen = |entry: &&Entry| match of.is_table() {
+            true => entry.died == NEVER,
+            false => beginning.is_filled || entry.arrival >= beginning.arrival,
+        };
+        let entries = self.arrived[input].iter().filter(is_seen);
         let (rows, arrivals): (Vec<Row>, Vec<i64>) =
-            self.arrived[input].iter().filter(is_seen).cloned().unzip();
+            entries.map(|entry| (entry.row.clone(), entry.arrival)).unzip();
         let batch = data::batch(&of.columns, &rows);
         match of.is_table() {
             true => batch,
@@ -240,28 +417,93 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// A relation's rows with their event times and the frontiers that they met.
+    /// All rows that a table ever had, with the numbers of their beginning and end.
+    fn ever_of(&self, input: usize) -> RecordBatch {
+        let entries = &self.arrived[input];
+        let rows: Vec<Row> = entries.iter().map(|entry| entry.row.clone()).collect();
+        let numbers = |of: &dyn Fn(&Entry) -> i64| -> ArrayRef {
+            Arc::new(entries.iter().map(of).collect::<Int64Array>())
+        };
+        let numbers =
+            vec![("_a", numbers(&|entry| entry.arrival)), ("_d", numbers(&|entry| entry.died))];
+        self.merged(&with_columns(&data::batch(&self.case.inputs[input].columns, &rows), numbers))
+    }
+
+    /// A history in which a row that is replaced by an equal one in one step stays.
+    fn merged(&self, history: &RecordBatch) -> RecordBatch {
+        let visible = rows(&[visible(history)]);
+        let number = |name: &str| -> Vec<i64> {
+            let column = history.column_by_name(name).expect("a history has numbers");
+            column.as_primitive::<Int64Type>().values().to_vec()
+        };
+        let (came, mut died) = (number("_a"), number("_d"));
+        let mut stays = vec![true; came.len()];
+        let mut order: Vec<usize> = (0..came.len()).collect();
+        order.sort_by_key(|at| came[*at]);
+        for at in order.iter().copied() {
+            while stays[at] && died[at] != NEVER {
+                let step = self.steps[died[at] as usize];
+                let next = order.iter().copied().find(|next| {
+                    stays[*next]
+                        && *next != at
+                        && self.steps[came[*next] as usize] == step
+                        && visible[*next] == visible[at]
+                });
+                let Some(next) = next else { break };
+                stays[next] = false;
+                died[at] = died[next];
+            }
+        }
+        let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+        for (field, column) in history.schema().fields().iter().zip(history.columns()) {
+            let column = match field.name().as_str() {
+                "_d" => Arc::new(Int64Array::from(died.clone())) as ArrayRef,
+                _ => Arc::clone(column),
+            };
+            columns.push((field.name().clone(), column));
+        }
+        let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("as before");
+        filter_record_batch(&batch, &BooleanArray::from(stays)).expect("a flag for each row")
+    }
+
+    /// A relation's rows with their event times and the frontiers that they met, as a stream was told
+    /// them.
     fn timed(
         &self,
         relation: &Relation,
         batch: &RecordBatch,
+        (stream, port): (usize, usize),
         beginning: &Beginning,
     ) -> Result<RecordBatch, String> {
         let Some(time) = relation.time else { return Ok(batch.clone()) };
         let times = cast(batch.column(time.column), &DataType::Int64);
         let times = times.map_err(|error| error.to_string())?;
-        let met = |arrival: i64| {
-            let met = relation.sources.iter().map(|source| self.met[arrival as usize][*source]);
-            match arrival < beginning.arrival {
-                true => i64::MIN,
-                false => met.min().unwrap_or(i64::MIN),
+        let met = |arrival: i64, port: usize| match arrival {
+            NEVER => NEVER,
+            arrival if arrival < beginning.arrival => i64::MIN,
+            arrival => self.met[arrival as usize].get(&stream).map_or(i64::MIN, |met| met[port]),
+        };
+        let met_by = |name: &str, port: usize| {
+            let numbers = batch.column_by_name(name)?.as_primitive::<Int64Type>();
+            let met: Int64Array = numbers.unary(|arrival| met(arrival, port));
+            Some(Arc::new(met) as ArrayRef)
+        };
+        let met_at = |name: &str| met_by(name, port);
+        let none = || Arc::new(Int64Array::from(vec![i64::MIN; batch.num_rows()])) as ArrayRef;
+        let mut columns = vec![("_t", times), ("_f", met_at("_a").unwrap_or_else(none))];
+        let other = (self.told[&stream].len() == 2).then(|| 1 - port);
+        columns.extend(other.and_then(|other| Some(("_x", met_by("_a", other)?))));
+        if let Some(met) = met_at("_d") {
+            let step = |number: i64| self.steps.get(number as usize).map_or(NEVER, |s| *s as i64);
+            for (name, of) in [("_step", "_a"), ("_stop", "_d")] {
+                let numbers = batch.column_by_name(of).expect("a history has numbers");
+                let steps: Int64Array = numbers.as_primitive::<Int64Type>().unary(step);
+                columns.push((name, Arc::new(steps)));
             }
-        };
-        let met: Int64Array = match batch.column_by_name("_a").filter(|_| relation.arrives) {
-            Some(arrivals) => arrivals.as_primitive::<Int64Type>().unary(met),
-            None => Int64Array::from(vec![i64::MIN; batch.num_rows()]),
-        };
-        Ok(with_columns(batch, vec![("_t", times), ("_f", Arc::new(met))]))
+            columns.push(("_g", met));
+        }
+        Ok(with_columns(batch, columns))
     }
 
     fn register(&self, name: &str, batch: RecordBatch) -> Result<(), String> {
@@ -286,6 +528,14 @@ impl<'a> Oracle<'a> {
     }
 }
 
+/// The rows whose number in a column is not smaller.
+fn from_number(batch: &RecordBatch, column: &str, least: i64) -> RecordBatch {
+    let numbers = batch.column_by_name(column).expect("the rows are numbered");
+    let numbers = numbers.as_primitive::<Int64Type>().values();
+    let is_new: Vec<bool> = numbers.iter().map(|number| *number >= least).collect();
+    filter_record_batch(batch, &BooleanArray::from(is_new)).expect("a flag for each row")
+}
+
 /// The columns that are no help for the oracle.
 fn visible(batch: &RecordBatch) -> RecordBatch {
     let schema = batch.schema();
@@ -305,15 +555,12 @@ fn with_columns(batch: &RecordBatch, more: Vec<(&str, ArrayRef)>) -> RecordBatch
 
 /// The content of a stream as an input of another: without what came before, where rows are only
 /// added.
-fn since(relation: &Relation, content: &RecordBatch, beginning: &Beginning) -> RecordBatch {
+fn seen(relation: &Relation, content: &RecordBatch, beginning: &Beginning) -> RecordBatch {
     if relation.nature == Nature::Updating || beginning.is_filled {
         return content.clone();
     }
-    if let Some(arrivals) = content.column_by_name("_a").filter(|_| relation.arrives) {
-        let arrivals = arrivals.as_primitive::<Int64Type>().values();
-        let is_new = arrivals.iter().map(|arrival| *arrival >= beginning.arrival);
-        let is_new = BooleanArray::from(is_new.collect::<Vec<bool>>());
-        return filter_record_batch(content, &is_new).expect("a flag for each row");
+    if relation.arrives {
+        return from_number(content, "_a", beginning.arrival);
     }
     let Some(before) = beginning.contents.get(&relation.name) else { return content.clone() };
     let mut seen: BTreeMap<value::Row, usize> = BTreeMap::new();
@@ -339,108 +586,6 @@ impl Datum {
         match (self, other) {
             (Self::Float(a), Self::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
             (a, b) => a == b,
-        }
-    }
-}
-
-/// How far the event time of a source has come, by the definition: the least of what its open
-/// producers promise, each the larger of its largest time less the delay and its own word. The
-/// database's own producer, 0, counts once it sent a row of a declared event time, and not when all
-/// others have said their end. A producer that was silent for too long is left out.
-struct Clock {
-    delay: Option<i64>,
-    idle_timeout_ms: Option<i64>,
-    producers: BTreeMap<usize, Producer>,
-    now_ms: i64,
-    /// The frontier, exclusive; `i64::MIN` before the first.
-    reached: i64,
-}
-
-#[derive(Default)]
-struct Producer {
-    /// The largest time less the delay, and the promise, both exclusive.
-    largest: Option<i64>,
-    promise: Option<i64>,
-    /// When it was heard of.
-    seen_ms: i64,
-    is_idle: bool,
-}
-
-impl Clock {
-    fn new(input: &Input) -> Self {
-        Self {
-            delay: input.delay(),
-            idle_timeout_ms: input.idle_timeout_ms,
-            producers: BTreeMap::new(),
-            now_ms: 0,
-            reached: i64::MIN,
-        }
-    }
-
-    fn open(&mut self, producer: usize) {
-        let seen_ms = self.now_ms;
-        self.producers.insert(producer, Producer { seen_ms, ..Producer::default() });
-    }
-
-    fn close(&mut self, producer: usize) {
-        self.producers.remove(&producer);
-    }
-
-    fn hear_of(&mut self, producer: usize) {
-        let now_ms = self.now_ms;
-        if let Some(producer) = self.producers.get_mut(&producer) {
-            (producer.seen_ms, producer.is_idle) = (now_ms, false);
-        }
-    }
-
-    fn see_all(&mut self) {
-        let now_ms = self.now_ms;
-        for producer in self.producers.values_mut() {
-            (producer.seen_ms, producer.is_idle) = (now_ms, false);
-        }
-    }
-
-    fn advance(&mut self, by_ms: i64, started: bool) {
-        self.now_ms += by_ms;
-        let Some(timeout_ms) = self.idle_timeout_ms.filter(|_| started) else { return };
-        for producer in self.producers.values_mut() {
-            producer.is_idle |= producer.seen_ms + timeout_ms <= self.now_ms;
-        }
-        self.settle();
-    }
-
-    fn see(&mut self, producer: usize, time: i64) {
-        let Some(delay) = self.delay else { return };
-        let seen_ms = self.now_ms;
-        let producer =
-            self.producers.entry(producer).or_insert(Producer { seen_ms, ..Producer::default() });
-        producer.largest = producer.largest.max(Some(time - delay + 1));
-        self.settle();
-    }
-
-    fn promise(&mut self, producer: usize, ts_ms: i64) {
-        self.hear_of(producer);
-        if let Some(producer) = self.producers.get_mut(&producer) {
-            producer.promise = producer.promise.max(Some(ts_ms + 1));
-        }
-        self.settle();
-    }
-
-    fn end(&mut self, producer: usize) {
-        self.promise(producer, i64::MAX - 1);
-    }
-
-    fn settle(&mut self) {
-        let mut handles = self.producers.iter().filter(|(id, _)| **id != 0).peekable();
-        let ended = handles.peek().is_some()
-            && handles.all(|(_, producer)| producer.promise == Some(i64::MAX));
-        let counted = self
-            .producers
-            .iter()
-            .filter(|(id, producer)| !producer.is_idle && (!ended || **id != 0));
-        let least = counted.map(|(_, producer)| producer.largest.max(producer.promise)).min();
-        if let Some(Some(least)) = least {
-            self.reached = self.reached.max(least);
         }
     }
 }

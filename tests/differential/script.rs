@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::case::{Case, Step, values};
 use super::oracle;
-use super::query;
+use super::query::{self, EVERY_MS};
 use super::schema::Type;
 use super::{driver, schema::Column};
 use crate::support::value::{Row, Value};
@@ -60,6 +60,10 @@ pub fn write(case: &Case, message: &str) -> String {
             }
             Step::Change { input, change } => change.sql(&case.inputs[*input]),
             Step::Check => {
+                if case.ticks_at_checks() && expected.iter().any(|expected| expected.step == index)
+                {
+                    let _ = write!(script, "\nstatement ok\nADVANCE CLOCK BY {EVERY_MS}\n");
+                }
                 for expected in expected.iter().filter(|expected| expected.step == index) {
                     let stream = &case.streams[expected.stream];
                     let columns = query::columns(stream.query.as_ref());

@@ -185,7 +185,9 @@ impl Stream {
         (every.due_ms, every.pending_rows) = (None, 0);
         let mut pending = std::mem::take(&mut every.pending).into_iter();
         let Some(first) = pending.next() else { return Ok(()) };
-        match self.net(first, pending.collect())? {
+        let more =
+            if mutant!(IntervalTellsItsFirstChange) { Vec::new() } else { pending.collect() };
+        match self.net(first, more)? {
             Some(delta) => self.tell(epoch, delta),
             None => Ok(()),
         }

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
-use laminar_types::TimeUnit;
+use laminar_types::{TimeUnit, mutant};
 
 use crate::parser::probe::PROBE_TIMES;
 
@@ -120,7 +120,8 @@ impl ScalarUDFImpl for ProbeTimes {
                     probes.push(None);
                     continue;
                 }
-                let Some(probe) = counts.value(row).checked_add(*offset) else {
+                let offset = if mutant!(ProbesLookBack) { -offset.abs() } else { *offset };
+                let Some(probe) = counts.value(row).checked_add(offset) else {
                     return exec_err!("a probe lies outside of the times of a {data_type}");
                 };
                 probes.push(Some(probe));

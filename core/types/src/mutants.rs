@@ -162,6 +162,17 @@ mod table {
         ReplacedVersionEnds: "a version that is replaced counts as deleted", "dataflow/time_join/asof", ["versions of a table", "versions of a changelog"];
         DeletionForgotten: "a version that is deleted stays valid", "dataflow/time_join/asof", ["versions of a table", "versions of a changelog"];
         DeletionFromTheBeginning: "a deletion takes a version back from its beginning on", "dataflow/time_join/asof", ["versions of a table", "versions of a changelog"];
+        LookupKeepsOldRows: "a row that a lookup table replaced still answers", "dataflow/time_join/current", ["lookup join", "FOR SYSTEM_TIME AS OF proctime()"];
+        LookupTakesOneRow: "of several rows of a key one answers", "dataflow/time_join/current", ["lookup join", "FOR SYSTEM_TIME AS OF proctime()"];
+        LookupMissIsGone: "a row without an answer is gone from a left join", "dataflow/time_join/current", ["join with what is there LEFT"];
+        ProbesLookBack: "a probe ahead of a row looks as far back", "sql/probe_times", ["PROBE JOIN RANGE", "PROBE JOIN LIST"];
+        RangeWithoutItsEnd: "the last distance of a RANGE is left out", "sql/parser/probe", ["PROBE JOIN RANGE"];
+        SessionTakesNothingBack: "a session keeps rows that were taken back", "dataflow/session_aggregate", ["sessions of changing rows"];
+        ShrunkSessionStaysOpen: "a session that a retraction ended closes at its old end", "dataflow/session_aggregate", ["sessions of changing rows"];
+        LateRowForEverySet: "a late row is handed on for each grouping set", "dataflow/late_rows", ["window with ROLLUP", "window with CUBE", "window with GROUPING SETS"];
+        LateRowsAllCame: "a row that ceased too late is handed on as one that came", "dataflow/late_rows", ["windows over a table"];
+        ForgottenOneUnitEarly: "a row is forgotten one unit early", "dataflow/lifetime", ["state_ttl of JOIN", "state_ttl of an outer JOIN"];
+        ForgottenByTheOtherSide: "a row is forgotten by the watermark of the other side", "dataflow/lifetime", ["state_ttl of JOIN", "state_ttl of an outer JOIN"];
         IdleSourceHoldsBack: "a silent source holds those beside it back", "dataflow/graph", ["idle sources beside others"];
         WatermarkOfTheFastestKey: "the watermark is that of the fastest key", "db/keyed_times", ["watermark by key"];
         IdleKeyHoldsBack: "a silent key holds the watermark back for ever", "db/keyed_times", ["watermark by key"];
@@ -171,6 +182,8 @@ mod table {
         PartitionLost: "what one partition gives is lost", "dataflow/partitioned", ["GROUP BY"];
         RowsDealtInTurn: "rows go to partitions in turn, whatever their keys", "dataflow/partitioned", ["GROUP BY"];
         PartitionsOneByOne: "what partitions give stands one partition after the other", "dataflow/partitioned", ["GROUP BY"];
+        IntervalTellsItsFirstChange: "EMIT EVERY tells the first change of an interval", "db/stream", ["EMIT EVERY"];
+        RowInOneWindow: "a row is in the first of its windows alone", "sql/functions", ["rows of HOP", "rows of CUMULATE"];
         UnnestForgetsWeights: "UNNEST hands retractions on as rows", "dataflow/unnest", ["UNNEST", "UNNEST in FROM"];
     }
 

@@ -18,13 +18,30 @@ struct Aggregate {
     /// `count(*) > n`.
     having: Option<i64>,
     filter: Option<Predicate>,
+    /// Whether the event time, its first key, is handed on with its changes.
+    is_by_time: bool,
 }
 
 pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
     let keys = if random.chance(20) { Vec::new() } else { from.some_columns(2, random) };
     let having = random.chance(25).then(|| random.range(1, 4));
     let filter = random.chance(30).then(|| Predicate::random(&from.columns, random));
-    Some(Arc::new(Aggregate { keys, calls: Call::some(&from, random), having, filter, from }))
+    let calls = Call::some(&from, random);
+    Some(Arc::new(Aggregate { keys, calls, having, filter, is_by_time: false, from }))
+}
+
+/// Groups of an event time, whose changes keep it.
+pub(super) fn random_by_time(from: Relation, random: &mut Random) -> Option<Query> {
+    let (_, time) = from.timed().filter(|_| from.arrives)?;
+    let plain = from.plain_columns();
+    let mut keys = vec![time.clone()];
+    if !plain.is_empty() && random.chance(80) {
+        keys.push((*random.pick(&plain)).clone());
+    }
+    let having = random.chance(30).then(|| random.range(1, 3));
+    let filter = random.chance(20).then(|| Predicate::random(&from.columns, random));
+    let calls = Call::some(&from, random);
+    Some(Arc::new(Aggregate { keys, calls, having, filter, is_by_time: true, from }))
 }
 
 impl Aggregate {
@@ -49,6 +66,7 @@ impl Shape for Aggregate {
     fn constructs(&self) -> Vec<&'static str> {
         let mut constructs = Call::constructs(&self.calls);
         constructs.push(if self.keys.is_empty() { "global aggregate" } else { "GROUP BY" });
+        constructs.extend(self.is_by_time.then_some("groups of an event time"));
         constructs.extend(self.having.map(|_| "HAVING"));
         constructs.extend(self.filter.as_ref().map(|_| "WHERE"));
         constructs
@@ -67,8 +85,43 @@ impl Shape for Aggregate {
         self.sql(Dialect::Oracle)
     }
 
+    /// The groups after each arrival that is of them, until the next one.
+    fn history(&self) -> Option<String> {
+        if !self.is_by_time {
+            return None;
+        }
+        let conditions = conditions(self.filter.as_ref(), Dialect::Oracle);
+        let rows = format!("(SELECT * FROM {}{})", self.from.name, filtered(&conditions));
+        let same =
+            self.keys.iter().map(|key| format!("(i.{0} IS NOT DISTINCT FROM j.{0})", key.name));
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        let keys = names(&self.keys);
+        let items = self.keys.iter().map(|key| key.name.clone());
+        let items = numbered(items.chain(self.calls.iter().map(|call| call.sql(Dialect::Oracle))));
+        let outputs = (0..self.types().len()).map(|at| format!("o{at}"));
+        let outputs = outputs.collect::<Vec<_>>().join(", ");
+        let groups = (0..self.keys.len()).map(|at| format!("o{at}"));
+        let groups = groups.collect::<Vec<_>>().join(", ");
+        let having = self.having.map_or(String::new(), |n| format!(" WHERE _n > {n}"));
+        Some(format!(
+            "SELECT {outputs}, _a, _d FROM (SELECT {outputs}, _n, _a, coalesce(lead(_a) OVER (PARTITION \
+             BY {groups} ORDER BY _a), {}) AS _d FROM (SELECT {items}, count(*) AS _n, _came AS _a \
+             FROM (SELECT j.*, i._a AS _came FROM {rows} j JOIN {rows} i ON {same} AND j._a <= i._a) \
+             GROUP BY _came, {keys})){having}",
+            i64::MAX,
+        ))
+    }
+
     fn gives(&self) -> Gives {
-        Gives::of(Nature::Updating)
+        if !self.is_by_time {
+            return Gives::of(Nature::Updating);
+        }
+        let declared = self.from.is_declared();
+        Gives { times: vec![0], known: vec![0], declared, ..Gives::of(Nature::Updating) }
+    }
+
+    fn frontier(&self, _column: usize, frontiers: &[i64]) -> i64 {
+        frontiers[0]
     }
 
     fn replaced_by(&self) -> Option<Vec<usize>> {
@@ -87,7 +140,7 @@ impl Shape for Aggregate {
         for calls in Call::simpler(&self.calls) {
             simpler.push(Arc::new(Self { calls, ..self.clone() }));
         }
-        for index in 0..self.keys.len() {
+        for index in usize::from(self.is_by_time)..self.keys.len() {
             let keys = without(&self.keys, index);
             simpler.push(Arc::new(Self { keys, ..self.clone() }));
         }
@@ -170,14 +223,12 @@ pub(super) fn random_grouping_sets(from: Relation, random: &mut Random) -> Optio
     Some(Arc::new(GroupingSets { keys: [first, second], word, calls, filter, from }))
 }
 
-impl GroupingSets {
-    /// Which of the two keys each set has.
-    fn sets(&self) -> &'static [[bool; 2]] {
-        match self.word {
-            "ROLLUP" => &[[true, true], [true, false], [false, false]],
-            "CUBE" => &[[true, true], [true, false], [false, true], [false, false]],
-            _ => &[[true, false], [false, true]],
-        }
+/// Which of two keys each set has.
+pub(super) fn sets_of(word: &str) -> &'static [[bool; 2]] {
+    match word {
+        "ROLLUP" => &[[true, true], [true, false], [false, false]],
+        "CUBE" => &[[true, true], [true, false], [false, true], [false, false]],
+        _ => &[[true, false], [false, true]],
     }
 }
 
@@ -217,7 +268,7 @@ impl Shape for GroupingSets {
     /// A query for each set.
     fn oracle(&self, _frontiers: &[i64]) -> String {
         let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Oracle));
-        let queries = self.sets().iter().map(|set| {
+        let queries = sets_of(self.word).iter().map(|set| {
             let keys = self.keys.iter().zip(set).map(|(key, is_in)| match is_in {
                 // A rank is unsigned, unlike the NULL of its place.
                 true => format!("CAST({} AS {})", key.name, key.data_type.sql()),

@@ -36,9 +36,46 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
     Some(Arc::new(Asof { left, right, operator, outer, keys, emit, is_in_on }))
 }
 
+/// The same where one side's rows change.
+pub(super) fn random_in_time(
+    left: Relation,
+    relations: &[Relation],
+    random: &mut Random,
+) -> Option<Query> {
+    let (right, keys) = interval::changing_pair(&left, relations, random)?;
+    let is_known = |side: &Relation| side.arrives || side.changes_in_time();
+    if !is_known(&left) || !is_known(&right) {
+        return None;
+    }
+    let operator = *random.pick(&[">=", ">=", ">", "<=", "<", "NEAREST", "NEAREST"]);
+    let keys = keys.filter(|_| random.chance(80));
+    let (outer, is_in_on) = (random.chance(50), random.chance(30));
+    // Where the left side changes, or the right one is a table, nothing is ever final.
+    let emit = *random.pick(&[Emit::Default, Emit::Default, Emit::Changes, Emit::Update]);
+    Some(Arc::new(Asof { left, right, operator, outer, keys, emit, is_in_on }))
+}
+
 impl Asof {
     fn is_final(&self) -> bool {
-        self.emit.waits(self.left.is_declared() && self.right.is_declared())
+        let can_wait = self.left.timed().is_some() && self.right.is_settled;
+        can_wait && self.emit.waits(self.left.is_declared() && self.right.is_declared())
+    }
+
+    fn has_changes(&self) -> bool {
+        self.left.changes_in_time() || self.right.changes_in_time()
+    }
+
+    /// The rows of a side that are in time, for the oracle.
+    fn in_time(relation: &Relation) -> String {
+        let (from, condition) = match (relation.changes_in_time(), relation.is_settled) {
+            (false, _) => (relation.name.clone(), "_t IS NULL OR _t >= _f".to_string()),
+            (true, false) => (relation.name.clone(), "true".to_string()),
+            (true, true) => {
+                let stays = format!("_t IS NULL AND _d = {}", i64::MAX);
+                (relation.ever(), format!("(_t >= _f AND _t < _g) OR ({stays})"))
+            }
+        };
+        format!("(SELECT *, row_number() OVER () AS _i FROM {from} WHERE {condition})")
     }
 
     fn outputs(&self) -> impl Iterator<Item = (char, &Column)> {
@@ -69,6 +106,7 @@ impl Shape for Asof {
             false => "ASOF with corrections",
         });
         constructs.extend(self.keys.is_none().then_some("ASOF without keys"));
+        constructs.extend(self.has_changes().then_some("ASOF of changing rows"));
         constructs
     }
 
@@ -78,7 +116,7 @@ impl Shape for Asof {
 
     fn engine(&self) -> String {
         let items = numbered(self.outputs().map(|(side, c)| format!("{side}.{}", c.name)));
-        let (Some((_, l)), Some((_, r))) = (self.left.timed(), self.right.timed()) else {
+        let (Some((_, l)), Some((_, r))) = (self.left.event_time(), self.right.event_time()) else {
             return String::new();
         };
         let on = self.keys.as_ref().map(|(a, b)| format!("l.{} = r.{}", a.name, b.name));
@@ -111,22 +149,35 @@ impl Shape for Asof {
             .outputs()
             .map(|(side, column)| format!("{side}.{} AS {}", column.name, named(side, column)));
         let inner = inner.collect::<Vec<_>>().join(", ");
-        let in_time = |relation: &Relation| {
-            format!(
-                "(SELECT *, row_number() OVER () AS _i FROM {} WHERE _t IS NULL OR _t >= _f)",
-                relation.name
-            )
+        // Of right rows at one time the last one, or the first: by arrival, or by all columns.
+        let (last, first) = match self.right.changes_in_time() {
+            false => ("r._a DESC".to_string(), "r._a".to_string()),
+            true => {
+                let by = |direction: &str| {
+                    let columns = self.right.columns.iter();
+                    let columns = columns.map(|column| format!("r.{}{direction}", column.name));
+                    columns.collect::<Vec<_>>().join(", ")
+                };
+                (by(" DESC"), by(""))
+            }
         };
         let (condition, order) = match self.operator {
-            ">=" | "VERSION" => ("r._t <= l._t", "r._t DESC, r._a DESC"),
-            ">" => ("r._t < l._t", "r._t DESC, r._a DESC"),
-            "<=" => ("r._t >= l._t", "r._t, r._a"),
-            "<" => ("r._t > l._t", "r._t, r._a"),
+            ">=" | "VERSION" => ("r._t <= l._t", format!("r._t DESC, {last}")),
+            ">" => ("r._t < l._t", format!("r._t DESC, {last}")),
+            "<=" => ("r._t >= l._t", format!("r._t, {first}")),
+            "<" => ("r._t > l._t", format!("r._t, {first}")),
+            // Of those that are behind and equally far all are at one time, and of those ahead.
             _ => (
                 "r._t IS NOT NULL AND l._t IS NOT NULL",
-                "abs(r._t - l._t), CASE WHEN r._t > l._t THEN 1 ELSE 0 END, CASE WHEN r._t > l._t \
-                 THEN r._a ELSE -r._a END",
+                format!("abs(r._t - l._t), CASE WHEN r._t > l._t THEN 1 ELSE 0 END, {last}"),
             ),
+        };
+        // The nearest row ahead is the first of its time.
+        let turned = match self.operator {
+            "NEAREST" => {
+                format!("abs(r._t - l._t), CASE WHEN r._t > l._t THEN 1 ELSE 0 END, {first}")
+            }
+            _ => order.clone(),
         };
         let (keys, no_key) = match &self.keys {
             Some((a, b)) => {
@@ -145,6 +196,11 @@ impl Shape for Asof {
                 let best = match self.operator {
                     ">=" | "VERSION" => format!("_l < {reached}"),
                     ">" => format!("_l <= {reached}"),
+                    "<=" | "<" if self.right.changes_in_time() => format!("_r < {reached}"),
+                    "NEAREST" if self.right.changes_in_time() => format!(
+                        "(_l < {reached} AND CASE WHEN _r <= _l THEN _l + _l - _r <= {reached} ELSE _r < \
+                         {reached} END)"
+                    ),
                     "<=" => format!("_r <= greatest({reached}, _l)"),
                     "<" => format!("_r <= greatest({reached}, _l + 1)"),
                     _ => format!(
@@ -157,11 +213,12 @@ impl Shape for Asof {
         };
         let has_match = if self.outer { "" } else { " AND _r IS NOT NULL" };
         format!(
-            "SELECT {items} FROM (SELECT {inner}, l._t AS _l, r._t AS _r, {no_key} AS _keyless, \
-             row_number() OVER (PARTITION BY l._i ORDER BY {order}) AS _n FROM {} l LEFT JOIN {} r \
-             ON {keys}{condition}) WHERE _n = 1{has_match} AND {is_best}",
-            in_time(&self.left),
-            in_time(&self.right),
+            "SELECT {items} FROM (SELECT {inner}, l._t AS _l, r._t AS _r, {no_key} AS _keyless, CASE WHEN \
+             r._t > l._t THEN row_number() OVER (PARTITION BY l._i ORDER BY {turned}) ELSE row_number() \
+             OVER (PARTITION BY l._i ORDER BY {order}) END AS _n FROM {} l LEFT JOIN {} r ON \
+             {keys}{condition}) WHERE _n = 1{has_match} AND {is_best}",
+            Self::in_time(&self.left),
+            Self::in_time(&self.right),
         )
     }
 

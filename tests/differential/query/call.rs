@@ -83,8 +83,11 @@ impl Call {
 
     /// What its values are ordered by, where that matters; nothing is the order of arrival.
     fn takes_order(&self) -> Option<Vec<Column>> {
-        let is_ordered = !self.order.is_empty() || matches!(self.function, "first" | "last");
-        is_ordered.then(|| self.order.clone())
+        match self.function {
+            "percentile_cont" => Some(self.argument.iter().cloned().collect()),
+            "first" | "last" => Some(self.order.clone()),
+            _ => (!self.order.is_empty()).then(|| self.order.clone()),
+        }
     }
 
     pub(super) fn data_type(&self) -> Type {

@@ -35,6 +35,41 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
     Some(Arc::new(Interval { word, left, right, keys, low, high, is_between }))
 }
 
+/// The same where one side's rows change.
+pub(super) fn random_in_time(
+    left: Relation,
+    relations: &[Relation],
+    random: &mut Random,
+) -> Option<Query> {
+    let (right, keys) = changing_pair(&left, relations, random)?;
+    let keys = keys.filter(|_| random.chance(75));
+    let low = random.range(-6, 4);
+    let high = low + random.range(1, 7);
+    let (word, is_between) = (*random.pick(&WORDS), random.chance(70));
+    Some(Arc::new(Interval { word, left, right, keys, low, high, is_between }))
+}
+
+/// A relation with an event time of the left one's type, where the rows of one of them change, and
+/// columns to join them by.
+pub(super) fn changing_pair(
+    left: &Relation,
+    relations: &[Relation],
+    random: &mut Random,
+) -> Option<(Relation, Option<Keys>)> {
+    let (_, time) = left.event_time()?;
+    let is_alike = |right: &&Relation| {
+        let alike = right.event_time().is_some_and(|(_, other)| other.data_type == time.data_type);
+        alike && (left.changes_in_time() || right.changes_in_time()) && left.keeps_up_with(right)
+    };
+    let rights: Vec<&Relation> = relations.iter().filter(is_alike).collect();
+    if rights.is_empty() {
+        return None;
+    }
+    let right = (*random.pick(&rights)).clone();
+    let keys = join::pair(left, &right);
+    Some((right, keys))
+}
+
 /// A relation with an event time of the left one's type, and columns to join them by.
 pub(super) fn timed_pair(
     left: &Relation,
@@ -47,6 +82,9 @@ pub(super) fn timed_pair(
     };
     let others: Vec<&Relation> = relations.iter().filter(is_alike).collect();
     let right = (*random.pick(&others)).clone();
+    if !left.keeps_up_with(&right) {
+        return None;
+    }
     let keys = join::pair(left, &right);
     Some((right, keys))
 }
@@ -64,14 +102,18 @@ fn moved(time: &str, column: &Column, ms: i64) -> String {
 impl Interval {
     /// Whether rows wait until they can match nothing more; else what comes of them is corrected.
     fn is_bounded(&self) -> bool {
-        self.left.is_declared() && self.right.is_declared()
+        let only_come = self.left.timed().is_some() && self.right.timed().is_some();
+        only_come && self.left.is_declared() && self.right.is_declared()
     }
 
     /// Whether rows go once they can match nothing more, and late ones are left out: without a
     /// declared watermark only where it is known that the columns are times.
     fn drops_late(&self) -> bool {
-        let is_timestamp = self.left.timed().is_some_and(|(_, c)| c.data_type == Type::Timestamp);
-        self.is_bounded() || is_timestamp
+        let of_left = self.left.event_time();
+        let is_timestamp = of_left.is_some_and(|(_, c)| c.data_type == Type::Timestamp);
+        let is_declared = self.left.is_declared() && self.right.is_declared();
+        let is_settled = self.left.is_settled && self.right.is_settled;
+        is_settled && (is_declared || is_timestamp)
     }
 
     fn is_outer(&self) -> bool {
@@ -85,7 +127,7 @@ impl Interval {
     /// The position of a side's time in the output.
     fn time_at(&self, side: char) -> Option<usize> {
         let relation = if side == 'l' { &self.left } else { &self.right };
-        let (_, time) = relation.timed()?;
+        let (_, time) = relation.event_time()?;
         self.outputs().iter().position(|(of, column)| *of == side && *column == time)
     }
 }
@@ -96,7 +138,10 @@ impl Shape for Interval {
     }
 
     fn constructs(&self) -> Vec<&'static str> {
+        let changes = self.left.changes_in_time() || self.right.changes_in_time();
         let mut constructs = vec![match (self.is_bounded(), self.word) {
+            _ if changes && self.drops_late() => "join in time of updating streams",
+            _ if changes => "join in time with a table",
             (false, _) => "join in time without WATERMARK FOR",
             (_, "JOIN") => "interval JOIN",
             (_, "LEFT JOIN") => "interval LEFT JOIN",
@@ -107,7 +152,7 @@ impl Shape for Interval {
         }];
         constructs.extend((self.keys.is_none()).then_some("interval join without keys"));
         let derived = !self.left.arrives || !self.right.arrives;
-        constructs.extend(derived.then_some("interval join of windows"));
+        constructs.extend((derived && !changes).then_some("interval join of windows"));
         constructs
     }
 
@@ -118,7 +163,7 @@ impl Shape for Interval {
     fn engine(&self) -> String {
         let outputs = self.outputs().into_iter();
         let items = numbered(outputs.map(|(side, column)| format!("{side}.{}", column.name)));
-        let (Some((_, l)), Some((_, r))) = (self.left.timed(), self.right.timed()) else {
+        let (Some((_, l)), Some((_, r))) = (self.left.event_time(), self.right.event_time()) else {
             return String::new();
         };
         let (left, right) = (format!("l.{}", l.name), format!("r.{}", r.name));
@@ -141,6 +186,9 @@ impl Shape for Interval {
     fn oracle(&self, frontiers: &[i64]) -> String {
         let (low, high) = (self.low, self.high);
         let in_time = |relation: &Relation| match self.drops_late() {
+            true if relation.changes_in_time() => {
+                format!("(SELECT * FROM {} WHERE _t >= _f AND _t < _g)", relation.ever())
+            }
             true => format!("(SELECT * FROM {} WHERE _t >= _f)", relation.name),
             false => format!("(SELECT * FROM {} WHERE _t IS NOT NULL)", relation.name),
         };
@@ -203,7 +251,7 @@ impl Shape for Interval {
             "FULL JOIN" => Vec::new(),
             _ => self.time_at('l').into_iter().collect(),
         };
-        Gives { nature: Some(Nature::AppendOnly), times, known, declared: true, arrives: false }
+        Gives { nature: Some(Nature::AppendOnly), times, known, declared: true, ..Gives::default() }
     }
 
     /// A row comes out when it comes, or when the other side has passed what it can match.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Gives, Query, Relation, Shape, numbered};
+use super::{Gives, Nature, Query, Relation, Shape, numbered};
 use crate::differential::schema::{Column, Type};
 use crate::support::random::Random;
 
@@ -33,6 +33,11 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
         right = left.clone();
     }
     let keys = pair(&left, &right)?;
+    let only_comes = |side: &Relation| side.nature == Nature::AppendOnly;
+    if (left.is_lookup && only_comes(&right)) || (right.is_lookup && only_comes(&left)) {
+        // A join of its own.
+        return None;
+    }
     let last = (left.columns.last()?.clone(), right.columns.last()?.clone());
     let unequal = (random.chance(25) && are_alike(&last.0, &last.1)).then_some(last);
     Some(Arc::new(Join { word: random.pick::<&str>(&WORDS), left, right, keys, unequal }))
@@ -47,7 +52,7 @@ pub(super) fn pair(left: &Relation, right: &Relation) -> Option<(Column, Column)
     pair.map(|(a, b)| (a.clone(), b.clone()))
 }
 
-fn are_alike(a: &Column, b: &Column) -> bool {
+pub(super) fn are_alike(a: &Column, b: &Column) -> bool {
     let texts = a.data_type == Type::Text && b.data_type == Type::Text;
     texts || (a.data_type.is_integer() && b.data_type.is_integer())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Gives, Query, Relation, Shape, conditions, filtered, numbered, without};
 use crate::differential::expression::{Dialect, Expression, Predicate};
-use crate::differential::schema::Type;
+use crate::differential::schema::{Column, Type};
 use crate::support::random::Random;
 
 #[derive(Debug, Clone)]
@@ -24,16 +24,44 @@ pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
     Some(Arc::new(Map { from, items, filter }))
 }
 
+/// A projection that leaves the time, the key and what may fail as it is, so that it can be read in
+/// time.
+pub(super) fn random_in_time(from: Relation, random: &mut Random) -> Option<Query> {
+    let (_, time) = from.event_time()?;
+    let mut kept: Vec<Column> = from.key.map(|key| from.columns[key].clone()).into_iter().collect();
+    kept.push(time.clone());
+    for column in &from.columns {
+        if !kept.contains(column) && kept.len() < 4 && random.chance(80) {
+            kept.push(column.clone());
+        }
+    }
+    let items = kept.into_iter().map(Expression::Column).collect();
+    let filter = random.chance(60).then(|| Predicate::random(&from.columns, random));
+    Some(Arc::new(Map { from, items, filter }))
+}
+
 impl Map {
     fn sql(&self, dialect: Dialect) -> String {
+        let hidden = match dialect == Dialect::Oracle && self.from.arrives {
+            true => ", _a",
+            false => "",
+        };
+        self.select(dialect, hidden, &self.from.name)
+    }
+
+    fn select(&self, dialect: Dialect, hidden: &str, from: &str) -> String {
         let mut conditions = conditions(self.filter.as_ref(), dialect);
-        let mut hidden = "";
         if dialect == Dialect::Oracle {
             conditions.extend(self.items.iter().filter_map(Expression::succeeds));
-            hidden = if self.from.arrives { ", _a" } else { "" };
         }
         let items = numbered(self.items.iter().map(|item| item.sql(dialect)));
-        format!("SELECT {items}{hidden} FROM {}{}", self.from.name, filtered(&conditions))
+        format!("SELECT {items}{hidden} FROM {from}{}", filtered(&conditions))
+    }
+
+    /// The position of a column of the input in the result.
+    fn position(&self, of: &Column) -> Option<usize> {
+        let is_it = |item: &Expression| matches!(item, Expression::Column(column) if column == of);
+        self.items.iter().position(is_it)
     }
 
     fn times(&self) -> Vec<usize> {
@@ -63,6 +91,7 @@ impl Shape for Map {
             constructs.push("failing condition");
         }
         constructs.extend(self.filter.as_ref().map(|_| "WHERE"));
+        constructs.extend(self.from.changes_in_time().then_some("projection of versions"));
         constructs
     }
 
@@ -78,6 +107,11 @@ impl Shape for Map {
         self.sql(Dialect::Oracle)
     }
 
+    fn history(&self) -> Option<String> {
+        let changes = self.from.changes_in_time();
+        changes.then(|| self.select(Dialect::Oracle, ", _a, _d", &self.from.ever()))
+    }
+
     fn gives(&self) -> Gives {
         let of_time = self.from.time.map(|time| &self.from.columns[time.column]);
         let is_plain =
@@ -88,6 +122,7 @@ impl Shape for Map {
             known: (0..self.items.len()).filter(|at| is_plain(&self.items[*at])).collect(),
             declared: self.from.is_declared(),
             arrives: self.from.arrives,
+            key: self.from.key.and_then(|key| self.position(&self.from.columns[key])),
         }
     }
 

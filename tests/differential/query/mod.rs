@@ -10,20 +10,26 @@
 mod aggregate;
 mod asof;
 mod call;
+mod current;
+mod forgetting;
 mod interval;
 mod join;
 mod map;
 mod over;
+mod probe;
 mod session;
 mod set_operation;
 mod subquery;
+mod temporal;
 mod top_n;
 mod unnest;
 mod window;
+mod window_rows;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::case::Theme;
 use super::expression::{Dialect, Predicate};
 use super::schema::{Column, Type};
 use crate::support::random::Random;
@@ -62,6 +68,19 @@ pub trait Shape: Debug + Send + Sync {
         i64::MIN
     }
 
+    /// For the oracle, over rows that change: all rows that its result ever had, with the numbers of
+    /// the arrivals at which each came (`_a`) and ceased (`_d`, the largest if it did not). Of an
+    /// input `t` they are the table `t_ever`.
+    fn history(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether each row comes out once, by what the other inputs hold when it arrives: the oracle asks
+    /// for the rows of each arrival then, and adds them up.
+    fn accumulates(&self) -> bool {
+        false
+    }
+
     /// The arrivals that count, where that cannot be said in SQL: the oracle's query finds them in
     /// the table `_taken`.
     fn taken(&self, _ask: &Ask<'_>) -> Result<Option<Vec<i64>>, String> {
@@ -75,6 +94,11 @@ pub trait Shape: Debug + Send + Sync {
 
     /// The rows that it leaves out as late, for the oracle, where they can be handed on.
     fn late(&self) -> Option<String> {
+        None
+    }
+
+    /// What stands in its `WITH (...)`.
+    fn options(&self) -> Option<String> {
         None
     }
 
@@ -155,6 +179,15 @@ pub struct Relation {
     pub arrives: bool,
     /// The inputs, by position, whose frontiers its rows meet.
     pub sources: Vec<usize>,
+    /// The column by which a row replaces another.
+    pub key: Option<usize>,
+    /// Whether it is a lookup table.
+    pub is_lookup: bool,
+    /// Whether it may fall silent beside others.
+    pub may_be_idle: bool,
+    /// Whether what it takes back is of the time of the change, so that it can be late. A table takes
+    /// back what is long past.
+    pub is_settled: bool,
 }
 
 /// An event time.
@@ -185,6 +218,8 @@ pub struct Gives {
     pub known: Vec<usize>,
     pub declared: bool,
     pub arrives: bool,
+    /// The column by which a row replaces another.
+    pub key: Option<usize>,
 }
 
 impl Gives {
@@ -200,6 +235,24 @@ impl Gives {
 }
 
 impl Relation {
+    /// Its event time and the column of it, however its rows change.
+    pub fn event_time(&self) -> Option<(Time, &Column)> {
+        self.time.map(|time| (time, &self.columns[time.column]))
+    }
+
+    /// Whether its rows change and carry an event time.
+    pub fn changes_in_time(&self) -> bool {
+        self.nature == Nature::Updating && self.time.is_some()
+    }
+
+    /// What the oracle reads: of rows that change in time all that ever were.
+    pub fn ever(&self) -> String {
+        match self.changes_in_time() {
+            true => format!("{}_ever", self.name),
+            false => self.name.clone(),
+        }
+    }
+
     /// Its event time and the column of it, where its rows are only added.
     pub fn timed(&self) -> Option<(Time, &Column)> {
         let time = self.time.filter(|_| self.nature == Nature::AppendOnly)?;
@@ -208,6 +261,12 @@ impl Relation {
 
     pub fn is_declared(&self) -> bool {
         self.time.is_some_and(|time| time.declared)
+    }
+
+    /// Whether it is known what both are told of each other where one of them may be idle.
+    pub fn keeps_up_with(&self, other: &Self) -> bool {
+        let may_be_idle = self.may_be_idle || other.may_be_idle;
+        !may_be_idle || (self.arrives && other.arrives)
     }
 
     /// The columns that carry no event time.
@@ -234,8 +293,14 @@ pub fn columns(query: &dyn Shape) -> Vec<Column> {
 }
 
 /// A query over some of these relations.
-pub fn random(relations: &[Relation], random: &mut Random) -> Query {
+pub fn random(relations: &[Relation], theme: Theme, random: &mut Random) -> Query {
     loop {
+        if theme == Theme::Time
+            && random.chance(65)
+            && let Some(query) = random_in_time(relations, random)
+        {
+            return query;
+        }
         let several: Vec<&Relation> =
             relations.iter().filter(|relation| relation.sources.len() > 1).collect();
         let from = match several.is_empty() || random.chance(75) {
@@ -262,6 +327,38 @@ pub fn random(relations: &[Relation], random: &mut Random) -> Query {
             return query;
         }
     }
+}
+
+/// A query of what is about event time alone.
+fn random_in_time(relations: &[Relation], random: &mut Random) -> Option<Query> {
+    let changing: Vec<&Relation> = relations.iter().filter(|r| r.changes_in_time()).collect();
+    // A changelog with versions, for others to read.
+    let keyed = || changing.iter().filter(|relation| relation.key.is_some());
+    if keyed().count() == 1
+        && let Some(table) = keyed().next().filter(|_| random.chance(30))
+    {
+        return map::random_in_time((**table).clone(), random);
+    }
+    // Most constructs ask something of their inputs.
+    (0..8).find_map(|_| {
+        let from = match changing.is_empty() || random.chance(60) {
+            true => random.pick(relations).clone(),
+            false => (*random.pick(&changing)).clone(),
+        };
+        match random.range(0, 100) {
+            0..14 => temporal::random(from, relations, random),
+            14..26 => current::random(from, relations, random),
+            26..33 => probe::random(from, relations, random),
+            33..44 => window::random_in_time(from, random),
+            44..51 => session::random_in_time(from, random),
+            51..58 => window_rows::random(from, random),
+            58..64 => aggregate::random_by_time(from, random),
+            64..71 => interval::random_in_time(from, relations, random),
+            71..83 => forgetting::random(from, relations, random),
+            83..88 => asof::random_in_time(from, relations, random),
+            _ => map::random_in_time(from, random),
+        }
+    })
 }
 
 /// A predicate as conditions of the oracle's query: that it is true, and does not fail.

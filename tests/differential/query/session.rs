@@ -29,28 +29,54 @@ struct Session {
 }
 
 pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
-    from.timed()?;
-    if !from.arrives {
-        return None;
+    from.timed().filter(|_| from.arrives)?;
+    Some(Arc::new(Session::random(from, random)))
+}
+
+/// Sessions of rows that change, too.
+pub(super) fn random_in_time(from: Relation, random: &mut Random) -> Option<Query> {
+    from.event_time().filter(|_| from.arrives || from.changes_in_time())?;
+    Some(Arc::new(Session::random(from, random)))
+}
+
+impl Session {
+    fn random(from: Relation, random: &mut Random) -> Self {
+        Self {
+            gap: random.range(2, 9),
+            keys: some_keys(&from, random),
+            calls: Call::some(&from, random),
+            filter: random.chance(25).then(|| Predicate::random(&from.columns, random)),
+            emit: Emit::random(random),
+            lateness: if random.chance(25) { random.range(1, 12) } else { 0 },
+            is_table: random.chance(25),
+            from,
+        }
     }
-    Some(Arc::new(Session {
-        gap: random.range(2, 9),
-        keys: some_keys(&from, random),
-        calls: Call::some(&from, random),
-        filter: random.chance(25).then(|| Predicate::random(&from.columns, random)),
-        emit: Emit::random(random),
-        lateness: if random.chance(25) { random.range(1, 12) } else { 0 },
-        is_table: random.chance(25),
-        from,
-    }))
 }
 
 /// A row that counts.
 #[derive(Clone, Copy)]
-struct Taken {
+pub(super) struct Taken {
+    arrival: i64,
     time: i64,
     /// Whether it was in time by itself.
     is_own: bool,
+}
+
+/// A row that comes or ceases.
+struct Event {
+    step: i64,
+    ceases: bool,
+    arrival: i64,
+    time: i64,
+    frontier: i64,
+}
+
+/// Which rows make up sessions, by their gap and the lateness that is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    pub(super) gap: i64,
+    pub(super) lateness: i64,
 }
 
 impl Session {
@@ -58,6 +84,12 @@ impl Session {
         self.emit.waits(self.from.is_declared())
     }
 
+    fn rule(&self) -> Rule {
+        Rule { gap: self.gap, lateness: self.lateness }
+    }
+}
+
+impl Rule {
     /// The sessions of rows of one key.
     fn islands(&self, rows: &[Taken]) -> Vec<Vec<Taken>> {
         let mut rows = rows.to_vec();
@@ -74,21 +106,97 @@ impl Session {
         islands
     }
 
-    /// Whether a row counts, and was in time by itself, given those of its key that do (the rules
-    /// stand in SQL_REFERENCE.md, "Sessions").
-    fn judge(&self, time: i64, frontier: i64, taken: &[Taken]) -> Option<Taken> {
-        let is_closed = |end: i64| end + self.lateness <= frontier;
-        let (mut closed_to, mut joins) = (i64::MIN, false);
-        for island in self.islands(taken) {
-            let end = island[island.len() - 1].time + self.gap;
-            if is_closed(end) {
-                closed_to = closed_to.max(end);
-            } else if island.iter().any(|row| (row.time - time).abs() < self.gap) {
-                joins |= island.iter().any(|row| row.is_own && time > row.time - self.gap);
+    /// Whether a row counts, and was in time by itself, given the open sessions of its key and the end
+    /// of the last one that is closed (the rules stand in SQL_REFERENCE.md, "Sessions").
+    fn judge(&self, event: &Event, open: &[Taken], closed_to: i64) -> Option<Taken> {
+        let Event { arrival, time, frontier, .. } = *event;
+        let joins = self.islands(open).iter().any(|island| {
+            island.iter().any(|row| (row.time - time).abs() < self.gap)
+                && island.iter().any(|row| row.is_own && time > row.time - self.gap)
+        });
+        let is_own = time + self.gap + self.lateness > frontier;
+        // As much in time as a row of the same time.
+        let is_like_own = open.iter().any(|row| row.time == time && row.is_own);
+        let taken = Taken { arrival, time, is_own: is_own || is_like_own };
+        (time >= closed_to && (is_own || joins)).then_some(taken)
+    }
+
+    /// The arrivals of the rows of one key that count in the end. What ceases in a step does so after
+    /// what comes in it; a session that is closed stays as it is.
+    fn count(&self, mut events: Vec<Event>) -> Vec<i64> {
+        events.sort_by_key(|event| (event.step, event.ceases, event.arrival));
+        let mut open: Vec<Taken> = Vec::new();
+        let mut closed: Vec<i64> = Vec::new();
+        let mut closed_to = i64::MIN;
+        for (at, event) in events.iter().enumerate() {
+            if at == 0 || events[at - 1].step != event.step {
+                for island in self.islands(&open) {
+                    let end = island[island.len() - 1].time + self.gap;
+                    if end + self.lateness <= event.frontier {
+                        closed_to = closed_to.max(end);
+                        closed.extend(island.iter().map(|row| row.arrival));
+                        open.retain(|row| !island.iter().any(|gone| gone.arrival == row.arrival));
+                    }
+                }
+            }
+            match event.ceases {
+                false => open.extend(self.judge(event, &open, closed_to)),
+                true => open.retain(|row| row.arrival != event.arrival),
             }
         }
-        let is_own = !is_closed(time + self.gap);
-        (time >= closed_to && (is_own || joins)).then_some(Taken { time, is_own })
+        closed.extend(open.into_iter().map(|row| row.arrival));
+        closed
+    }
+
+    /// The arrivals that count, of rows that pass a filter, by keys.
+    pub(super) fn taken(
+        &self,
+        from: &Relation,
+        keys: &[Column],
+        filter: &[String],
+        ask: &Ask<'_>,
+    ) -> Result<Vec<i64>, String> {
+        let keys = keys.iter().map(|key| format!(", {}", key.name)).collect::<String>();
+        let mut conditions = filter.to_vec();
+        // A row without a time is a dead letter.
+        conditions.push("_t IS NOT NULL".to_string());
+        let ends = match from.changes_in_time() {
+            true => "_step, _d, _g, _stop",
+            false => "_a AS _step, 0 AS _d, 0 AS _g, 0 AS _stop",
+        };
+        let rows = ask(&format!(
+            "SELECT _a, _t, _f, {ends}{keys} FROM {}{} ORDER BY _a",
+            from.ever(),
+            filtered(&conditions)
+        ))?;
+        let mut events: BTreeMap<Row, Vec<Event>> = BTreeMap::new();
+        for row in rows {
+            let number = |at: usize| row[at].int();
+            let of_key = events.entry(row[7..].to_vec()).or_default();
+            let (arrival, time) = (number(0), number(1));
+            let (step, frontier) = (number(3), number(2));
+            of_key.push(Event { step, ceases: false, arrival, time, frontier });
+            if from.changes_in_time() && number(4) != i64::MAX {
+                let (step, frontier) = (number(6), number(5));
+                of_key.push(Event { step, ceases: true, arrival, time, frontier });
+            }
+        }
+        Ok(events.into_values().flat_map(|events| self.count(events)).collect())
+    }
+
+    /// The rows that count, with the first and the last time of their session, for the oracle.
+    pub(super) fn sessions(&self, from: &Relation, keys: &[Column]) -> String {
+        let by = match keys {
+            [] => String::new(),
+            keys => format!("PARTITION BY {} ", super::names(keys)),
+        };
+        let gap = self.gap;
+        format!(
+            "(SELECT *, sum(_begins) OVER ({by}ORDER BY _t, _a) AS _session FROM (SELECT *, CASE WHEN \
+             _t - lag(_t) OVER ({by}ORDER BY _t, _a) < {gap} THEN 0 ELSE 1 END AS _begins FROM {} \
+             WHERE _a IN (SELECT _arrival FROM _taken)))",
+            from.ever(),
+        )
     }
 }
 
@@ -104,6 +212,7 @@ impl Shape for Session {
             true => "final sessions",
             false => "sessions with corrections",
         });
+        constructs.extend(self.from.changes_in_time().then_some("sessions of changing rows"));
         constructs.extend((self.lateness != 0).then_some(match self.is_final() {
             true => "ALLOW LATENESS that waits",
             false => "ALLOW LATENESS that corrects",
@@ -112,7 +221,7 @@ impl Shape for Session {
     }
 
     fn types(&self) -> Vec<Type> {
-        let time = self.from.timed().map_or(Type::BigInt, |(_, column)| column.data_type);
+        let time = self.from.event_time().map_or(Type::BigInt, |(_, column)| column.data_type);
         let keys = self.keys.iter().map(|key| key.data_type);
         [time, time].into_iter().chain(keys).chain(self.calls.iter().map(Call::data_type)).collect()
     }
@@ -124,7 +233,7 @@ impl Shape for Session {
         let bounds = ["window_start".to_string(), "window_end".to_string()];
         let items = numbered(bounds.into_iter().chain(keyed).chain(calls));
         let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Engine));
-        let time = self.from.timed().map_or("", |(_, column)| &column.name);
+        let time = self.from.event_time().map_or("", |(_, column)| &column.name);
         let (name, gap) = (&self.from.name, self.gap);
         match self.is_table {
             true => format!(
@@ -138,32 +247,13 @@ impl Shape for Session {
     }
 
     fn taken(&self, ask: &Ask<'_>) -> Result<Option<Vec<i64>>, String> {
-        let keys = self.keys.iter().map(|key| format!(", {}", key.name)).collect::<String>();
-        let mut conditions = conditions(self.filter.as_ref(), Dialect::Oracle);
-        // A row without a time is a dead letter.
-        conditions.push("_t IS NOT NULL".to_string());
-        let filter = filtered(&conditions);
-        let rows =
-            ask(&format!("SELECT _a, _t, _f{keys} FROM {}{filter} ORDER BY _a", self.from.name))?;
-        let mut taken: BTreeMap<Row, Vec<Taken>> = BTreeMap::new();
-        let mut arrivals = Vec::new();
-        for row in rows {
-            let of_key = taken.entry(row[3..].to_vec()).or_default();
-            if let Some(found) = self.judge(row[1].int(), row[2].int(), of_key) {
-                of_key.push(found);
-                arrivals.push(row[0].int());
-            }
-        }
-        Ok(Some(arrivals))
+        let filter = conditions(self.filter.as_ref(), Dialect::Oracle);
+        self.rule().taken(&self.from, &self.keys, &filter, ask).map(Some)
     }
 
     fn oracle(&self, frontiers: &[i64]) -> String {
-        let Some((_, time)) = self.from.timed() else { return String::new() };
+        let Some((_, time)) = self.from.event_time() else { return String::new() };
         let (gap, lateness) = (self.gap, self.lateness);
-        let by = match self.keys.as_slice() {
-            [] => String::new(),
-            keys => format!("PARTITION BY {} ", super::names(keys)),
-        };
         let also = self.keys.iter().map(|key| format!(", {}", key.name)).collect::<String>();
         let having = match self.is_final() {
             true => format!(" HAVING max(_t) + {gap} + {lateness} <= {}", frontiers[0]),
@@ -174,12 +264,9 @@ impl Shape for Session {
         let keyed = self.keys.iter().map(|key| key.name.clone());
         let calls = self.calls.iter().map(|call| call.sql(Dialect::Oracle));
         format!(
-            "SELECT {} FROM (SELECT *, sum(_begins) OVER ({by}ORDER BY _t, _a) AS _session FROM \
-             (SELECT *, CASE WHEN _t - lag(_t) OVER ({by}ORDER BY _t, _a) < {gap} THEN 0 ELSE 1 \
-             END AS _begins FROM {} WHERE _a IN (SELECT _arrival FROM _taken))) GROUP BY \
-             _session{also}{having}",
+            "SELECT {} FROM {} GROUP BY _session{also}{having}",
             numbered(bounds.into_iter().chain(keyed).chain(calls)),
-            self.from.name,
+            self.rule().sessions(&self.from, &self.keys),
         )
     }
 
@@ -193,6 +280,7 @@ impl Shape for Session {
             known: vec![1],
             declared: self.from.is_declared(),
             arrives: false,
+            key: None,
         }
     }
 
@@ -209,6 +297,9 @@ impl Shape for Session {
     }
 
     fn late(&self) -> Option<String> {
+        if !self.from.arrives {
+            return None;
+        }
         let mut conditions = conditions(self.filter.as_ref(), Dialect::Oracle);
         conditions.push("_t IS NOT NULL".to_string());
         conditions.push("_a NOT IN (SELECT _arrival FROM _taken)".to_string());

@@ -34,7 +34,8 @@ pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random
     let mut pairs = Vec::new();
     let times = left.timed().zip(right.timed());
     // Where both come from one source, the order of arrival depends on how rows were cut.
-    let are_apart = left.sources.iter().all(|source| !right.sources.contains(source));
+    let are_apart = left.keeps_up_with(&right)
+        && left.sources.iter().all(|source| !right.sources.contains(source));
     let times =
         times.filter(|(a, b)| are_apart && a.1.data_type == b.1.data_type && random.chance(60));
     let is_timed = times.is_some();
@@ -128,6 +129,7 @@ impl Shape for SetOperation {
             known: if self.is_timed { vec![0] } else { Vec::new() },
             declared: self.sides.iter().all(|side| side.from.is_declared()),
             arrives: self.has_arrivals(),
+            key: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
-use laminar_types::{Delta, Error, Result};
+use laminar_types::{Delta, Error, Result, mutant};
 
 use super::timed_rows::select;
 use crate::operator::Context;
@@ -49,6 +49,7 @@ impl LateRows {
     /// Takes rows that are late.
     pub(super) fn take(&mut self, rows: Delta, cx: &mut Context<'_>) -> Result<()> {
         let rows = match self.of_set {
+            Some(_) if mutant!(LateRowForEverySet) => rows,
             None => rows,
             Some((column, number)) => {
                 let numbers = cast(rows.batch.column(column), &DataType::UInt64)
@@ -75,7 +76,8 @@ impl LateRows {
         let mut columns = rows.batch.columns()[..count].to_vec();
         if !self.append_only {
             fields.push(Arc::new(weight_field()));
-            let weights = (0..rows.num_rows()).map(|row| rows.weight(row));
+            let weight = |row| if mutant!(LateRowsAllCame) { 1 } else { rows.weight(row) };
+            let weights = (0..rows.num_rows()).map(weight);
             columns.push(Arc::new(Int64Array::from_iter_values(weights)) as ArrayRef);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));

@@ -3,7 +3,7 @@
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use laminar_types::{Delta, Frontier, Result, TimeUnit};
+use laminar_types::{Delta, Frontier, Result, TimeUnit, mutant};
 
 use super::timed_rows::select;
 use crate::state::group_index::NO_SLOT;
@@ -52,11 +52,13 @@ impl Lifetime {
         match self {
             Self::EventTime { unit, until, .. } => {
                 let passed = |until: &Until| {
-                    let frontier = frontiers[until.port].get(until.frontier).copied();
+                    let port = until.port ^ usize::from(mutant!(ForgottenByTheOtherSide));
+                    let frontier = frontiers[port].get(until.frontier).copied();
                     let frontier = frontier.unwrap_or(Frontier::MIN);
                     frontier.shift(-i128::from(until.span_ns)).in_unit(*unit)
                 };
-                until.iter().map(passed).min().unwrap_or(i64::MIN)
+                let limit = until.iter().map(passed).min().unwrap_or(i64::MIN);
+                limit.saturating_add(i64::from(mutant!(ForgottenOneUnitEarly)))
             }
             Self::Clock { span_ms } => now_ms.saturating_sub(*span_ms).saturating_add(1),
         }

@@ -10,7 +10,7 @@
 //! Offsets are in milliseconds, in ascending order, each once.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
-use laminar_types::{Error, Result, error::code};
+use laminar_types::{Error, Result, error::code, mutant};
 
 use super::duration::{
     interval_text_ns, interval_with_unit_ns, is_unit, milliseconds_ns, parse_duration_ns,
@@ -277,6 +277,7 @@ impl<'a> Reader<'a> {
                 );
             }
             let mut at = Some(from);
+            let to = to - i64::from(mutant!(RangeWithoutItsEnd) && from < to);
             while let Some(offset) = at.filter(|at| *at <= to && offsets.len() <= MAX_OFFSETS) {
                 offsets.push(offset);
                 at = offset.checked_add(step);

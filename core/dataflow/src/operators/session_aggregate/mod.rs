@@ -244,9 +244,14 @@ impl SessionAggregate {
         let (key, number) = (rows.keys[row], rows.contents[row]);
         let at = (key, rows.times.value(row), number);
         let Some(piece) = self.pieces.get(at) else { return Ok(None) };
+        if mutant!(SessionTakesNothingBack) {
+            return Ok(None);
+        }
         let left = Piece { weight: piece.weight + rows.delta.weight(row), ..piece };
         self.pieces.set(at, (left.weight > 0).then_some(left))?;
-        self.shrunk.push(key);
+        if !mutant!(ShrunkSessionStaysOpen) {
+            self.shrunk.push(key);
+        }
         Ok(Some(number))
     }
 

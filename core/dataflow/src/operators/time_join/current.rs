@@ -1,7 +1,7 @@
 //! [`CurrentJoin`]: each left row with the right rows of its key as they are when it comes.
 
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Frontier, Result};
+use laminar_types::{Delta, Frontier, Result, mutant};
 
 use super::output::TimedOutput;
 use super::side::{TimedSide, take_rows};
@@ -77,7 +77,7 @@ impl CurrentJoin {
         for came in [true, false] {
             for (index, row) in rows.iter().enumerate() {
                 let weight = delta.weight(*row as usize);
-                if (weight > 0) != came {
+                if (weight > 0) != came || (weight < 0 && mutant!(LookupKeepsOldRows)) {
                     continue;
                 }
                 let (bytes, key) = (encoded.row(*row as usize), self.slots[index]);
@@ -110,7 +110,11 @@ impl CurrentJoin {
                     }
                 });
             }
-            if rows.len() == before && self.plan.outer {
+            if mutant!(LookupTakesOneRow) && rows.len() > before + 1 {
+                rows.truncate(before + 1);
+                found.truncate(before + 1);
+            }
+            if rows.len() == before && self.plan.outer && !mutant!(LookupMissIsGone) {
                 rows.push(row as u32);
                 found.push(NO_SLOT);
             }
