@@ -116,10 +116,10 @@ fn a_chain_of_operators_is_one_way_down() {
     assert_eq!(
         content(&db, "s"),
         [
-            row![None::<&str>, None::<&str>, "[1]"],
             row![None::<&str>, None::<&str>, None::<&str>],
             row![None::<&str>, None::<&str>, None::<&str>],
             row![None::<&str>, None::<&str>, "1"],
+            row![None::<&str>, None::<&str>, "[1]"],
             row!["1.5", "n", "1.5"],
             row!["[7]", "[7]", None::<&str>],
         ]

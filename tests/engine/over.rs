@@ -239,7 +239,7 @@ fn running_aggregates_without_a_partition() {
         &[
             "SELECT id, sum(v) OVER w AS s, count(v) OVER w AS n, min(v) OVER w AS l, max(v) OVER w AS h
                 FROM r WINDOW w AS (ORDER BY o, id)",
-            "SELECT id, sum(v) OVER (ORDER BY o) AS s, avg(v) OVER (ORDER BY o ROWS UNBOUNDED PRECEDING) AS a
+            "SELECT id, sum(v) OVER (ORDER BY o) AS s, avg(v) OVER (ORDER BY o, id ROWS UNBOUNDED PRECEDING) AS a
                 FROM (SELECT id, o * 100 + id AS o, v FROM r) AS q",
             "SELECT id, sum(v) FILTER (WHERE k = 'a') OVER (ORDER BY o DESC, id) AS s FROM r",
             "SELECT id, last_value(v) OVER (ORDER BY o, id) AS l,
