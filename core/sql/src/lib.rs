@@ -41,6 +41,7 @@ pub mod host_functions;
 mod json;
 mod lateral_unnest;
 mod lower;
+mod membership;
 mod milliseconds;
 pub mod outline;
 pub mod parser;

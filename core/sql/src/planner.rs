@@ -46,6 +46,7 @@ use crate::host_functions::{AggregateFunction, ScalarFunction};
 use crate::json::{JsonOperators, json_functions};
 use crate::lateral_unnest;
 use crate::lower;
+use crate::membership;
 use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::parser::windows::Grouped;
@@ -264,6 +265,7 @@ impl Planner {
             .and_then(distinct_on::as_rank)
             .and_then(lateral_unnest::as_steps)
             .and_then(wide_sums::widen)
+            .and_then(membership::as_values)
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
         lower::check_subqueries(&plan)?;
         // Subqueries become joins; a scalar one without a row of the query around it as well.

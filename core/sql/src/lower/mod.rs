@@ -61,7 +61,7 @@ use crate::parser::statement::{EmitTiming, Name, StateTtl, StreamQuery};
 use crate::plan::{EmitForm, InputRef, LateOutput, PlanNode, StreamPlan};
 use event_time::identity;
 use relation::Lowered;
-pub(crate) use subquery::check as check_subqueries;
+pub(crate) use subquery::{check as check_subqueries, is_condition};
 use time_join::duration;
 use window::{WindowColumns, Windows, resolve_window_end, with_hidden};
 

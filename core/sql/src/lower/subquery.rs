@@ -22,15 +22,6 @@ const PRESENT: &str = "__present";
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     let mut refused = None;
     plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::Filter(filter) = node {
-            let mut parts = split_conjunction(&filter.predicate).into_iter();
-            if parts.any(|part| !is_negated_in(part) && !counts_unknown_as_false(part)) {
-                refused = Some(
-                    "NOT IN (SELECT ...), or an IN (SELECT ...) whose NULL matters, can stand \
-                     only as a condition of its own, joined by AND: use EXISTS or NOT EXISTS",
-                );
-            }
-        }
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let Expr::ScalarSubquery(subquery) = expr
@@ -51,6 +42,11 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
         Some(message) => Err(Error::unsupported(message)),
         None => Ok(()),
     }
+}
+
+/// Whether the rules make the right join of what a condition says of subqueries.
+pub(crate) fn is_condition(part: &Expr) -> bool {
+    is_negated_in(part) || counts_unknown_as_false(part)
 }
 
 /// Whether the predicate is one `NOT IN (SELECT ...)`.
