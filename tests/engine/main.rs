@@ -42,6 +42,7 @@
 //! | `mutants` | every deliberate bug is noticed; with the feature of this name |
 //! | `fuzz` | statements that nobody wrote |
 //! | `scripts` | the sqllogictest scripts of `tests/sql` |
+//! | `refusals` | every refusal of the planner: its code, its place, what to do instead |
 //! | `sql_errors` | what is refused, with which words and at which place |
 //!
 //! Expected values come from an oracle, a model or arithmetic by hand, never from the engine.
@@ -73,6 +74,7 @@ mod over;
 mod overflow;
 mod partition_ends;
 mod query_sinks;
+mod refusals;
 mod replace;
 mod restored;
 mod rows;

@@ -396,7 +396,7 @@ impl Snapshot {
             .and_then(|rest| rest.strip_suffix("' not found"));
         match missing {
             Some(name) => planner.not_found(&self.names, query, name),
-            None => planned,
+            None => planner.placed(planned, query),
         }
     }
 }

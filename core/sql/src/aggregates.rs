@@ -40,7 +40,7 @@ pub(crate) fn call(
     if params.distinct && is_ordered && !order_is_of(&params.order_by, args) {
         return Err(Error::unsupported(format!(
             "{}(DISTINCT ...) can only be ordered by its arguments: of equal ones no other value \
-             says which comes first",
+             says which comes first; leave DISTINCT out, or order by an argument",
             aggregate.func.name()
         )));
     }
@@ -144,7 +144,7 @@ fn batch_function(
     if !append_only && is_append_only(udf) {
         return Err(Error::unsupported(format!(
             "{name}(...) cannot stand over updating input: it was registered without \
-             `retractable`, so no row can be taken out of it"
+             `retractable`, so no row can be taken out of it; register it with that"
         )));
     }
     let physical = |expr: &Expr| {
@@ -175,7 +175,9 @@ fn constant(name: &str, arg: Option<&Expr>) -> Result<ScalarValue> {
 }
 
 fn not_constant(name: &str) -> Error {
-    Error::unsupported(format!("the second argument of {name}(...) must be a constant"))
+    Error::unsupported(format!(
+        "the second argument of {name}(...) must be a constant: write its value"
+    ))
 }
 
 /// Whether `count(args)` counts every row: `count(*)`, `count(1)`, `count(not_null)`.

@@ -77,7 +77,7 @@ impl Compiler<'_> {
                 {
                     refused = Some(format!(
                         "{}() cannot stand over updating input: a retraction would not equal the \
-                         row that it takes back",
+                         row that it takes back; select it of the rows that come, in a subquery",
                         call.func.name()
                     ));
                 }

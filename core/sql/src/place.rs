@@ -1,25 +1,52 @@
-//! [`place_of`]: where in a query the construct stands that an error names.
+//! [`placed`]: where in a query the construct stands that an error names.
 //!
-//! Logical plans have lost their places in the text. So an error from below them is placed by its
-//! words: at the first call of a function that it names with a parenthesis, `median(...)`, or at
-//! the first clause that it names.
+//! Logical plans have lost most of their places in the text: only columns remember theirs. So an
+//! error from below them is placed at a column ([`at_column_of`]) or by its words: at the first call
+//! of a function that it names with a parenthesis, `median(...)`, at the first clause that it names,
+//! or else where the query begins.
 
 use std::ops::ControlFlow;
 
+use datafusion::logical_expr::Expr as Bound;
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, ObjectName, ObjectNamePart, Query, Select, Spanned,
+    Expr, GroupByExpr, LimitClause, ObjectName, ObjectNamePart, Query, Select, SetExpr, Spanned,
     TableFactor, Visit, Visitor, visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
-use laminar_types::Position;
+use laminar_types::{Error, Position};
 
+use crate::parser::joins::asof_join;
 use crate::parser::windows::WindowKind;
 
-/// The place of what a message is about, if the query shows it.
-pub(crate) fn place_of(query: &Query, message: &str) -> Option<Position> {
+/// The error at the place of what it is about: its own, or what the query shows.
+pub(crate) fn placed(error: Error, query: &Query) -> Error {
+    if error.position().is_some() {
+        return error;
+    }
+    match place_of(query, error.message()) {
+        Some(place) => error.at(place),
+        None => error,
+    }
+}
+
+/// The error at the first column of a bound expression that remembers its place.
+pub(crate) fn at_column_of(error: Error, expr: &Bound) -> Error {
+    let columns = expr.column_refs().into_iter();
+    let starts = columns.filter_map(|column| column.spans().first()).map(|span| span.start);
+    match starts.filter(|start| start.line > 0).min_by_key(|start| (start.line, start.column)) {
+        Some(start) => error.at(Position { line: start.line, column: start.column }),
+        None => error,
+    }
+}
+
+/// The place of what a message is about; the beginning of the query where it does not show that.
+fn place_of(query: &Query, message: &str) -> Option<Position> {
     let mut finder = Finder { message: message.to_lowercase(), windows: 0 };
-    let ControlFlow::Break(place) = query.visit(&mut finder) else { return None };
-    Some(Position { line: place.line, column: place.column })
+    let place = match query.visit(&mut finder) {
+        ControlFlow::Break(place) => place,
+        ControlFlow::Continue(()) => query.span().start,
+    };
+    (place.line > 0).then_some(Position { line: place.line, column: place.column })
 }
 
 struct Finder {
@@ -37,7 +64,13 @@ impl Finder {
     /// Whether the message speaks of calls of a function.
     fn names_call(&self, function: &ObjectName) -> bool {
         let Some(ObjectNamePart::Identifier(name)) = function.0.last() else { return false };
-        let call = format!("{}(", name.value.to_lowercase());
+        let name = name.value.to_lowercase();
+        let name = match name.as_str() {
+            "current_timestamp" => "now",
+            "today" => "current_date",
+            name => name,
+        };
+        let call = format!("{name}(");
         self.message
             .match_indices(&call)
             .any(|(at, _)| !self.message[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
@@ -49,7 +82,11 @@ impl Visitor for Finder {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Location> {
         let is_it = match expr {
-            Expr::Function(call) => self.names_call(&call.name),
+            Expr::Function(call) => {
+                self.names_call(&call.name)
+                    || (is_window(expr) && self.names(&["a window cannot", "a window's length"]))
+                    || (call.over.is_some() && self.names(&["without partition by"]))
+            }
             Expr::InSubquery { negated: true, .. } => self.names(&["not in (select"]),
             Expr::InSubquery { .. } | Expr::Exists { .. } | Expr::Subquery(_) => {
                 self.names(&["subquery"])
@@ -70,6 +107,11 @@ impl Visitor for Finder {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Location> {
+        for join in select.from.iter().flat_map(|from| &from.joins) {
+            let is_it = asof_join(&join.join_operator).is_some()
+                && self.names(&["asof join", "a join in time"]);
+            found(is_it, &join.relation)?;
+        }
         if let GroupByExpr::Expressions(keys, _) = &select.group_by {
             let which = match (self.names(&["by one window"]), self.names(&["every grouping set"]))
             {
@@ -90,6 +132,9 @@ impl Visitor for Finder {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Location> {
         if let Some(with) = query.with.as_ref().filter(|with| with.recursive) {
             found(self.names(&["with recursive"]), with)?;
+        }
+        if let SetExpr::SetOperation { op, right, .. } = query.body.as_ref() {
+            found(self.names(&[&op.to_string().to_lowercase()]), right.as_ref())?;
         }
         if let Some(order) = &query.order_by {
             found(self.names(&["order by without limit"]), order)?;

@@ -50,7 +50,7 @@ use crate::membership;
 use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::parser::windows::Grouped;
-use crate::place::place_of;
+use crate::place::placed;
 use crate::plan::StreamPlan;
 use crate::probe_times::probe_times;
 use crate::push_down::PushDown;
@@ -217,13 +217,7 @@ impl Planner {
             let without = StreamQuery { state_ttl: None, ..query.clone() };
             return self.plan_stream(catalog, &without, columns);
         }
-        self.plan(catalog, query, columns).map_err(|error| {
-            let place = match error.position() {
-                None => place_of(&query.query, error.message()),
-                Some(_) => None,
-            };
-            place.map_or(error.clone(), |place| error.at(place))
-        })
+        self.plan(catalog, query, columns).map_err(|error| placed(error, &query.query))
     }
 
     fn plan(
@@ -308,6 +302,11 @@ impl Planner {
         }
     }
 
+    /// The error at its place in the query, which is the beginning where nothing else is known.
+    pub fn placed(&self, error: Error, query: &ast::Query) -> Error {
+        placed(error, query)
+    }
+
     /// An error of DataFusion's planning in the words and with the place that a user needs.
     pub fn plan_error(
         &self,
@@ -379,6 +378,9 @@ fn renamed(plan: LogicalPlan, names: &[Name]) -> Result<LogicalPlan> {
 /// Marks the error of an unknown relation on its way through DataFusion.
 const NOT_FOUND: &str = "laminar: ";
 
+/// What DataFusion puts before the message of a function of ours that refuses its arguments.
+const COERCION_FAILED: &str = "user-defined coercion failed with: Error during planning: ";
+
 /// The message of the innermost cause, without DataFusion's and Arrow's wrapping words.
 pub fn sentence(error: &DataFusionError) -> String {
     match error.find_root() {
@@ -386,7 +388,9 @@ pub fn sentence(error: &DataFusionError) -> String {
         | DataFusionError::NotImplemented(message)
         | DataFusionError::Execution(message)
         | DataFusionError::Configuration(message) => {
-            message.split("\n\nbacktrace").next().unwrap_or(message).to_string()
+            let message = message.split("\n\nbacktrace").next().unwrap_or(message);
+            let (_, own) = message.split_once(COERCION_FAILED).unwrap_or(("", message));
+            own.to_string()
         }
         DataFusionError::ArrowError(error, _) => error.to_string(),
         DataFusionError::SchemaError(error, _) => error.to_string(),

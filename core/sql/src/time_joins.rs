@@ -279,7 +279,9 @@ fn rewrite(join: &mut Join, apart: &mut Vec<Expr>) -> Result<()> {
     | JoinOperator::LeftOuter(constraint)) = &mut join.join_operator
     else {
         return Err(placed(
-            Error::unsupported("FOR SYSTEM_TIME AS OF stands in an inner or a left join"),
+            Error::unsupported(
+                "FOR SYSTEM_TIME AS OF stands in an inner or a left join: write JOIN or LEFT JOIN",
+            ),
             &at,
         ));
     };

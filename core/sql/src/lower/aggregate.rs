@@ -194,11 +194,13 @@ impl Lowering<'_> {
             .with_times(positions);
         if let (Some(lifetime), Some(ttl)) = (lifetime, self.ttl_label()) {
             if !append_only && matches!(lifetime, Lifetime::Clock { .. }) {
-                return Err(Error::unsupported(
+                let error = Error::unsupported(
                     "state_ttl of a GROUP BY over rows that change needs their event time and a \
                      declared watermark: by the clock alone it is not known when a row came that is \
                      taken back, so a group that began anew could lose what it never had",
-                ));
+                );
+                let position = self.state_ttl.and_then(|ttl| ttl.position);
+                return Err(position.map_or(error.clone(), |position| error.at(position)));
             }
             operator = operator.with_lifetime(lifetime, append_only);
             label.push_str(&format!("; a group is forgotten {ttl} after its last row"));

@@ -320,9 +320,9 @@ fn call(function: &WindowFunction, reader: &Reader<'_>) -> Result<OverCall> {
         ("percent_rank", _) => Some((OverFunction::PercentRank, Reach::Partition)),
         ("cume_dist", _) => Some((OverFunction::CumeDist, Reach::Partition)),
         ("ntile", [Expr::Literal(buckets, _)]) => {
-            let buckets = whole(buckets)
-                .filter(|buckets| *buckets > 0)
-                .ok_or_else(|| Error::new(code::PLAN, "ntile(n) needs a positive whole number"))?;
+            let buckets = whole(buckets).filter(|buckets| *buckets > 0).ok_or_else(|| {
+                Error::new(code::PLAN, "ntile(n) needs a positive whole number: write ntile(4)")
+            })?;
             Some((OverFunction::Ntile(buckets as u64), Reach::Partition))
         }
         _ => None,

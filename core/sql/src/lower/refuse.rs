@@ -7,15 +7,15 @@ use crate::parser::statement::Name;
 
 /// `ALLOW LATENESS` of a query for whose operators no row is late.
 pub(super) fn lateness() -> Error {
-    let message = "ALLOW LATENESS needs a window or a join in time: no row is late for anything else, \
-                   so it would keep nothing open";
+    let message = "ALLOW LATENESS needs a window or a join in time, as no row is late for anything \
+                   else: leave it out, or group by tumble(ts, size)";
     Error::new(code::PLAN, message)
 }
 
 /// `LATE DATA TO` of a query for whose operators no row is late.
 pub(super) fn late_data(sink: &Name) -> Error {
     let message = "LATE DATA TO needs a window, or a join in time whose left side has a watermark: \
-                   no other row is handed on when it is late";
+                   no other row is handed on when it is late; leave it out";
     Error::new(code::PLAN, message).at(sink.position)
 }
 
@@ -29,7 +29,7 @@ pub(super) fn plan(plan: &LogicalPlan) -> Error {
         LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE", "create a stream for each step"),
         other => {
             return Error::unsupported(format!(
-                "this version cannot run {} continuously",
+                "this version cannot run {} continuously: use an ad-hoc query",
                 other.display()
             ));
         }

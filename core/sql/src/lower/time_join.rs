@@ -19,6 +19,8 @@ use super::band::{Band, Bound, bounds_of, may_bound, unbounded};
 use super::event_time::{carried_time, moved_time};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
+use crate::equalities::is_over;
+use crate::place::at_column_of;
 use crate::plan::InputRef;
 use crate::planner::sentence;
 use crate::time_joins::{TimeJoin, time_join};
@@ -75,31 +77,28 @@ impl Lowering<'_> {
         let mut right = self.lenient_side(&join.right)?;
         let (mut matching, mut left_time) = (matching, a.clone());
         let right_time = match b {
-            b if is_over(a, &left.columns) && is_over(b, &right.columns) => b.clone(),
-            b if is_over(b, &left.columns) && is_over(a, &right.columns) => {
+            b if reads(a, &left.columns) && reads(b, &right.columns) => b.clone(),
+            b if reads(b, &left.columns) && reads(a, &right.columns) => {
                 left_time = b.clone();
                 matching = matching.turned();
                 a.clone()
             }
             _ => {
-                return Err(Error::new(
-                    code::PLAN,
-                    format!("{name} needs a time of each side, one of which is {a}"),
-                ));
+                let message = format!(
+                    "{name} compares a time of its left side with one of its right side, and {a} \
+                     and {b} are not"
+                );
+                return Err(at_column_of(Error::new(code::PLAN, message), a));
             }
         };
         let (keys, rest) = keys(join, conditions, &left.columns, &right.columns)?;
         for condition in rest {
-            if is_over(&condition, &right.columns) {
+            if reads(&condition, &right.columns) {
                 right.filter(&condition)?;
-            } else if is_over(&condition, &left.columns) && !outer {
+            } else if reads(&condition, &left.columns) && !outer {
                 left.filter(&condition)?;
             } else {
-                return Err(Error::unsupported(format!(
-                    "{name} is ON equalities and conditions on its right side alone: put {} into \
-                     WHERE",
-                    condition.human_display()
-                )));
+                return Err(at_column_of(not_of_the_right(name, &condition), &condition));
             }
         }
         let mut left_side = left.finish(Some(&left_time), &keys, |key| &key.0)?;
@@ -272,16 +271,12 @@ impl Lowering<'_> {
         let (keys, rest) = keys(join, conditions, &left.columns, &right.columns)?;
         let mut of_pairs = Vec::new();
         for condition in rest {
-            if is_over(&condition, &right.columns) {
+            if reads(&condition, &right.columns) {
                 right.filter(&condition)?;
             } else if !outer {
                 of_pairs.push(condition);
             } else {
-                return Err(Error::unsupported(format!(
-                    "{name} is ON equalities and conditions on its right side alone: put {} into \
-                     WHERE",
-                    condition.human_display()
-                )));
+                return Err(at_column_of(not_of_the_right(name, &condition), &condition));
             }
         }
         let left_side = left.finish(None, &keys, |key| &key.0)?;
@@ -566,8 +561,11 @@ impl JoinRelation {
         };
         let time_column = place(time)?;
         let unit = TimeUnit::of(fields[time_column].data_type()).ok_or_else(|| {
-            let message = format!("{} is no time", time.human_display());
-            Error::new(code::PLAN, message)
+            let message = format!(
+                "{} is no time: compare TIMESTAMPs, or BIGINTs that count milliseconds",
+                time.human_display()
+            );
+            at_column_of(Error::new(code::PLAN, message), time)
         })?;
         let traits = &self.lowered.traits;
         let moved = carried_time(time, &self.columns).map(|(column, _)| column);
@@ -645,11 +643,11 @@ fn keys(
     let mut rest = Vec::new();
     for condition in conditions {
         if let Expr::BinaryExpr(BinaryExpr { left: a, op: Operator::Eq, right: b }) = &condition {
-            if is_over(a, left) && is_over(b, right) {
+            if reads(a, left) && reads(b, right) {
                 keys.push((a.as_ref().clone(), b.as_ref().clone()));
                 continue;
             }
-            if is_over(a, right) && is_over(b, left) {
+            if reads(a, right) && reads(b, left) {
                 keys.push((b.as_ref().clone(), a.as_ref().clone()));
                 continue;
             }
@@ -660,9 +658,8 @@ fn keys(
 }
 
 /// Whether an expression reads columns of a relation, and no others.
-fn is_over(expr: &Expr, columns: &DFSchema) -> bool {
-    let refs = expr.column_refs();
-    !refs.is_empty() && refs.iter().all(|column| columns.maybe_index_of_column(column).is_some())
+fn reads(expr: &Expr, columns: &DFSchema) -> bool {
+    !expr.column_refs().is_empty() && is_over(expr, columns)
 }
 
 fn is_keyed_by(traits: &Traits, keys: &[usize]) -> bool {
@@ -750,4 +747,12 @@ pub(super) fn duration(ns: i64) -> String {
 
 fn internal(error: &datafusion::error::DataFusionError) -> Error {
     Error::internal(sentence(error))
+}
+
+/// The error of a condition that such a join cannot have.
+fn not_of_the_right(name: &str, condition: &Expr) -> Error {
+    Error::unsupported(format!(
+        "{name} is ON equalities and conditions on its right side alone: put {} into WHERE",
+        condition.human_display()
+    ))
 }

@@ -126,7 +126,7 @@ impl Lowering<'_> {
         let fetch = limit.get_fetch_type().map_err(plan_error)?;
         let (SkipType::Literal(skip), FetchType::Literal(fetch)) = (skip, fetch) else {
             return Err(Error::unsupported(
-                "LIMIT and OFFSET of a continuous query must be whole numbers",
+                "LIMIT and OFFSET of a continuous query must be whole numbers: write LIMIT 10",
             ));
         };
         let (above, rows) = (skip as u64, fetch.map_or(u64::MAX, |fetch| fetch as u64));

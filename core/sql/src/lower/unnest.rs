@@ -16,7 +16,7 @@ impl Lowering<'_> {
     pub(super) fn unnest(&mut self, unnest: &LogicalUnnest) -> Result<Lowered> {
         if unnest.list_type_columns.iter().any(|(_, list)| list.depth > 1) {
             return Err(Error::unsupported(
-                "UNNEST of an UNNEST in one expression is not built yet in continuous queries: \
+                "unnest(unnest(...)) in one expression is not built yet in continuous queries: \
                  unnest in a subquery and again above it",
             ));
         }

@@ -19,6 +19,7 @@ use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
 use crate::functions::{WINDOW_LIST, length_ns, window_call, window_spec};
 use crate::parser::windows::{WINDOW_END, WindowKind};
+use crate::place::at_column_of;
 use crate::plan::{InputRef, LateOutput};
 use crate::planner::sentence;
 
@@ -112,26 +113,21 @@ impl Lowering<'_> {
         labels: &[String],
     ) -> Result<Lowered> {
         let field = input_traits.schema.field(ts_column);
+        let at_time = |message| at_column_of(Error::new(code::PLAN, message), &args[0]);
         let unit = TimeUnit::of(field.data_type()).ok_or_else(|| {
-            Error::new(
-                code::PLAN,
-                format!(
-                    "{}(...) needs a TIMESTAMP or BIGINT as event time, and {} is a {}",
-                    kind.name(),
-                    args[0],
-                    field.data_type()
-                ),
-            )
+            at_time(format!(
+                "{}(...) needs a TIMESTAMP or BIGINT as event time, and {} is a {}",
+                kind.name(),
+                args[0],
+                field.data_type()
+            ))
         })?;
         let frontier = input_traits.time_of(ts_column).ok_or_else(|| {
-            Error::new(
-                code::PLAN,
-                format!(
-                    "no watermark reaches {}, so its windows could never close: use an event-time \
-                     column, or a function of one that never decreases",
-                    args[0]
-                ),
-            )
+            at_time(format!(
+                "no watermark reaches {}, so its windows could never close: use an event-time \
+                 column, or a function of one that never decreases",
+                args[0]
+            ))
         })?;
         let lengths = window_lengths(kind, args)?;
         let mut fields: Vec<_> = aggregate.schema.as_arrow().fields().iter().cloned().collect();
