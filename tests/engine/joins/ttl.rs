@@ -1,6 +1,7 @@
 //! `state_ttl`: what unbounded joins and aggregates forget, and that they do.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,16 +155,16 @@ fn an_aggregate_of_what_changes_forgets_groups() {
             let old = changing.get(&(k, ts)).copied().unwrap_or(0);
             changing.insert((k, ts), old + v);
             for (value, weight) in [(old, -1), (old + v, 1)].into_iter().filter(|row| row.0 != 0) {
-                if old == old + v || (weight < 0 && !groups.contains_key(&k)) {
+                if old == old + v {
                     continue;
                 }
-                if !groups.contains_key(&k) {
-                    if ts < limit {
-                        continue;
+                let group = match groups.entry(k) {
+                    Entry::Occupied(group) => group.into_mut(),
+                    Entry::Vacant(_) if weight < 0 || ts < limit => continue,
+                    Entry::Vacant(place) => {
+                        place.insert(Group { since: limit, last: ts, ..Group::default() })
                     }
-                    groups.insert(k, Group { since: limit, last: ts, ..Group::default() });
-                }
-                let group = groups.get_mut(&k).unwrap();
+                };
                 if ts >= group.since {
                     group.sum += value * weight;
                     group.rows += weight;
