@@ -573,6 +573,8 @@ void laminar_error_free(laminar_error *error);
  *   | `variables` | an object of strings: the values of `${NAME}` in the strings of definitions |
  *   | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
  *   | `core_affinity` | the processor core on which the threads of queries and of the timer stay |
+ *   | `workers` | partitions of operators by keys, 1 to 64 (1) |
+ *   | `worker_min_rows` | rows of a step from which on partitions have threads (512) |
  *   | `validate_input` | `"full"`, or `"trusted"` to skip checks of imported buffers' content |
  * @param[out] db the database, to be closed with `laminar_close`
  * @param[out] error optional

@@ -12,6 +12,8 @@ pub struct Case {
     pub inputs: Vec<Input>,
     pub streams: Vec<Stream>,
     pub steps: Vec<Step>,
+    /// Into how many partitions operators are divided.
+    pub workers: usize,
 }
 
 /// A stream or materialized view.
@@ -116,6 +118,8 @@ pub enum Change {
 
 impl Case {
     pub fn random(seed: u64) -> Self {
+        // Apart, so that a case is the same with workers and without.
+        let workers = *Random::new(!seed).pick(&[1, 1, 2, 3, 8]);
         let random = &mut Random::new(seed);
         // Of three cases one is about event time above all.
         let theme = if seed % 3 == 2 { Theme::Time } else { Theme::General };
@@ -130,7 +134,7 @@ impl Case {
             producers: vec![vec![0]; inputs.len()],
             now: vec![0; inputs.len()],
             paces,
-            case: Self { inputs, streams: Vec::new(), steps: Vec::new() },
+            case: Self { inputs, streams: Vec::new(), steps: Vec::new(), workers },
         };
         let early = random.range(0, 4);
         if random.chance(40) {

@@ -1,10 +1,13 @@
 //! When two contents are the same: as multisets, floats to 1e-9 of their magnitude, every NaN equal
 //! to every other.
 
+use arrow::array::RecordBatch;
+
 use super::case::Case;
 use super::driver::{self, Observed};
 use super::oracle::Expected;
-use crate::support::value::{Row, Value};
+use super::query::Nature;
+use crate::support::value::{Row, Value, rows};
 
 /// How far floats may be apart, of their magnitude.
 const TOLERANCE: f64 = 1e-9;
@@ -30,6 +33,47 @@ pub fn compare(case: &Case, observed: &Observed, expected: &[Expected]) -> Resul
         }
     }
     Ok(())
+}
+
+/// Whether two runs of a case told the same, batch for batch and row for row. What stands in no order
+/// is a subscription's first batch, a snapshot, and what is over a stream that may have had content
+/// when it was created.
+pub fn same_told(case: &Case, some: &Observed, one: &Observed) -> Result<(), String> {
+    if some.told.len() != one.told.len() {
+        return Err("another number of workers has other subscriptions".to_string());
+    }
+    let updating = |name: &String| {
+        let stream = case.streams.iter().find(|stream| stream.name == *name);
+        stream.is_some_and(|stream| stream.query.gives().nature != Some(Nature::AppendOnly))
+    };
+    for (some, one) in some.told.iter().zip(&one.told) {
+        let stream = &case.streams[some.stream];
+        let is_ordered = !stream.query.inputs().iter().any(|input| updating(&input.name));
+        if some.batches.len() != one.batches.len() {
+            let (some, one) = (some.batches.len(), one.batches.len());
+            let name = &stream.name;
+            return Err(format!("{name} tells {some} batches with workers, {one} with one"));
+        }
+        for (index, (some, one)) in some.batches.iter().zip(&one.batches).enumerate() {
+            let same = match is_ordered && index > 0 {
+                true => some == one,
+                false => some.0 == one.0 && sorted(&some.1) == sorted(&one.1),
+            };
+            if !same {
+                let (name, workers) = (&stream.name, case.workers);
+                return Err(format!(
+                    "{name} tells with {workers} workers\n{some:?}\nand with one\n{one:?}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sorted(batch: &RecordBatch) -> Vec<Row> {
+    let mut rows = rows(std::slice::from_ref(batch));
+    rows.sort();
+    rows
 }
 
 fn differ(what: &str, got: &[Row], wanted: &[Row]) -> Result<(), String> {

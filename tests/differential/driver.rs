@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use laminar_db::{
     Config, Epoch, Error, ErrorKind, ExecuteResult, LaminarDB, Polled, SubscribeOptions,
-    UntypedSource, UntypedSubscription,
+    UntypedSource, UntypedSubscription, Weights,
 };
 
 use super::case::{Case, Step};
@@ -20,6 +21,15 @@ pub struct Observed {
     /// What it does not know yet: the name of an input or stream, and why.
     pub unsupported: BTreeMap<String, String>,
     pub contents: Vec<Content>,
+    /// What each subscription told, batch for batch.
+    pub told: Vec<Told>,
+}
+
+/// What a subscription told.
+#[derive(Debug)]
+pub struct Told {
+    pub stream: usize,
+    pub batches: Vec<(Epoch, RecordBatch, Option<Weights>)>,
 }
 
 /// The content of a stream at a check.
@@ -49,9 +59,15 @@ struct Driver<'a> {
 
 /// Runs a case.
 pub fn run(case: &Case) -> Result<Observed, String> {
+    run_with(case, case.workers)
+}
+
+/// Runs a case with so many workers, which get every step however few rows it has.
+pub fn run_with(case: &Case, workers: usize) -> Result<Observed, String> {
+    let config = Config { workers, worker_min_rows: 0, ..Config::default() };
     let mut driver = Driver {
         case,
-        db: LaminarDB::open_with_clock_at(Config::default(), NOW_MS).map_err(text)?,
+        db: LaminarDB::open_with_clock_at(config, NOW_MS).map_err(text)?,
         producers: HashMap::new(),
         changelogs: BTreeMap::new(),
         started: false,
@@ -62,6 +78,10 @@ pub fn run(case: &Case) -> Result<Observed, String> {
     }
     for (index, step) in case.steps.iter().enumerate() {
         driver.run(index, step).map_err(|error| format!("step {index}: {error}"))?;
+    }
+    for (stream, changelogs) in driver.changelogs {
+        let told = changelogs.into_iter().map(|of| Told { stream, batches: of.told });
+        driver.observed.told.extend(told);
     }
     Ok(driver.observed)
 }
@@ -238,6 +258,7 @@ struct Changelog {
     replaced: BTreeMap<Row, Row>,
     epoch: Epoch,
     form: Form,
+    told: Vec<(Epoch, RecordBatch, Option<Weights>)>,
 }
 
 /// What a subscription tells.
@@ -256,7 +277,7 @@ enum Form {
 impl Changelog {
     fn new(subscription: UntypedSubscription, form: Form) -> Self {
         let (rows, replaced) = (BTreeMap::new(), BTreeMap::new());
-        Self { subscription, rows, replaced, epoch: 0, form }
+        Self { subscription, rows, replaced, epoch: 0, form, told: Vec::new() }
     }
 
     fn drain(&mut self) -> Result<(), String> {
@@ -267,6 +288,7 @@ impl Changelog {
                         return Err(format!("epoch {} after {}", change.epoch, self.epoch));
                     }
                     self.epoch = change.epoch;
+                    self.told.push((change.epoch, change.batch.clone(), change.weights));
                     self.apply(rows(&[change.batch]))?;
                 }
                 Polled::Empty => return Ok(()),

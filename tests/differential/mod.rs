@@ -105,12 +105,21 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Whether one worker tells what several told, in the same order.
+pub fn alike_alone(case: &Case, observed: &Observed) -> Result<(), String> {
+    match case.workers {
+        1 => Ok(()),
+        _ => compare::same_told(case, observed, &driver::run_with(case, 1)?),
+    }
+}
+
 /// Runs a case on both sides and compares. A panic is a failure like any other.
 pub fn judge(case: &Case) -> Result<(Observed, Vec<Expected>), String> {
     let judged = catch_unwind(AssertUnwindSafe(|| {
         let observed = driver::run(case)?;
         let expected = oracle::answer(case, &observed.unsupported)?;
         compare::compare(case, &observed, &expected)?;
+        alike_alone(case, &observed)?;
         Ok((observed, expected))
     }));
     judged.unwrap_or_else(|panic| {

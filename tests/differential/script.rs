@@ -21,6 +21,9 @@ pub fn write(case: &Case, message: &str) -> String {
         case.steps.iter().any(|step| matches!(step, Step::Create(index) if *index == stream))
     };
     let _ = write!(script, "\nstatement ok\nOPEN UNSTARTED\n");
+    if case.workers > 1 {
+        let _ = write!(script, "\nstatement ok\nSET workers = {}\n", case.workers);
+    }
     for (index, input) in case.inputs.iter().enumerate() {
         let of_steps = case.steps.iter().any(|step| step.input() == Some(index));
         let of_streams = case.streams.iter().enumerate().any(|(index, stream)| {

@@ -95,5 +95,6 @@ mod typed;
 mod unnest;
 mod views;
 mod windows;
+mod workers;
 
 use laminar_tests::{row, support};

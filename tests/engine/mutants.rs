@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use laminar_tests::differential::case::{Case, Step};
 use laminar_tests::differential::oracle::Expected;
-use laminar_tests::differential::{compare, driver, in_parallel, judge};
+use laminar_tests::differential::{alike_alone, compare, driver, in_parallel, judge};
 use laminar_types::mutants::{Mutant, select};
 
 /// Cases whose answers are known before any bug is tried.
@@ -81,7 +81,9 @@ fn first_noticed(
 fn notices(mutant: Mutant, case: &Case, expected: &[Expected]) -> bool {
     select(Some(mutant));
     let result = catch_unwind(AssertUnwindSafe(|| {
-        driver::run(case).and_then(|observed| compare::compare(case, &observed, expected))
+        let observed = driver::run(case)?;
+        compare::compare(case, &observed, expected)?;
+        alike_alone(case, &observed)
     }));
     select(None);
     !matches!(result, Ok(Ok(())))

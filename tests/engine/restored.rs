@@ -125,6 +125,14 @@ const QUERIES: &[&str] = &[
     "SELECT window_end, k, n, p FROM (SELECT *, rank() OVER (PARTITION BY window_end ORDER BY n)
      AS p FROM (SELECT k, window_end, count(*) AS n FROM s
      GROUP BY k, tumble(ts, INTERVAL '10' MILLISECOND)) AS w) WHERE p <= 2",
+    // Divided by keys.
+    "SELECT k, count(*) AS n, sum(v) AS s, avg(x) AS a, min(v) AS mi, max(t) AS ma FROM r GROUP BY k
+     WITH (workers = 3)",
+    "SELECT k, count(*) AS n, sum(x) AS s, max(t) AS ma FROM u GROUP BY k WITH (workers = 2)",
+    "SELECT k, t, window_end, count(*) AS n, sum(x) AS s FROM s
+     GROUP BY k, t, tumble(ts, INTERVAL '10' MILLISECOND) WITH (workers = 3)",
+    "SELECT k, window_end, min(v) AS m FROM u GROUP BY k, tumble(ts, INTERVAL '20' MILLISECOND)
+     EMIT CHANGES ALLOW LATENESS INTERVAL '10' MILLISECOND WITH (workers = 2)",
 ];
 
 const INPUTS: [&str; 3] = ["s", "r", "u"];

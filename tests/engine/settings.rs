@@ -34,7 +34,7 @@ fn a_setting_goes_back_to_what_the_configuration_says() {
     assert_eq!(shown(&db, "retain_history"), "3".into());
     execute(&db, "RESET ALL");
     let all = query(&db, "SHOW ALL");
-    assert_eq!(all.len(), 4);
+    assert_eq!(all.len(), 5);
     assert!(all.iter().all(|setting| setting[1] == setting[2]), "{all:?}");
 }
 

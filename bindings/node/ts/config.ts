@@ -16,6 +16,8 @@ export interface LaminarConfig extends ValueOptions {
   readonly variables?: { readonly [name: string]: string };
   /** How calls of the library wait for each other: `"spin"`, `"spin_yield"`, `"park"`. */
   readonly waitStrategy?: string;
+  /** Partitions of operators by keys, from 1, the default, to 64. */
+  readonly workers?: number;
   /** `"full"`, or `"trusted"` to skip the checks of the content of Arrow buffers. */
   readonly validateInput?: "full" | "trusted";
   /** Directory of a durable database; this version answers it with code UNSUPPORTED. */

@@ -1,7 +1,8 @@
 //! [`Affinity`]: the processor core that the database's own threads stay on.
 //!
 //! Pushes run on the threads that push, whose cores are the host's to choose; the database's own
-//! threads are those of ad-hoc queries and of the timer.
+//! threads are those of ad-hoc queries, of the timer, and the workers. Workers stand on the cores
+//! behind it, one after the other.
 
 use laminar_types::error::code;
 use laminar_types::{Error, Result};
@@ -34,6 +35,16 @@ impl Affinity {
         }
     }
 
+    /// The core so many places behind this one, among those that this process can run on, in a circle.
+    pub(crate) fn behind(self, places: usize) -> Self {
+        let Some(core) = self.0 else { return self };
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        match cores.iter().position(|other| other.id == core.id) {
+            Some(at) => Self(Some(cores[(at + places) % cores.len()])),
+            None => self,
+        }
+    }
+
     /// Keeps the current thread on the core. Where the system does not do so, it runs on any.
     pub(crate) fn apply(self) {
         if let Some(core) = self.0 {
@@ -52,6 +63,17 @@ mod tests {
         assert_eq!(error.code(), code::CONFIG);
         assert!(error.message().contains("can run on the cores"), "{error}");
         assert!(Affinity::of(None).is_ok());
+    }
+
+    #[test]
+    fn the_cores_behind_one_are_a_circle() {
+        let cores = core_affinity::get_core_ids().unwrap();
+        let first = Affinity::of(Some(cores[0].id)).unwrap();
+        let id = |affinity: Affinity| affinity.0.map(|core| core.id);
+        assert_eq!(id(first.behind(0)), Some(cores[0].id));
+        assert_eq!(id(first.behind(1)), Some(cores[1 % cores.len()].id));
+        assert_eq!(id(first.behind(cores.len())), Some(cores[0].id));
+        assert_eq!(id(Affinity::default().behind(1)), None);
     }
 
     #[cfg(target_os = "linux")]

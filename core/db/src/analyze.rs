@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use laminar_dataflow::graph::Audience;
-use laminar_dataflow::{Content, Graph, NodeId, StepOutput, Traits};
+use laminar_dataflow::{Content, Graph, Metrics, NodeId, StepOutput, Traits, Work};
 use laminar_sql::outline::Outline;
 use laminar_sql::parser::statement::{Name, OnError, StreamQuery};
 use laminar_sql::plan::{InputRef, StreamPlan};
@@ -22,24 +22,33 @@ pub(crate) fn of_stream(core: &Core, stream: &Stream) -> String {
     annotated(&stream.outline, &core.graph, &stream.nodes)
 }
 
-/// A plan with a line below each operator.
+/// A plan with what each operator, and each of its partitions, did in lines below it.
 fn annotated(outline: &Outline, graph: &Graph, nodes: &[NodeId]) -> String {
     outline.annotated(|index| {
-        let node = *nodes.get(index)?;
-        let (work, metrics) = (graph.work(node), graph.metrics(node));
-        let late = match metrics.late_rows {
-            0 => String::new(),
-            rows => format!("{rows} late, "),
-        };
-        Some(format!(
-            "rows {} in, {late}{} out; batches {}; time {:.3} ms; state {} bytes",
-            work.rows_in,
-            work.rows_out,
-            work.batches,
-            work.time_ns as f64 / 1e6,
-            metrics.state_bytes
-        ))
+        let Some(&node) = nodes.get(index) else { return Vec::new() };
+        let mut lines = vec![counters(&graph.work(node), &graph.metrics(node), "time")];
+        for (number, partition) in graph.partitions(node).iter().enumerate() {
+            let counters = counters(&partition.work, &partition.metrics, "processor time");
+            lines.push(format!("partition {number}: {counters}"));
+        }
+        lines
     })
+}
+
+/// What an operator or one of its partitions was given, gave, took and holds.
+fn counters(work: &Work, metrics: &Metrics, time: &str) -> String {
+    let late = match metrics.late_rows {
+        0 => String::new(),
+        rows => format!("{rows} late, "),
+    };
+    format!(
+        "rows {} in, {late}{} out; batches {}; {time} {:.3} ms; state {} bytes",
+        work.rows_in,
+        work.rows_out,
+        work.batches,
+        work.time_ns as f64 / 1e6,
+        metrics.state_bytes
+    )
 }
 
 /// What a relation held at the epoch of the analysis.

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use arrow::datatypes::DataType;
+use laminar_dataflow::{Metrics, Work};
 use laminar_sql::host_functions::{AggregateFunction, ScalarFunction};
 
 use crate::admission::Admission;
@@ -129,6 +130,19 @@ pub(crate) struct StreamEntry {
     pub(crate) late_rows: Meter,
     pub(crate) retained_rows: Meter,
     pub(crate) state_bytes: Meter,
+    pub(crate) operators: Mutex<Vec<OperatorEntry>>,
+}
+
+/// An operator of a stream, or one of its partitions, as it was when the gauges were read.
+#[derive(Debug, Clone)]
+pub(crate) struct OperatorEntry {
+    /// Its place among those of the stream.
+    pub(crate) number: u64,
+    pub(crate) label: String,
+    /// The partition, where it is not the whole operator.
+    pub(crate) partition: Option<u64>,
+    pub(crate) work: Work,
+    pub(crate) metrics: Metrics,
 }
 
 /// A subscription.
@@ -413,6 +427,15 @@ impl StreamEntry {
     /// Whether it has a name of its own.
     pub(crate) fn is_listed(&self) -> bool {
         !self.name.is_empty() && self.late_of.is_none()
+    }
+
+    pub(crate) fn set_operators(&self, operators: Vec<OperatorEntry>) {
+        *lock(&self.operators) = operators;
+    }
+
+    /// Its operators, as the gauges have them.
+    pub(crate) fn operators(&self) -> Vec<OperatorEntry> {
+        lock(&self.operators).clone()
     }
 }
 

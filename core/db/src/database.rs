@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use laminar_dataflow::Workers;
 use laminar_sql::host_functions::{AggregateFunction, ScalarFunction};
 use laminar_sql::parser::{
     self,
@@ -28,6 +29,7 @@ use crate::query::Query;
 use crate::settings::Settings;
 use crate::source::{Rules, UntypedSource};
 use crate::token::Token;
+use crate::workers::WorkerThreads;
 
 /// A database. Clones are handles of the same database, and may be used from any thread.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) planner: Planner,
     pub(crate) background: Background,
     affinity: Affinity,
+    workers: Arc<WorkerThreads>,
     pub(crate) config: Config,
     pub(crate) settings: Settings,
     pub(crate) admission: Arc<Admission>,
@@ -240,12 +243,20 @@ impl LaminarDB {
         let (clock, alarm) = (Arc::new(clock), Arc::new(Alarm::default()));
         let admission = Arc::new(Admission::default());
         let board = Arc::new(Board::new(Arc::clone(&admission), config.max_queued_bytes));
-        let core = Core::new(&config, Arc::clone(&clock), Arc::clone(&alarm), Arc::clone(&board));
+        let workers = Arc::new(WorkerThreads::new(&config, affinity));
+        let core = Core::new(
+            &config,
+            Arc::clone(&clock),
+            Arc::clone(&alarm),
+            Arc::clone(&board),
+            Arc::clone(&workers) as Arc<dyn Workers>,
+        );
         let shared = Arc::new_cyclic(|me| Shared {
             token: Token::new(core, config.wait_strategy),
             planner: Planner::new(),
             background: Background::new(affinity),
             affinity,
+            workers,
             settings: Settings::of(&config),
             config,
             admission,
@@ -315,6 +326,8 @@ impl LaminarDB {
             self.shared.token.run(Core::close)?;
             // Who waits for room finds out that the database is closed.
             self.shared.admission.shut_down();
+            // Nothing runs any more.
+            self.shared.workers.end();
             self.shared.board.log.say(LogLevel::Info, || "the database was shut down".to_string());
         }
         Ok(())

@@ -34,6 +34,7 @@
 //! | `affinity` | the core of the database's own threads |
 //! | `log` | what the host is told line by line |
 //! | `token`, `wait` | the executor's token and how callers wait |
+//! | `workers` | the threads that run partitions of operators |
 //!
 //! No operator logic stands here.
 #![deny(unsafe_code)]
@@ -51,6 +52,7 @@ mod catalog;
 mod change;
 mod clock;
 mod database;
+mod derives;
 mod drop;
 mod engine;
 mod epoch_marks;
@@ -84,13 +86,14 @@ mod table;
 mod token;
 mod typed;
 mod wait;
+mod workers;
 mod writer;
 
 /// The Arrow of this version, for batches that go in and come out.
 pub use arrow;
 pub use builder::{Builder, CheckpointConfig, WalMode};
 pub use database::{ExecuteResult, LaminarDB};
-pub use laminar_derive::{ConnectorConfig, FromRecordBatch, FromRow, Record};
+pub use derives::{ConnectorConfig, FromRecordBatch, FromRow, Record};
 pub use laminar_sql::host_functions::{
     AggregateCalls, AggregateFunction, ScalarCall, ScalarFunction, Volatility,
 };

@@ -22,11 +22,12 @@ enum Setting {
     PushTimeout,
     RetainHistory,
     StateTtl,
+    Workers,
 }
 
 impl Setting {
-    const ALL: [Self; 4] =
-        [Self::BufferSize, Self::PushTimeout, Self::RetainHistory, Self::StateTtl];
+    const ALL: [Self; 5] =
+        [Self::BufferSize, Self::PushTimeout, Self::RetainHistory, Self::StateTtl, Self::Workers];
 
     fn name(self) -> &'static str {
         match self {
@@ -34,6 +35,7 @@ impl Setting {
             Self::PushTimeout => "push_timeout_ms",
             Self::RetainHistory => "retain_history",
             Self::StateTtl => "state_ttl",
+            Self::Workers => "workers",
         }
     }
 
@@ -45,6 +47,7 @@ impl Setting {
             Self::PushTimeout => "milliseconds that a push waits for room",
             Self::RetainHistory => "newest rows, or their bytes, that append-only relations keep",
             Self::StateTtl => "how long unbounded joins and aggregates keep rows, in milliseconds",
+            Self::Workers => "partitions of the operators by keys of a stream",
         }
     }
 
@@ -74,6 +77,7 @@ impl Setting {
                 rows if rows.is_power_of_two() => Ok(rows),
                 _ => Err(entry.error("takes a power of two")),
             },
+            Self::Workers => entry.workers().map(|count| count as u64),
             Self::StateTtl if is_word(&entry.value, "off") => Ok(0),
             Self::StateTtl => {
                 let span_ns = entry.duration_ns()?;
@@ -112,6 +116,7 @@ impl Settings {
             }
             Setting::RetainHistory => word_of(Retention::Rows(config.retain_history)),
             Setting::StateTtl => 0,
+            Setting::Workers => config.workers as u64,
         });
         Self { defaults, values: defaults.map(AtomicU64::new) }
     }
@@ -139,9 +144,10 @@ impl Settings {
         retention_of(self.get(Setting::RetainHistory))
     }
 
-    /// A query with the `state_ttl` that is set, where it has none of its own.
+    /// A query with the `state_ttl` and the `workers` that are set, where it has none of its own.
     pub(crate) fn complete(&self, query: &StreamQuery) -> StreamQuery {
         let mut query = query.clone();
+        query.workers.get_or_insert(self.rows(Setting::Workers));
         let ttl_ms = i64::try_from(self.get(Setting::StateTtl)).unwrap_or(i64::MAX);
         if query.state_ttl.is_none() && ttl_ms > 0 {
             let ns = ttl_ms.saturating_mul(MILLISECOND_NS);

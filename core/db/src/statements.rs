@@ -453,7 +453,8 @@ const OF_SOURCES: &str = "this version knows retain_history, backpressure, buffe
      watermark_per, watermark_group and max_drift";
 
 /// What a stream or view knows of options.
-const OF_STREAMS: &str = "this version knows retain_history, allowed_lateness and state_ttl";
+const OF_STREAMS: &str =
+    "this version knows retain_history, allowed_lateness, state_ttl and workers";
 
 /// Refuses options that are left; `known` says which there are.
 pub(crate) fn refuse_options(options: &Options, known: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use laminar_types::{Error, Result};
 
-use crate::board::{Board, InputKind, SourceEntry, StreamEntry, SubscriptionEntry};
+use crate::board::{Board, InputKind, OperatorEntry, SourceEntry, StreamEntry, SubscriptionEntry};
 use crate::engine::StreamKind;
 use crate::ring::{Policy, Ring};
 
@@ -24,11 +24,12 @@ pub(crate) enum SystemTable {
     Subscriptions,
     Queries,
     Functions,
+    Operators,
     Metrics,
     Topology,
 }
 
-const ALL: [(&str, SystemTable); 10] = [
+const ALL: [(&str, SystemTable); 11] = [
     ("laminar_sources", SystemTable::Sources),
     ("laminar_tables", SystemTable::Tables),
     ("laminar_streams", SystemTable::Streams),
@@ -37,6 +38,7 @@ const ALL: [(&str, SystemTable); 10] = [
     ("laminar_subscriptions", SystemTable::Subscriptions),
     ("laminar_queries", SystemTable::Queries),
     ("laminar_functions", SystemTable::Functions),
+    ("laminar_operators", SystemTable::Operators),
     ("laminar_metrics", SystemTable::Metrics),
     ("laminar_topology", SystemTable::Topology),
 ];
@@ -60,6 +62,7 @@ impl SystemTable {
             Self::Subscriptions => subscriptions(board),
             Self::Queries => queries(board),
             Self::Functions => functions(board),
+            Self::Operators => operators(board),
             Self::Metrics => metrics(board),
             Self::Topology => topology(board),
         }
@@ -328,6 +331,31 @@ fn functions(board: &Board) -> Result<RecordBatch> {
         ("result", text(all().map(|of| &of.result))),
         ("volatility", optional_text(all().map(|of| of.volatility.as_ref()))),
         ("retractable", Arc::new(BooleanArray::from_iter(all().map(|of| of.retractable)))),
+    ])
+    .batch()
+}
+
+/// The operators of streams and views and, below each, its partitions.
+fn operators(board: &Board) -> Result<RecordBatch> {
+    let mut streams = board.streams();
+    streams.retain(|stream| stream.is_listed());
+    streams.sort_by(|a, b| a.name.cmp(&b.name));
+    let rows: Vec<(String, OperatorEntry)> = streams
+        .iter()
+        .flat_map(|stream| stream.operators().into_iter().map(|of| (stream.name.clone(), of)))
+        .collect();
+    let all = || rows.iter().map(|(_, of)| of);
+    Columns(vec![
+        ("stream", text(rows.iter().map(|(stream, _)| stream))),
+        ("operator", counts(all().map(|of| of.number))),
+        ("partition", Arc::new(UInt64Array::from_iter(all().map(|of| of.partition)))),
+        ("label", text(all().map(|of| &of.label))),
+        ("rows_in", counts(all().map(|of| of.work.rows_in))),
+        ("rows_out", counts(all().map(|of| of.work.rows_out))),
+        ("late_rows", counts(all().map(|of| of.metrics.late_rows))),
+        ("batches", counts(all().map(|of| of.work.batches))),
+        ("time_us", counts(all().map(|of| of.work.time_ns / 1_000))),
+        ("state_bytes", counts(all().map(|of| of.metrics.state_bytes as u64))),
     ])
     .batch()
 }

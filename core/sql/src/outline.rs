@@ -39,15 +39,15 @@ impl Outline {
     /// The text: the result first, its inputs indented below it, each with what its output
     /// promises.
     pub fn text(&self) -> String {
-        self.annotated(|_| None)
+        self.annotated(|_| Vec::new())
     }
 
-    /// The text with a line below each operator for which there is one.
-    pub fn annotated(&self, line: impl Fn(usize) -> Option<String>) -> String {
+    /// The text with the lines below each operator that there are for it.
+    pub fn annotated(&self, lines: impl Fn(usize) -> Vec<String>) -> String {
         let mut text = format!("{}\n", self.heading);
         if let Some(result) = self.nodes.len().checked_sub(1) {
             let mut shown = vec![false; self.nodes.len()];
-            self.node(&InputRef::Node(result), 0, &mut shown, &line, &mut text);
+            self.node(&InputRef::Node(result), 0, &mut shown, &lines, &mut text);
         }
         for note in self.notes.iter().chain(&self.warnings) {
             text.push_str(&format!("note: {note}\n"));
@@ -60,7 +60,7 @@ impl Outline {
         input: &InputRef,
         depth: usize,
         shown: &mut [bool],
-        line: &impl Fn(usize) -> Option<String>,
+        lines: &impl Fn(usize) -> Vec<String>,
         text: &mut String,
     ) {
         let indent = "  ".repeat(depth);
@@ -77,11 +77,11 @@ impl Outline {
             return;
         }
         text.push_str(&format!("{indent}{}  [{}]\n", node.label, node.promises));
-        if let Some(line) = line(index) {
+        for line in lines(index) {
             text.push_str(&format!("{indent}  ({line})\n"));
         }
         for input in &node.inputs {
-            self.node(input, depth + 1, shown, line, text);
+            self.node(input, depth + 1, shown, lines, text);
         }
     }
 }

@@ -78,6 +78,9 @@ impl Backpressure {
     }
 }
 
+/// The most partitions that an operator is divided into.
+pub const MOST_WORKERS: usize = 64;
+
 /// Settings of a database. `Config::default()` is an in-memory database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -98,8 +101,15 @@ pub struct Config {
     /// Whether the contents of imported Arrow buffers (UTF-8, offsets) are checked.
     pub validate_input: bool,
     /// The processor core on which the database's own threads stay: those of ad-hoc queries and of
-    /// the timer. Pushes run on the threads that push.
+    /// the timer. Workers stay on the cores behind it, one after the other. Pushes run on the threads
+    /// that push.
     pub core_affinity: Option<usize>,
+    /// Into how many partitions operators by keys are divided, by default; from 1, which divides
+    /// none, to [`MOST_WORKERS`].
+    pub workers: usize,
+    /// From so many rows in a step on partitions run on threads of their own; below, the thread that
+    /// pushes runs all of them.
+    pub worker_min_rows: usize,
 }
 
 impl Default for Config {
@@ -114,6 +124,8 @@ impl Default for Config {
             variables: BTreeMap::new(),
             validate_input: true,
             core_affinity: None,
+            workers: 1,
+            worker_min_rows: 512,
         }
     }
 }
@@ -132,6 +144,8 @@ impl Config {
     /// | `variables` | an object of strings: `${NAME}` in definitions |
     /// | `validate_input` | `"full"` or `"trusted"` |
     /// | `core_affinity` | the number of a processor core |
+    /// | `workers` | partitions of operators by keys, 1 to 64 |
+    /// | `worker_min_rows` | rows of a step from which on partitions have threads of their own |
     ///
     /// Unknown keys and values are errors that name them.
     pub fn from_json(json: &str) -> Result<Self> {
@@ -158,6 +172,8 @@ impl Config {
                 }
             },
             core_affinity: raw.core_affinity,
+            workers: raw.workers.unwrap_or(defaults.workers),
+            worker_min_rows: raw.worker_min_rows.unwrap_or(defaults.worker_min_rows),
         };
         config.validate()?;
         Ok(config)
@@ -167,6 +183,9 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         if !self.buffer_size.is_power_of_two() {
             return Err(invalid("buffer_size", self.buffer_size, "use a power of two"));
+        }
+        if !(1..=MOST_WORKERS).contains(&self.workers) {
+            return Err(invalid("workers", self.workers, "use a number from 1 to 64"));
         }
         Ok(())
     }
@@ -184,6 +203,8 @@ struct RawConfig {
     variables: Option<BTreeMap<String, String>>,
     validate_input: Option<String>,
     core_affinity: Option<usize>,
+    workers: Option<usize>,
+    worker_min_rows: Option<usize>,
 }
 
 fn parse_wait_strategy(text: &str) -> Result<WaitStrategy> {
@@ -211,6 +232,8 @@ mod tests {
             ("{\"bufer_size\": 1}", "bufer_size"),
             ("{\"buffer_size\": 1000}", "power of two"),
             ("{\"wait_strategy\": \"nap\"}", "nap"),
+            ("{\"workers\": 0}", "from 1 to 64"),
+            ("{\"workers\": 65}", "from 1 to 64"),
             ("[", "cannot be read"),
         ] {
             let error = Config::from_json(json).unwrap_err();

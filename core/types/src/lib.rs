@@ -24,7 +24,7 @@ pub mod retention;
 pub mod rows;
 pub mod time;
 
-pub use config::{Backpressure, Config, WaitStrategy};
+pub use config::{Backpressure, Config, MOST_WORKERS, WaitStrategy};
 pub use connector_config::{ConnectorConfig, OptionForm, OptionReader, OptionSpec, OptionValue};
 pub use delta::{Delta, Weights};
 pub use error::{Code, Error, ErrorKind, Position, Result, code};

@@ -23,6 +23,8 @@ class LaminarConfig:
     """The values of `${NAME}` in the strings of definitions; others come from the environment."""
     wait_strategy: str | None = None
     """How calls wait: ``"spin"``, ``"spin_yield"``, ``"spin_yield(N)"`` or ``"park"``."""
+    workers: int | None = None
+    """Partitions of operators by keys, from 1, the default, to 64."""
     validate_input: str | None = None
     """``"full"``, or ``"trusted"`` to skip the checks of the content of Arrow buffers."""
     storage_dir: str | os.PathLike[str] | None = None

@@ -9,6 +9,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `objects` | what names stand for |
+//! | `gauges` | what the board tells and a walk through the state finds |
 //! | `install` | how sources and streams come to be |
 //! | `content` | what a relation holds or retains |
 //! | `push` | the rows of an epoch |
@@ -16,6 +17,7 @@
 //! | `time` | promises, frontiers, the clock |
 
 mod content;
+mod gauges;
 mod install;
 mod objects;
 mod publish;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use laminar_dataflow::graph::Audience;
-use laminar_dataflow::{DeadLetter, Graph, NodeId, StepOutput, Traits};
+use laminar_dataflow::{DeadLetter, Graph, NodeId, StepOutput, Traits, Workers};
 use laminar_sql::catalog::Catalog;
 use laminar_types::{Config, Epoch, Error, Frontier, Result, RowBlock, WaitStrategy, code, mutant};
 
@@ -84,6 +86,7 @@ impl Core {
         clock: Arc<Clock>,
         alarm: Arc<Alarm>,
         board: Arc<Board>,
+        workers: Arc<dyn Workers>,
     ) -> Self {
         Self {
             board,
@@ -92,7 +95,7 @@ impl Core {
             epoch: 0,
             catalog_version: 0,
             started: false,
-            graph: Graph::new(),
+            graph: Graph::with_workers(workers),
             objects: BTreeMap::new(),
             sources: Vec::new(),
             streams: Vec::new(),

@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use laminar_dataflow::StepOutput;
-use laminar_dataflow::state::Container;
+
 use laminar_types::Change;
 
 use super::{Core, StreamId};
 use crate::board::SubscriptionEntry;
-use crate::history::History;
 use crate::log::LogLevel;
 use crate::ring::RingWriter;
 use crate::stream::Stream;
@@ -124,43 +123,6 @@ impl Core {
                     )
                 };
                 log.say(LogLevel::Warn, line);
-            }
-        }
-    }
-
-    /// Brings the gauges of the board up to date.
-    pub(crate) fn read_gauges(&self) {
-        self.board.epochs.set(self.epoch);
-        for source in self.sources.iter().flatten() {
-            let entry = &source.entry;
-            let watermark = source.producers.watermark();
-            entry.watermark_ms.set(watermark.and_then(|watermark| watermark.millis()));
-            if let Some(history) = &source.history {
-                entry.retained_rows.set(history.num_rows() as u64);
-                entry.dropped_rows.set(history.dropped_rows());
-                entry.state_bytes.set(history.state_bytes() as u64);
-            }
-            if let Some(rows) = self.graph.table(source.node) {
-                entry.retained_rows.set(rows.len());
-                entry.state_bytes.set(rows.state_bytes() as u64);
-            }
-        }
-        for stream in self.streams.iter().flatten() {
-            let (mut late_rows, mut state_bytes) = (0, 0);
-            for node in &stream.nodes {
-                let metrics = self.graph.metrics(*node);
-                late_rows += metrics.late_rows;
-                state_bytes += metrics.state_bytes;
-            }
-            let history = stream.history.as_ref();
-            state_bytes += history.map_or(0, History::state_bytes);
-            let entry = &stream.entry;
-            entry.late_rows.set(late_rows);
-            entry.state_bytes.set(state_bytes as u64);
-            entry.retained_rows.set(history.map_or(0, History::num_rows) as u64);
-            entry.watermark_ms.set(self.stream_watermark(stream));
-            if let Some(error) = self.graph.failure(stream.result()) {
-                let _ = entry.failure.set(error.to_string());
             }
         }
     }

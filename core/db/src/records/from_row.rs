@@ -13,7 +13,7 @@ use super::value::{Unfit, Value};
 
 /// A struct that is made of a row of a result, its fields by the names of the columns.
 ///
-/// `#[derive(FromRow)]` implements it; [the derive](laminar_derive::FromRow) tells the attributes.
+/// `#[derive(FromRow)]` implements it; [the derive](derive@crate::FromRow) tells the attributes.
 /// Columns that no field names are left out. Tuples of up to twelve values are made of rows with as
 /// many columns, in their order.
 ///

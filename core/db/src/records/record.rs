@@ -13,7 +13,7 @@ use super::to_column::ToColumn;
 
 /// A struct whose fields are the columns of a row, by their names.
 ///
-/// `#[derive(Record)]` implements it; [the derive](laminar_derive::Record) tells the attributes.
+/// `#[derive(Record)]` implements it; [the derive](derive@crate::Record) tells the attributes.
 ///
 /// ```
 /// use laminar_db::Record;

@@ -13,6 +13,7 @@ use laminar_types::{Error, Result, code};
 
 use super::grouping_sets::GroupingSets;
 use super::window::{is_window_bound, resolve_window_end};
+use super::workers::undivided_groups;
 use super::{Lowered, Lowering};
 use crate::aggregates;
 use crate::functions::window_call;
@@ -190,9 +191,9 @@ impl Lowering<'_> {
             declared_watermark: input_traits.declared_watermark,
         };
         let schema = &input_traits.schema;
-        let mut operator = Aggregate::new(schema, keys, permanent, calls, output, append_only)?
-            .with_times(positions);
-        if let (Some(lifetime), Some(ttl)) = (lifetime, self.ttl_label()) {
+        let ttl = self.ttl_label();
+        let lifetime = lifetime.filter(|_| ttl.is_some());
+        if let (Some(lifetime), Some(ttl)) = (&lifetime, ttl) {
             if !append_only && matches!(lifetime, Lifetime::Clock { .. }) {
                 let error = Error::unsupported(
                     "state_ttl of a GROUP BY over rows that change needs their event time and a \
@@ -202,10 +203,26 @@ impl Lowering<'_> {
                 let position = self.state_ttl.and_then(|ttl| ttl.position);
                 return Err(position.map_or(error.clone(), |position| error.at(position)));
             }
-            operator = operator.with_lifetime(lifetime, append_only);
             label.push_str(&format!("; a group is forgotten {ttl} after its last row"));
         }
-        let node = self.add(Box::new(operator), traits, vec![input], label);
+        let hindrance = match permanent.is_empty() {
+            true => undivided_groups(keys.len(), &calls),
+            false => Some("some groups are there without rows".to_string()),
+        };
+        let make = || {
+            let (keys, permanent) = (keys.clone(), permanent.clone());
+            let (calls, output) = (calls.clone(), Arc::clone(&output));
+            let operator = Aggregate::new(schema, keys, permanent, calls, output, append_only)?
+                .with_times(positions.clone());
+            Ok(match &lifetime {
+                Some(lifetime) => operator.with_lifetime(lifetime.clone(), append_only),
+                None => operator,
+            })
+        };
+        let inputs = vec![(Arc::clone(schema), keys.clone())];
+        let operator =
+            self.divided(inputs, hindrance, &mut label, make, Aggregate::as_partition)?;
+        let node = self.add(operator, traits, vec![input], label);
         Ok(self.lowered(node, aggregate.schema.as_ref().clone(), None, true))
     }
 

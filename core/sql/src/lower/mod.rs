@@ -24,6 +24,7 @@
 //! | `unnest` | `UNNEST` |
 //! | `until_final` | `EMIT ON WINDOW CLOSE` over what changes |
 //! | `subquery` | subqueries in expressions |
+//! | `workers` | how many partitions an operator has |
 //! | `refuse` | what cannot be kept up to date |
 
 mod aggregate;
@@ -44,6 +45,7 @@ mod union;
 mod unnest;
 mod until_final;
 mod window;
+mod workers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -84,6 +86,7 @@ pub(crate) fn lower(
         late_sink: query.late_data_to.clone(),
         late: None,
         state_ttl: query.state_ttl,
+        workers: query.workers.unwrap_or(1),
         ttl_bounds: false,
         window_nodes: Vec::new(),
         lenient_nodes: Vec::new(),
@@ -114,6 +117,7 @@ pub(crate) fn lower(
     let result = lowering.finish(result, plan.schema())?;
     lowering.check_ttl()?;
     let ordered = lowering.arrives_in_order(&InputRef::Node(result));
+    lowering.tell_undivided();
     let changes = lowering.nodes[result].traits.changes;
     let keyed = lowering.nodes[result].traits.unique_key.is_some();
     let emit = match &query.emit {
@@ -163,6 +167,8 @@ struct Lowering<'a> {
     /// The option `state_ttl`, and whether something is bounded by it.
     state_ttl: Option<StateTtl>,
     ttl_bounds: bool,
+    /// The option `workers`.
+    workers: usize,
     /// The nodes that are windows.
     window_nodes: Vec<usize>,
     /// The nodes whose event times are held back by `ALLOW LATENESS`.

@@ -15,6 +15,7 @@ use laminar_dataflow::window::session_gap;
 use laminar_dataflow::{Changes, EventTime, Operator, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
+use super::workers::undivided_groups;
 use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
 use crate::functions::{WINDOW_LIST, length_ns, window_call, window_spec};
@@ -162,6 +163,7 @@ impl Lowering<'_> {
         let options = WindowOptions { emit, append_only, lateness_ns, late_columns, of_set };
         let slots = WindowSlots { time: ts_column, frontier, keys, start: index };
         let rows = &input_traits.schema;
+        let mut workers = String::new();
         let (operator, how): (Box<dyn Operator>, &str) = match kind {
             WindowKind::Session => {
                 let gap = session_gap(unit, lengths[0])?;
@@ -171,19 +173,33 @@ impl Lowering<'_> {
             }
             _ => {
                 let spec = window_spec(kind, &lengths, unit)?;
-                let operator = WindowAggregate::new(rows, spec, slots, calls, output, options)?;
+                let hindrance = undivided_groups(slots.keys.len(), &calls)
+                    .or_else(|| undivided_windows(&options, spec.is_tumbling()));
+                let make = || {
+                    let (slots, calls) = (slots.clone(), calls.clone());
+                    let output = Arc::clone(&output);
+                    WindowAggregate::new(rows, spec, slots, calls, output, options)
+                };
+                let inputs = vec![(Arc::clone(rows), slots.keys.clone())];
+                let operator = self.divided(
+                    inputs,
+                    hindrance,
+                    &mut workers,
+                    make,
+                    WindowAggregate::as_partition,
+                )?;
                 let how = match (emit, spec.is_tumbling()) {
                     (WindowEmit::Final, true) => "one table per window, dropped at its close",
                     (WindowEmit::Final, false) => "one table per pane, merged at a window's close",
                     (WindowEmit::Updates, _) => "one table per window, dropped at its close",
                 };
-                (Box::new(operator), how)
+                (operator, how)
             }
         };
         let keys_label: Vec<String> =
             aggregate.group_expr.iter().map(|expr| expr.human_display().to_string()).collect();
         let label = format!(
-            "Window aggregate by ({}), {how}: {}",
+            "Window aggregate by ({}), {how}: {}{workers}",
             keys_label.join(", "),
             labels.join(", ")
         );
@@ -253,6 +269,18 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+/// What keeps windows from being divided.
+fn undivided_windows(options: &WindowOptions, is_tumbling: bool) -> Option<String> {
+    let is_final = options.emit == WindowEmit::Final;
+    let reason = match options {
+        _ if options.late_columns.is_some() => "late rows are handed on in their order",
+        _ if !is_tumbling => "its windows overlap and are put together from panes",
+        _ if is_final && !options.append_only => "rows of its windows can cease before the close",
+        _ => return None,
+    };
+    Some(reason.to_string())
 }
 
 /// The lengths in a window call, in nanoseconds.

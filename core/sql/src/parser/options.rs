@@ -1,6 +1,6 @@
 //! Options: the `key = value` lists of `WITH (...)` and of connectors.
 
-use laminar_types::{Error, Position, Result, Retention, error::code};
+use laminar_types::{Error, MOST_WORKERS, Position, Result, Retention, error::code};
 
 use super::duration::parse_duration_ns;
 use super::size::parse_size_bytes;
@@ -109,6 +109,17 @@ impl OptionEntry {
             OptionValue::Boolean(_) | OptionValue::Interval(_) => None,
         }
         .ok_or_else(|| self.error("takes a whole number"))
+    }
+
+    /// The value as a number of workers.
+    ///
+    /// # Errors
+    /// [`code::OPTION`] when it is none.
+    pub fn workers(&self) -> Result<usize> {
+        let count = usize::try_from(self.integer()?).ok();
+        count
+            .filter(|count| (1..=MOST_WORKERS).contains(count))
+            .ok_or_else(|| self.error(&format!("takes a number from 1 to {MOST_WORKERS}")))
     }
 
     /// The value as `TRUE` or `FALSE`, also when it is written in quotes.

@@ -228,6 +228,7 @@ fn merge(
             ns => Some(StateTtl { ns, position: Some(entry.position) }),
         },
     };
+    let workers = options.take("workers").map(|entry| entry.workers()).transpose()?;
     Ok(StreamQuery {
         query,
         text,
@@ -236,6 +237,7 @@ fn merge(
         late_data_to: clauses.late_data_to,
         on_error: clauses.on_error,
         state_ttl,
+        workers,
         options,
     })
 }

@@ -205,7 +205,10 @@ pub struct StreamQuery {
     pub on_error: Option<OnError>,
     /// The option `state_ttl`.
     pub state_ttl: Option<StateTtl>,
-    /// `WITH (...)` before `AS` or after the query, without `allowed_lateness` and `state_ttl`.
+    /// The option `workers`: into how many partitions operators by keys are divided.
+    pub workers: Option<usize>,
+    /// `WITH (...)` before `AS` or after the query, without `allowed_lateness`, `state_ttl` and
+    /// `workers`.
     pub options: Options,
 }
 

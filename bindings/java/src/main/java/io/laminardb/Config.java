@@ -87,6 +87,7 @@ public final class Config {
         private @Nullable Long retainHistory;
         private @Nullable Duration pushTimeout;
         private @Nullable String waitStrategy;
+        private @Nullable Integer workers;
         private @Nullable Validation validateInput;
         private final Map<String, String> variables = new TreeMap<>();
 
@@ -159,6 +160,17 @@ public final class Config {
         }
 
         /**
+         * Into how many partitions operators by keys are divided.
+         *
+         * @param partitions from 1 to 64 (1)
+         * @return this builder
+         */
+        public Builder workers(int partitions) {
+            this.workers = partitions;
+            return this;
+        }
+
+        /**
          * How calls wait that have to.
          *
          * @param strategy the strategy
@@ -222,6 +234,7 @@ public final class Config {
             set(json, "retain_history", retainHistory);
             set(json, "push_timeout_ms", pushTimeout == null ? null : pushTimeout.toMillis());
             set(json, "wait_strategy", waitStrategy);
+            set(json, "workers", workers);
             set(json, "validate_input", validateInput == null ? null : validateInput.name);
             set(json, "variables", variables.isEmpty() ? null : Map.copyOf(variables));
             return json.toString();

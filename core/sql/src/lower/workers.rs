@@ -1,0 +1,63 @@
+//! Into how many partitions operators are divided, and why one is not.
+
+use arrow::datatypes::SchemaRef;
+use laminar_dataflow::Operator;
+use laminar_dataflow::aggregate::AggregateFunction;
+use laminar_dataflow::operators::{AggregateCall, Partitioned};
+use laminar_types::Result;
+
+use super::Lowering;
+use crate::plan::PlanNode;
+
+/// Operators without state: they run where their rows are.
+const STATELESS: [&str; 4] = ["Map", "Union", "Unnest", "Constant"];
+
+impl Lowering<'_> {
+    /// An operator by keys, divided among the workers of the query unless something keeps it from
+    /// that. `inputs` are, by port, the columns and those of the key; `make` makes the operator, alone
+    /// or as a partition. The label then says which it is.
+    pub(super) fn divided<O: Operator + 'static>(
+        &self,
+        inputs: Vec<(SchemaRef, Vec<usize>)>,
+        hindrance: Option<String>,
+        label: &mut String,
+        make: impl Fn() -> Result<O>,
+        as_partition: impl Fn(O) -> O,
+    ) -> Result<Box<dyn Operator>> {
+        if self.workers == 1 {
+            return Ok(Box::new(make()?));
+        }
+        if let Some(reason) = hindrance {
+            label.push_str(&format!("; workers: 1, because {reason}"));
+            return Ok(Box::new(make()?));
+        }
+        label.push_str(&format!("; workers: {}, by its keys", self.workers));
+        let partition = |_| Ok(Box::new(as_partition(make()?)) as Box<dyn Operator>);
+        let partitions = (0..self.workers).map(partition).collect::<Result<_>>()?;
+        Ok(Box::new(Partitioned::new(partitions, inputs)?))
+    }
+
+    /// Says of operators with state that they are not divided, where nothing says it yet.
+    pub(super) fn tell_undivided(&mut self) {
+        if self.workers == 1 {
+            return;
+        }
+        let is_silent = |node: &PlanNode| {
+            !STATELESS.contains(&node.operator.name()) && !node.label.contains("; workers: ")
+        };
+        for node in self.nodes.iter_mut().filter(|node| is_silent(node)) {
+            node.label.push_str("; workers: 1, because it is of a kind that is not divided");
+        }
+    }
+}
+
+/// What keeps groups from being divided, of their keys and calls.
+pub(super) fn undivided_groups(keys: usize, calls: &[AggregateCall]) -> Option<String> {
+    if keys == 0 {
+        return Some("there are no keys".to_string());
+    }
+    let of_others = calls.iter().find(|call| matches!(call.function, AggregateFunction::Batch(_)));
+    of_others.map(|call| {
+        format!("{}(...) is a function of DataFusion or of the host", call.function.name())
+    })
+}

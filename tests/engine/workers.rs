@@ -1,0 +1,283 @@
+//! `workers`: operators by keys, divided. What comes out is the same for every number of them, to the
+//! last bit and row for row; what they did can be seen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use laminar_db::{
+    Config, Epoch, LaminarDB, Polled, SubscribeOptions, UntypedSource, UntypedSubscription, Weights,
+};
+
+use crate::support::database::{execute, query, refused, started};
+use crate::support::random::{Random, for_seeds};
+use crate::support::value::Value;
+
+const SOURCE: &str = "CREATE SOURCE t (id BIGINT NOT NULL, k BIGINT, x DOUBLE, s VARCHAR, v BIGINT,
+     ts BIGINT NOT NULL, WATERMARK FOR ts AS ts - INTERVAL '0.020' SECOND)";
+
+/// The newest row of each id: its rows change and move from group to group.
+const LATEST: &str = "CREATE STREAM latest AS SELECT id, last_value(k) AS k, last_value(x) AS x,
+     last_value(s) AS s, last_value(v) AS v FROM t GROUP BY id";
+
+/// Queries that are divided.
+const DIVIDED: &[&str] = &[
+    "SELECT k, count(*) AS n, sum(v) AS s, max(v) AS m, avg(x) AS a FROM t GROUP BY k",
+    "SELECT x, count(*) AS n, min(s) AS m FROM t GROUP BY x",
+    "SELECT s, k, sum(x) AS sx, first_value(v) AS f, array_agg(v) AS aa FROM t GROUP BY s, k",
+    "SELECT DISTINCT s, x FROM t",
+    "SELECT k, count(*) AS n, sum(x) AS s, min(v) AS m FROM latest GROUP BY k",
+    "SELECT s, x, count(DISTINCT v) AS d, median(v) AS m FROM latest GROUP BY s, x",
+    "SELECT n, count(*) AS ks FROM (SELECT k, s, count(*) AS n FROM t GROUP BY k, s) GROUP BY n",
+    "SELECT k, s, sum(v) AS t FROM t GROUP BY GROUPING SETS ((k), (s), (k, s))",
+    "SELECT k, window_end, count(*) AS n, sum(x) AS sx, last_value(s) AS l FROM t
+     GROUP BY k, tumble(ts, INTERVAL '0.010' SECOND)",
+    "SELECT s, x, tumble(ts, INTERVAL '0.010' SECOND) AS w, sum(v) AS n FROM t
+     GROUP BY s, x, tumble(ts, INTERVAL '0.010' SECOND) EMIT CHANGES",
+    "SELECT k, tumble(ts, INTERVAL '0.020' SECOND) AS w, sum(x) AS n, count(DISTINCT s) AS d FROM t
+     GROUP BY k, tumble(ts, INTERVAL '0.020' SECOND)
+     EMIT CHANGES ALLOW LATENESS INTERVAL '0.010' SECOND",
+];
+
+fn open(workers: usize, worker_min_rows: usize, queries: &[&str]) -> LaminarDB {
+    let config = Config { workers, worker_min_rows, ..Config::default() };
+    let db = LaminarDB::open_with_clock_at(config, 0).unwrap();
+    execute(&db, SOURCE);
+    execute(&db, LATEST);
+    for (index, query) in queries.iter().enumerate() {
+        let emit = if query.contains("EMIT") || query.contains("window_end") {
+            ""
+        } else {
+            " EMIT CHANGES"
+        };
+        execute(&db, &format!("CREATE STREAM q{index} AS {query}{emit}"));
+    }
+    db.start_blocking().unwrap();
+    db
+}
+
+/// Rows with ties, NULLs, both zeros and several NaNs.
+fn rows(random: &mut Random, source: &UntypedSource, count: usize, now: &mut i64) -> RecordBatch {
+    let nan = f64::from_bits(f64::NAN.to_bits() ^ 1);
+    let floats = [0.0, -0.0, f64::NAN, nan, 1.5, -7.25, 1e300];
+    let texts = ["", "a", "b", "a text that is longer than a cell", "ö"];
+    let there = |random: &mut Random| !random.chance(12);
+    let mut ids = Vec::new();
+    let (mut ks, mut xs, mut ss, mut vs, mut times) = (vec![], vec![], vec![], vec![], vec![]);
+    for _ in 0..count {
+        *now += random.range(0, 3);
+        ids.push(random.range(0, 30));
+        ks.push(there(random).then(|| random.range(-4, 12)));
+        xs.push(there(random).then(|| *random.pick(&floats)));
+        ss.push(there(random).then(|| *random.pick(&texts)));
+        vs.push(there(random).then(|| random.range(-50, 50)));
+        times.push(*now - random.range(0, 25));
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(ids)),
+        Arc::new(Int64Array::from(ks)),
+        Arc::new(Float64Array::from(xs)),
+        Arc::new(StringArray::from(ss)),
+        Arc::new(Int64Array::from(vs)),
+        Arc::new(Int64Array::from(times)),
+    ];
+    RecordBatch::try_new(source.schema().clone(), columns).unwrap()
+}
+
+type Told = Vec<(Epoch, RecordBatch, Option<Weights>)>;
+
+fn drain(subscription: &mut UntypedSubscription, told: &mut Told) {
+    loop {
+        match subscription.poll(Some(Duration::ZERO)).unwrap() {
+            Polled::Batch(change) => told.push((change.epoch, change.batch, change.weights)),
+            Polled::Empty => return,
+            other => panic!("a poll answered {other:?}"),
+        }
+    }
+}
+
+/// What each query told of random rows, batch for batch.
+fn told(seed: u64, workers: usize, worker_min_rows: usize) -> Vec<Told> {
+    let db = open(workers, worker_min_rows, DIVIDED);
+    let source = db.source_untyped("t").unwrap();
+    let mut subscriptions: Vec<UntypedSubscription> = (0..DIVIDED.len())
+        .map(|index| db.subscribe_with(&format!("q{index}"), SubscribeOptions::default()).unwrap())
+        .collect();
+    let mut all = vec![Told::new(); DIVIDED.len()];
+    let (mut random, mut now) = (Random::new(seed), 0);
+    for _ in 0..40 {
+        let count = *random.pick(&[1, 1, 2, 5, 20, 60]);
+        source.push_arrow(rows(&mut random, &source, count, &mut now)).unwrap();
+        for (subscription, told) in subscriptions.iter_mut().zip(&mut all) {
+            drain(subscription, told);
+        }
+    }
+    source.watermark(now + 1_000).unwrap();
+    for (subscription, told) in subscriptions.iter_mut().zip(&mut all) {
+        drain(subscription, told);
+    }
+    all
+}
+
+#[test]
+fn results_and_their_order_are_the_same_for_every_number_of_workers() {
+    for_seeds(6, |seed| {
+        let one = told(seed, 1, 0);
+        assert!(one.iter().all(|told| !told.is_empty()), "every query has something to say");
+        for workers in [2, 3, 8] {
+            // With threads for every step, and with none.
+            for least in [0, usize::MAX] {
+                let some = told(seed, workers, least);
+                for (index, (some, one)) in some.iter().zip(&one).enumerate() {
+                    for (some, one) in some.iter().zip(one) {
+                        assert_eq!(some, one, "{workers} workers: {}", DIVIDED[index]);
+                    }
+                    assert_eq!(some.len(), one.len(), "{workers} workers: {}", DIVIDED[index]);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn explain_tells_what_is_divided_and_why_not() {
+    let db = open(4, 0, DIVIDED);
+    for index in 0..DIVIDED.len() {
+        let plan = db.explain(&format!("q{index}")).unwrap();
+        assert!(plan.contains("; workers: 4, by its keys"), "{plan}");
+    }
+    for (query, reason) in [
+        ("SELECT count(*) AS n FROM t", "there are no keys"),
+        (
+            "SELECT k, approx_distinct(v) AS n FROM t GROUP BY k",
+            "approx_distinct(...) is a function",
+        ),
+        (
+            "SELECT k, s, count(*) AS n FROM t GROUP BY ROLLUP (k, s)",
+            "some groups are there without",
+        ),
+        (
+            "SELECT k, count(*) AS n FROM t
+             GROUP BY k, hop(ts, INTERVAL '2' SECOND, INTERVAL '1' SECOND)",
+            "its windows overlap",
+        ),
+        (
+            "SELECT k, count(*) AS n FROM t GROUP BY k, session(ts, INTERVAL '2' SECOND)",
+            "it is of a kind that is not divided",
+        ),
+    ] {
+        let plan = db.explain(&format!("CREATE STREAM r AS {query}")).unwrap();
+        assert!(plan.contains(&format!("; workers: 1, because {reason}")), "{plan}");
+    }
+    // Nothing is said where nobody asked for workers.
+    let plan = db
+        .explain("CREATE STREAM r WITH (workers = 1) AS SELECT k, count(*) AS n FROM t GROUP BY k");
+    assert!(!plan.unwrap().contains("workers"));
+}
+
+#[test]
+fn a_stream_has_the_workers_of_its_options_or_of_the_setting_at_its_creation() {
+    let db = started(&[SOURCE]);
+    let workers = |sql: &str| {
+        let plan = db.explain(sql).unwrap();
+        let at = plan.find("; workers: ")?;
+        Some(plan[at + 11..].split([',', ' ']).next().unwrap().to_string())
+    };
+    let counts = "SELECT k, count(*) AS n FROM t GROUP BY k";
+    assert_eq!(workers(&format!("CREATE STREAM a AS {counts}")), None);
+    execute(&db, "SET workers = 3");
+    execute(&db, &format!("CREATE STREAM a AS {counts}"));
+    execute(&db, &format!("CREATE STREAM b WITH (workers = 2) AS {counts}"));
+    execute(&db, "RESET workers");
+    execute(&db, &format!("CREATE STREAM c AS {counts}"));
+    assert_eq!(workers("a").as_deref(), Some("3"));
+    assert_eq!(workers("b").as_deref(), Some("2"));
+    assert_eq!(workers("c"), None);
+    for (sql, part) in [
+        ("SET workers = 0", "takes a number from 1 to 64"),
+        ("SET workers = 'many'", "takes a whole number"),
+        ("CREATE STREAM d WITH (workers = 65) AS SELECT k FROM t", "takes a number from 1 to 64"),
+    ] {
+        let error = refused(&db, sql);
+        assert!(error.message().contains(part), "{error}");
+        assert!(error.position().is_some(), "{error}");
+    }
+}
+
+#[test]
+fn rows_time_and_state_of_each_partition_are_told() {
+    let db = open(3, 0, &[DIVIDED[0]]);
+    let source = db.source_untyped("t").unwrap();
+    let (mut random, mut now) = (Random::new(7), 0);
+    for _ in 0..20 {
+        source.push_arrow(rows(&mut random, &source, 300, &mut now)).unwrap();
+    }
+    let text = db.explain("EXPLAIN ANALYZE q0").unwrap();
+    for partition in 0..3 {
+        assert!(text.contains(&format!("(partition {partition}: rows ")), "{text}");
+    }
+    let of = |what: &str| {
+        let sql = format!(
+            "SELECT partition, rows_in, rows_out, batches, time_us, state_bytes FROM laminar_operators
+             WHERE stream = 'q0' AND label LIKE 'Aggregate%' AND partition {what} ORDER BY partition"
+        );
+        query(&db, &sql)
+    };
+    let (whole, parts) = (of("IS NULL"), of("IS NOT NULL"));
+    assert_eq!((whole.len(), parts.len()), (1, 3));
+    let number = |value: &Value| value.int();
+    for column in [1, 2, 5] {
+        let sum: i64 = parts.iter().map(|row| number(&row[column])).sum();
+        assert_eq!(sum, number(&whole[0][column]), "column {column}");
+    }
+    assert_eq!(number(&whole[0][1]), 6_000);
+    for part in &parts {
+        // 17 keys and NULL in three partitions: none is without rows.
+        assert!(number(&part[1]) > 0 && number(&part[3]) > 0 && number(&part[4]) > 0, "{parts:?}");
+    }
+}
+
+#[test]
+fn databases_with_workers_come_and_go_without_leaving_threads() {
+    for round in 0..300 {
+        let db = open(4, 0, &DIVIDED[..2]);
+        let source = db.source_untyped("t").unwrap();
+        let mut random = Random::new(round);
+        source.push_arrow(rows(&mut random, &source, 40, &mut 0)).unwrap();
+        if round % 2 == 0 {
+            db.shutdown_blocking().unwrap();
+        }
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        let workers = names.filter(|name| name.starts_with("laminar-worker")).count();
+        // 900 were started here; those of other tests may be there now.
+        assert!(workers < 300, "{workers} threads are left");
+    }
+}
+
+#[test]
+fn a_database_is_closed_while_workers_are_at_work() {
+    for seed in 0..10 {
+        let db = open(3, 0, DIVIDED);
+        let pushing: Vec<_> = (0..2)
+            .map(|producer| {
+                let source = db.source_untyped("t").unwrap();
+                std::thread::spawn(move || {
+                    let (mut random, mut now) = (Random::new(seed * 2 + producer), 0);
+                    let mut pushed = 0;
+                    // Until the database refuses.
+                    while source.push_arrow(rows(&mut random, &source, 50, &mut now)).is_ok() {
+                        pushed += 1;
+                        assert!(pushed < 1_000_000, "nobody closed the database");
+                    }
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(5));
+        db.shutdown_blocking().unwrap();
+        pushing.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
