@@ -1,25 +1,37 @@
-//! [`Clock`]: the processor time of the whole process, which can be stopped in between.
+//! [`Clock`]: the processor time of the whole process, and the time on the wall, which can be stopped
+//! in between.
 
-/// Counts processor time from its start.
+use std::time::{Duration, Instant};
+
+/// Counts processor time, and time, from its start.
 pub struct Clock {
     started_ns: u64,
     stopped_ns: u64,
+    started: Instant,
+    stopped: Duration,
 }
 
 impl Clock {
     pub fn start() -> Self {
-        Self { started_ns: process_ns(), stopped_ns: 0 }
+        let (started, stopped) = (Instant::now(), Duration::ZERO);
+        Self { started_ns: process_ns(), stopped_ns: 0, started, stopped }
     }
 
     /// Does something that is not counted.
     pub fn without<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        let before = process_ns();
+        let (before, begun) = (process_ns(), Instant::now());
         let result = work();
         self.stopped_ns += process_ns() - before;
+        self.stopped += begun.elapsed();
         result
     }
 
-    /// The seconds counted.
+    /// The seconds counted on the wall.
+    pub fn wall_seconds(&self) -> f64 {
+        (self.started.elapsed() - self.stopped).as_secs_f64()
+    }
+
+    /// The seconds counted of the processor.
     pub fn seconds(&self) -> f64 {
         (process_ns() - self.started_ns - self.stopped_ns) as f64 / 1e9
     }

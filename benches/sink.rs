@@ -13,6 +13,7 @@ const MOST_ROWS: usize = 65_536;
 /// What one run of an engine took and gave.
 pub struct Outcome {
     pub cpu_seconds: f64,
+    pub wall_seconds: f64,
     pub checksum: Checksum,
 }
 
@@ -74,9 +75,9 @@ impl Sink {
         rest: impl FnOnce(&mut Self) -> Result<(), E>,
     ) -> Result<Outcome, E> {
         self.add_up()?;
-        let cpu_seconds = self.clock.seconds();
+        let (cpu_seconds, wall_seconds) = (self.clock.seconds(), self.clock.wall_seconds());
         rest(&mut self)?;
         self.add_up()?;
-        Ok(Outcome { cpu_seconds, checksum: self.checksum })
+        Ok(Outcome { cpu_seconds, wall_seconds, checksum: self.checksum })
     }
 }

@@ -15,12 +15,14 @@
 //! | `input` | the rows, made once into Arrow batches; their cost is left out |
 //! | `streaming` | one run of Laminar |
 //! | `reference` | one run of DataFusion |
+//! | `workers` | Laminar with one worker and with two, on the wall |
 //! | `report` | medians, and what is printed |
 
 mod input;
 mod reference;
 mod report;
 mod streaming;
+mod workers;
 mod workload;
 
 use std::error::Error;
@@ -54,6 +56,13 @@ fn main() -> Result<()> {
             }
         }
     }
+    for (workload, size) in workload::divided() {
+        let is_wanted = options.only.as_ref().is_none_or(|only| *only == workload.name);
+        if is_wanted && options.batch.is_none_or(|batch| batch == size.batch) {
+            let rows = (size.rows * options.rows_percent / 100).max(size.batch);
+            workers::compare(&workload, size.batch, rows, options.repeat)?;
+        }
+    }
     Ok(())
 }
 
@@ -63,7 +72,7 @@ fn compare(workload: &Workload, batch_rows: usize, rows: usize, options: &Option
     let mut streaming = Vec::new();
     let mut reference = Vec::new();
     for _ in 0..options.repeat {
-        let ours = streaming::run(workload, &batches)?;
+        let ours = streaming::run(workload, &batches, 1)?;
         streaming.push(ours.cpu_seconds);
         if !options.alone {
             let theirs = reference::run(workload, &batches)?;

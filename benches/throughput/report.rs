@@ -39,7 +39,8 @@ impl Figure<'_> {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
+/// The middle one of some values.
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use laminar_benches::sink::{Outcome, Sink};
-use laminar_db::{LaminarDB, Polled, SubscribeOptions, UntypedSubscription};
+use laminar_db::{Config, LaminarDB, Polled, SubscribeOptions, UntypedSubscription};
 
 use crate::Result;
 use crate::workload::{Output, Workload};
@@ -13,8 +13,8 @@ use crate::workload::{Output, Workload};
 const END_MS: i64 = 4_102_444_800_000;
 
 /// Pushes the batches one by one and polls after each, as an application would.
-pub(crate) fn run(workload: &Workload, batches: &[RecordBatch]) -> Result<Outcome> {
-    let db = LaminarDB::open()?;
+pub(crate) fn run(workload: &Workload, batches: &[RecordBatch], workers: usize) -> Result<Outcome> {
+    let db = LaminarDB::open_with_config(Config { workers, ..Config::default() })?;
     db.execute_blocking(
         "CREATE SOURCE events (key BIGINT NOT NULL, value BIGINT NOT NULL, ts BIGINT NOT NULL, \
          WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)",

@@ -72,6 +72,20 @@ pub(crate) fn all() -> Vec<Workload> {
     ]
 }
 
+/// What is run with one worker and with two.
+pub(crate) fn divided() -> Vec<(Workload, Size)> {
+    let sizes = [1_000, 8_192, 65_536].map(|batch| Size { batch, rows: 8_000_000 });
+    let of = |name: &str, output| {
+        sizes
+            .into_iter()
+            .map(move |size| (keyed(name, 1_000_000, output), size))
+            .collect::<Vec<_>>()
+    };
+    let content = of("workers_keyed_1m", Output::Content);
+    let changes = of("workers_keyed_1m_subscribed", Output::Changes);
+    content.into_iter().chain(changes).collect()
+}
+
 fn tumble() -> Workload {
     Workload {
         name: "tumble_10s".to_string(),
