@@ -2,9 +2,10 @@
 //! to every other.
 
 use arrow::array::RecordBatch;
+use laminar_db::Epoch;
 
 use super::case::Case;
-use super::driver::{self, Observed};
+use super::driver::{self, Observed, ToldBatch};
 use super::oracle::Expected;
 use super::query::Nature;
 use crate::support::value::{Row, Value, rows};
@@ -36,8 +37,8 @@ pub fn compare(case: &Case, observed: &Observed, expected: &[Expected]) -> Resul
 }
 
 /// Whether two runs of a case told the same, batch for batch and row for row. What stands in no order
-/// is a subscription's first batch, a snapshot, and what is over a stream that may have had content
-/// when it was created.
+/// is the first epoch of a subscription, a snapshot, and what is over a stream that may have had
+/// content when it was created.
 pub fn same_told(case: &Case, some: &Observed, one: &Observed) -> Result<(), String> {
     if some.told.len() != one.told.len() {
         return Err("another number of workers has other subscriptions".to_string());
@@ -49,25 +50,37 @@ pub fn same_told(case: &Case, some: &Observed, one: &Observed) -> Result<(), Str
     for (some, one) in some.told.iter().zip(&one.told) {
         let stream = &case.streams[some.stream];
         let is_ordered = !stream.query.inputs().iter().any(|input| updating(&input.name));
-        if some.batches.len() != one.batches.len() {
-            let (some, one) = (some.batches.len(), one.batches.len());
-            let name = &stream.name;
-            return Err(format!("{name} tells {some} batches with workers, {one} with one"));
-        }
-        for (index, (some, one)) in some.batches.iter().zip(&one.batches).enumerate() {
-            let same = match is_ordered && index > 0 {
-                true => some == one,
-                false => some.0 == one.0 && sorted(&some.1) == sorted(&one.1),
-            };
-            if !same {
-                let (name, workers) = (&stream.name, case.workers);
-                return Err(format!(
-                    "{name} tells with {workers} workers\n{some:?}\nand with one\n{one:?}"
-                ));
+        let (first, rest) = first_epoch(&some.batches);
+        let (first_alone, rest_alone) = first_epoch(&one.batches);
+        let same_rest = match is_ordered {
+            true => rest == rest_alone,
+            false => {
+                rest.len() == rest_alone.len()
+                    && rest
+                        .iter()
+                        .zip(rest_alone)
+                        .all(|(some, one)| (some.0, sorted(&some.1)) == (one.0, sorted(&one.1)))
             }
+        };
+        if first != first_alone || !same_rest {
+            let (name, workers) = (&stream.name, case.workers);
+            return Err(format!(
+                "{name} tells with {workers} workers\n{first:?}\n{rest:?}\nand with one\n\
+                 {first_alone:?}\n{rest_alone:?}"
+            ));
         }
     }
     Ok(())
+}
+
+/// The rows of a subscription's first epoch, in order, and what it told after it.
+fn first_epoch(batches: &[ToldBatch]) -> ((Option<Epoch>, Vec<Row>), &[ToldBatch]) {
+    let epoch = batches.first().map(|first| first.0);
+    let count = batches.iter().take_while(|batch| Some(batch.0) == epoch).count();
+    let (first, rest) = batches.split_at(count);
+    let mut all: Vec<Row> = first.iter().flat_map(|batch| sorted(&batch.1)).collect();
+    all.sort();
+    ((epoch, all), rest)
 }
 
 fn sorted(batch: &RecordBatch) -> Vec<Row> {

@@ -29,8 +29,11 @@ pub struct Observed {
 #[derive(Debug)]
 pub struct Told {
     pub stream: usize,
-    pub batches: Vec<(Epoch, RecordBatch, Option<Weights>)>,
+    pub batches: Vec<ToldBatch>,
 }
+
+/// A batch of a subscription, with its epoch and its weights.
+pub type ToldBatch = (Epoch, RecordBatch, Option<Weights>);
 
 /// The content of a stream at a check.
 #[derive(Debug)]
@@ -258,7 +261,7 @@ struct Changelog {
     replaced: BTreeMap<Row, Row>,
     epoch: Epoch,
     form: Form,
-    told: Vec<(Epoch, RecordBatch, Option<Weights>)>,
+    told: Vec<ToldBatch>,
 }
 
 /// What a subscription tells.
