@@ -41,7 +41,7 @@ fn timeseries_example() {
     assert!(out.contains("64 bars are final"), "{out}");
     // AAPL trades at 0, 4, ... 56 s in the first minute, at 100 + (37 t % 200) / 10.
     let prices = || (0..60).step_by(4).map(|t| 100.0 + f64::from(t * 37 % 200) / 10.0);
-    let (open, close) = (prices().next().unwrap(), prices().last().unwrap());
+    let (open, close) = (prices().next().unwrap(), prices().next_back().unwrap());
     let (high, low) = (prices().fold(0.0, f64::max), prices().fold(f64::MAX, f64::min));
     let first = format!("minute 0: open {open}, high {high}, low {low}, close {close}");
     assert!(out.contains(&first), "{first}\n{out}");

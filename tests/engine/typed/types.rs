@@ -117,7 +117,7 @@ fn lists_structs_and_decimals_come_back_as_they_went_in() {
         tags: (0..id % 3).map(|tag| format!("tag {tag}")).collect(),
         depths: if id.is_multiple_of(2) { vec![] } else { vec![Some(1), None] },
         main: Leg { symbol: format!("S{id}"), ratio: (id % 2 == 1).then_some(-1) },
-        more: (id % 4 == 0).then(|| vec![i32::MIN, i32::MAX]),
+        more: id.is_multiple_of(4).then(|| vec![i32::MIN, i32::MAX]),
     };
     let records: Vec<Nested> = (0..MANY).map(nested).collect();
     for rows in returned::<Nested, Nested>(&records) {
