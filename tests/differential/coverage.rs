@@ -9,7 +9,7 @@ use super::oracle::Expected;
 use super::schema::Input;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 179] = [
+const CONSTRUCTS: [&str; 181] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -184,6 +184,8 @@ const CONSTRUCTS: [&str; 179] = [
     "windows of changing rows as rows",
     "state_ttl of JOIN",
     "state_ttl of an outer JOIN",
+    "state_ttl of a SEMI JOIN",
+    "state_ttl of an ANTI JOIN",
     "watermark by key",
     "watermark_group",
     "idle sources beside others",

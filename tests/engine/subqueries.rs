@@ -1,7 +1,7 @@
 //! Subqueries in expressions, over rows that come and rows that change, against the batch answer.
 
 use crate::row;
-use crate::support::changing::run;
+use crate::support::changing::{run, run_answered};
 use crate::support::database::{content, execute, refused, started};
 use crate::support::value::Row;
 
@@ -57,22 +57,52 @@ fn not_in_and_nulls() {
     );
 }
 
+/// The joins that tell, for `value IN (SELECT column FROM other WHERE condition)`, whether a row has a
+/// match, and how many rows and known values the subquery has.
+fn members(number: usize, value: &str, column: &str, condition: &str) -> String {
+    format!(
+        "LEFT JOIN (SELECT DISTINCT {column} AS y FROM other WHERE {condition}) AS m{number}
+            ON m{number}.y = {value}
+         CROSS JOIN (SELECT count(*) AS n, count({column}) AS known FROM other WHERE {condition})
+            AS s{number}"
+    )
+}
+
+/// The membership by its definition in SQL.
+fn is_member(number: usize, value: &str) -> String {
+    format!(
+        "CASE WHEN m{number}.y IS NOT NULL THEN true WHEN s{number}.n = 0 THEN false
+            WHEN {value} IS NULL OR s{number}.known < s{number}.n THEN NULL ELSE false END"
+    )
+}
+
+/// DataFusion's batch engine has no memberships as values: the joins that define them answer.
 #[test]
 fn membership_and_existence_as_values() {
-    run(
-        &[
-            "SELECT id, v IN (SELECT o * 5 FROM other) AS a, v NOT IN (SELECT o FROM other WHERE v > 25) AS b
-                FROM r",
-            "SELECT id, EXISTS (SELECT 1 FROM other WHERE other.k = r.k AND other.v < 20) AS a,
-                NOT EXISTS (SELECT 1 FROM other WHERE other.v > 45) AS b FROM r",
-            "SELECT id FROM r WHERE v > 20 OR k NOT IN (SELECT k FROM other WHERE v > 30)",
-            "SELECT id FROM r WHERE (v IN (SELECT v FROM other)) IS NULL",
-            "SELECT id, CASE WHEN o IN (SELECT o FROM other WHERE v > 10) THEN 'in' ELSE 'out' END AS c FROM r",
-        ],
-        4,
-        12,
-        15,
-    );
+    let member = |value: &str| is_member(1, value);
+    let queries = [
+        ("SELECT id, v IN (SELECT o * 5 FROM other) AS a,
+            v NOT IN (SELECT o FROM other WHERE v > 25) AS b FROM r",
+         format!("SELECT r.id, {} AS a, NOT ({}) AS b FROM r {} {}",
+            member("r.v"), is_member(2, "r.v"),
+            members(1, "r.v", "o * 5", "true"), members(2, "r.v", "o", "v > 25"))),
+        ("SELECT id, EXISTS (SELECT 1 FROM other WHERE other.k = r.k AND other.v < 20) AS a,
+            NOT EXISTS (SELECT 1 FROM other WHERE other.v > 45) AS b FROM r",
+         format!("SELECT r.id, m1.y IS NOT NULL AS a, s2.n = 0 AS b FROM r {} {}",
+            members(1, "r.k", "k", "v < 20"), members(2, "r.v", "v", "v > 45"))),
+        ("SELECT id FROM r WHERE v > 20 OR k NOT IN (SELECT k FROM other WHERE v > 30)",
+         format!("SELECT r.id FROM r {} WHERE r.v > 20 OR NOT ({})",
+            members(1, "r.k", "k", "v > 30"), member("r.k"))),
+        ("SELECT id FROM r WHERE (v IN (SELECT v FROM other)) IS NULL",
+         format!("SELECT r.id FROM r {} WHERE ({}) IS NULL",
+            members(1, "r.v", "v", "true"), member("r.v"))),
+        ("SELECT id, CASE WHEN o IN (SELECT o FROM other WHERE v > 10) THEN 'in' ELSE 'out' END AS c
+            FROM r",
+         format!("SELECT r.id, CASE WHEN ({}) THEN 'in' ELSE 'out' END AS c FROM r {}",
+            member("r.o"), members(1, "r.o", "o", "v > 10"))),
+    ];
+    let queries = queries.map(|(query, answer)| (query.to_string(), answer));
+    run_answered(&queries, 4, 12, 15);
 }
 
 #[test]

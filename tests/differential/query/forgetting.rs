@@ -17,9 +17,8 @@ struct Forgetting {
     span: i64,
 }
 
-/// Semi and anti joins are left out: of right rows that differ in their time alone, the engine goes by
-/// the first one's.
-const WORDS: [&str; 6] = ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN", "LEFT JOIN"];
+const WORDS: [&str; 6] =
+    ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT SEMI JOIN", "LEFT ANTI JOIN"];
 
 pub(super) fn random(left: Relation, relations: &[Relation], random: &mut Random) -> Option<Query> {
     // A row goes by the first of its times.

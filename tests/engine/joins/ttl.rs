@@ -52,6 +52,28 @@ fn a_join_forgets_by_event_time() {
     assert_eq!(content(&db, "exact"), exact);
 }
 
+/// Rows that differ in their time alone go one by one, also where nothing else of them is read.
+#[test]
+fn what_only_has_to_be_there_is_forgotten_row_by_row() {
+    let db = started(&[
+        "CREATE SOURCE l (k BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE SOURCE r (k BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE STREAM semi WITH (state_ttl = '10 ms') AS
+         SELECT l.ts FROM l LEFT SEMI JOIN r ON l.k = r.k",
+        "CREATE STREAM anti WITH (state_ttl = '10 ms') AS
+         SELECT l.ts FROM l LEFT ANTI JOIN r ON l.k = r.k",
+    ]);
+    execute(&db, "INSERT INTO r VALUES (1, 100), (1, 107)");
+    // The right watermark goes to 110: the row of 100 is forgotten, that of 107 is not.
+    execute(&db, "INSERT INTO r VALUES (2, 110)");
+    execute(&db, "INSERT INTO l VALUES (1, 500)");
+    // At 117 that of 107 is forgotten, too.
+    execute(&db, "INSERT INTO r VALUES (2, 117)");
+    execute(&db, "INSERT INTO l VALUES (1, 501)");
+    assert_eq!(content(&db, "semi"), [row![500]]);
+    assert_eq!(content(&db, "anti"), [row![501]]);
+}
+
 /// Without a declared watermark the clock counts.
 #[test]
 fn a_join_forgets_by_the_clock() {

@@ -47,6 +47,14 @@ pub struct Until {
 }
 
 impl Lifetime {
+    /// The column of the event time that it goes by.
+    pub(super) fn column(&self) -> Option<usize> {
+        match self {
+            Self::EventTime { column, .. } => Some(*column),
+            Self::Clock { .. } => None,
+        }
+    }
+
     /// What is of a time before this is to go. `frontiers` are those of each port.
     pub(super) fn limit(&self, frontiers: &[Vec<Frontier>], now_ms: i64) -> i64 {
         match self {

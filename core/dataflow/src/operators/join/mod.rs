@@ -124,9 +124,12 @@ impl Join {
         let side = |side: Side| {
             let input = &inputs[side.index()];
             let columns = 0..input.schema.fields().len();
+            // Rows that go at different times are different rows.
+            let time = lifetimes.as_ref().and_then(|of| of[side.index()].column());
             let kept = columns.filter(|&column| {
                 let filtered = filter.iter().flat_map(|filter| &filter.columns);
                 kind.output_sides().contains(&side)
+                    || time == Some(column)
                     || filtered.into_iter().any(|&read| read == (side, column))
             });
             JoinSide::new(input, kept.collect(), kind.row_output(side), null_equals_null)
