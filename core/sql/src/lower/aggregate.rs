@@ -197,8 +197,9 @@ impl Lowering<'_> {
             if !append_only && matches!(lifetime, Lifetime::Clock { .. }) {
                 let error = Error::unsupported(
                     "state_ttl of a GROUP BY over rows that change needs their event time and a \
-                     declared watermark: by the clock alone it is not known when a row came that is \
-                     taken back, so a group that began anew could lose what it never had",
+                     declared watermark, as the clock does not tell when a row came that is taken \
+                     back, so a group that began anew could lose what it never had: declare one on \
+                     the source and carry its column along, or leave it out",
                 );
                 let position = self.state_ttl.and_then(|ttl| ttl.position);
                 return Err(position.map_or(error.clone(), |position| error.at(position)));
