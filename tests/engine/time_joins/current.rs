@@ -62,7 +62,10 @@ fn what_a_join_in_time_is_not() {
     ]);
     for (query, words) in [
         ("SELECT l.k FROM l ASOF JOIN r MATCH_CONDITION (l.ts = r.ts) ON l.k = r.k", "NEAREST"),
-        ("SELECT l.k FROM l ASOF JOIN r MATCH_CONDITION (l.ts >= l.v) ON l.k = r.k", "each side"),
+        (
+            "SELECT l.k FROM l ASOF JOIN r MATCH_CONDITION (l.ts >= l.v) ON l.k = r.k",
+            "with one of its right side",
+        ),
         (
             "SELECT l.k FROM l ASOF LEFT JOIN r MATCH_CONDITION (l.ts >= r.ts) ON l.v < r.v",
             "put l.v < r.v into WHERE",

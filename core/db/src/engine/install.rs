@@ -300,7 +300,7 @@ impl Core {
             ..StreamEntry::default()
         });
         self.board.add_stream(self.streams.len() as u32, Arc::clone(&entry));
-        self.streams.push(Some(Stream { entry, ..stream }));
+        self.streams.push(Some(Box::new(Stream { entry, ..stream })));
     }
 
     /// The sinks of the late rows of a stream.

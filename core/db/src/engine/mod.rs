@@ -54,7 +54,7 @@ pub(crate) struct Core {
     pub(crate) graph: Graph,
     pub(crate) objects: BTreeMap<String, Object>,
     pub(crate) sources: Vec<Option<Source>>,
-    pub(crate) streams: Vec<Option<Stream>>,
+    pub(crate) streams: Vec<Option<Box<Stream>>>,
     pub(crate) dead_letters: VecDeque<(String, DeadLetter)>,
     /// What happened before the start, for the streams that are held back.
     pub(crate) queue: StartQueue,
@@ -143,11 +143,13 @@ impl Core {
     }
 
     pub(crate) fn stream(&self, id: StreamId) -> &Stream {
-        self.streams[id.0 as usize].as_ref().expect("names and owners refer to streams that exist")
+        self.streams[id.0 as usize]
+            .as_deref()
+            .expect("names and owners refer to streams that exist")
     }
 
     pub(crate) fn stream_if_exists(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.streams[id.0 as usize].as_mut()
+        self.streams[id.0 as usize].as_deref_mut()
     }
 
     /// What the rows of a relation promise.
