@@ -16,7 +16,7 @@ use laminar_types::mutants::{Mutant, select};
 const CASES: u64 = 150;
 
 /// Cases tried for each bug at most: those that need a rare moment are answered as they come.
-const MOST_CASES: u64 = 1_000;
+const MOST_CASES: u64 = 2_000;
 
 #[test]
 fn every_mutant_is_noticed() {

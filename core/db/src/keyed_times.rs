@@ -88,9 +88,7 @@ impl KeyedTimes {
             let Some(largest) = largest.filter(|_| !is_idle) else { continue };
             if seen_ms <= since_ms {
                 self.of_key[key].is_idle = true;
-                if !mutant!(IdleKeyHoldsBack) {
-                    self.leave(largest);
-                }
+                self.leave(largest);
             }
         }
     }
