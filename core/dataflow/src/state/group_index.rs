@@ -13,6 +13,8 @@
 //!
 //! Dictionary and run-end encoded columns are held as their values.
 
+use std::borrow::Cow;
+
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
@@ -109,14 +111,7 @@ impl GroupIndex {
     pub fn intern(&mut self, keys: &[ArrayRef], rows: usize, slots: &mut Vec<u32>) -> Result<()> {
         slots.clear();
         self.search.created.clear();
-        let cast;
-        let keys = match self.plain(keys)? {
-            None => keys,
-            Some(columns) => {
-                cast = columns;
-                &cast
-            }
-        };
+        let keys = &*self.plain(keys)?;
         each_keys!(&mut self.keys, stored => stored.intern(&mut self.search, keys, rows, slots), {
             slots.resize(rows, 0);
             Ok(())
@@ -158,14 +153,7 @@ impl GroupIndex {
     /// Puts into `slots` the slot of each row's group, or [`NO_SLOT`] where there is none.
     pub fn lookup(&mut self, keys: &[ArrayRef], rows: usize, slots: &mut Vec<u32>) -> Result<()> {
         slots.clear();
-        let cast;
-        let keys = match self.plain(keys)? {
-            None => keys,
-            Some(columns) => {
-                cast = columns;
-                &cast
-            }
-        };
+        let keys = &*self.plain(keys)?;
         each_keys!(&mut self.keys, stored => stored.lookup(&mut self.search, keys, rows, slots), {
             slots.resize(rows, 0);
             Ok(())
@@ -186,14 +174,7 @@ impl GroupIndex {
         rows: usize,
         hashes: &mut Vec<u32>,
     ) -> Result<()> {
-        let cast;
-        let keys = match self.plain(keys)? {
-            None => keys,
-            Some(columns) => {
-                cast = columns;
-                &cast
-            }
-        };
+        let keys = &*self.plain(keys)?;
         let search = &mut self.search;
         search.hashes.clear();
         each_keys!(&mut self.keys, stored => stored.hash_all(search, keys, rows)?, {
@@ -327,15 +308,15 @@ impl GroupIndex {
         }
     }
 
-    /// The columns as plain values, if any column is encoded.
-    fn plain(&self, keys: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>> {
+    /// The columns as plain values: as they are, unless one is encoded.
+    fn plain<'a>(&self, keys: &'a [ArrayRef]) -> Result<Cow<'a, [ArrayRef]>> {
         debug_assert_eq!(keys.len(), self.types.len());
         if self.types == self.plain_types {
-            return Ok(None);
+            return Ok(Cow::Borrowed(keys));
         }
         let columns = keys.iter().zip(&self.plain_types);
         let columns = columns.map(|(column, to)| cast(column, to).map_err(arrow_error));
-        columns.collect::<Result<_>>().map(Some)
+        columns.collect::<Result<_>>().map(Cow::Owned)
     }
 }
 
