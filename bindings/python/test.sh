@@ -40,6 +40,6 @@ site=$("$fresh/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purel
 
 cd "$python_dir"
 "$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict -p laminardb
-"$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict tests/typed.py
+"$fresh/bin/python" -m mypy --cache-dir "$CARGO_TARGET_DIR/mypy" --strict tests/typed.py examples/*.py
 cd "$CARGO_TARGET_DIR" # where it may leave its cache
 "$fresh/bin/python" -m mypy.stubtest laminardb._laminardb

@@ -1,12 +1,17 @@
-"""The examples of the README run as they are printed."""
+"""The programs of the README and of the guide run as they are printed."""
 
 import pathlib
 import re
 
 import pytest
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+PYTHON = pathlib.Path(__file__).parent.parent
+EXAMPLES = re.findall(r"```python\n(.*?)```", (PYTHON / "README.md").read_text(), re.DOTALL)
+GUIDE = re.findall(
+    r"```python\n(.*?)```\n```text\n(.*?)```",
+    (PYTHON.parent.parent / "docs" / "PYTHON.md").read_text(),
+    re.DOTALL,
+)
 
 
 @pytest.mark.parametrize("example", range(len(EXAMPLES)))
@@ -24,5 +29,12 @@ def test_readme(example: int, capsys: pytest.CaptureFixture[str]) -> None:
         assert text in printed, printed
 
 
-def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 5
+@pytest.mark.parametrize("program", range(len(GUIDE)))
+def test_guide(program: int, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = GUIDE[program]
+    exec(compile(code, f"PYTHON.md[{program}]", "exec"), {})
+    assert capsys.readouterr().out == said
+
+
+def test_there_are_programs() -> None:
+    assert (len(EXAMPLES), len(GUIDE)) == (5, 6)
