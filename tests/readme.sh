@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compiles and runs the programs of README.md as they are printed, and compares what they say with
-# the text block below each. Needs the staged library, and for Python and Node what
+# Compiles and runs the programs of README.md and of the pages on C++ as they are printed, and compares
+# what they say with the text block below each. (The other languages' tests run their own pages.) Needs the staged library, and for Python and Node what
 # bindings/python/test.sh and bindings/node/test.sh leave.
 #
 # LAMINAR_DIST is the staged tree (default: laminar-dist in Cargo's target directory).
@@ -18,64 +18,80 @@ link=(-I"$stage/include" -L"$stage/lib" -Wl,-rpath,"$stage/lib" -llaminar)
 passed=0
 failed=0
 
-# extract LANGUAGE: its one block into $out, and the text block behind it.
+# slug PAGE: a name for the files of a page, such as docs-CPP.
+slug() {
+    local name=${1%.md}
+    echo "${name//\//-}"
+}
+
+# extract PAGE LANGUAGE: its blocks into $out as PAGE-1.LANGUAGE and so on, the text block behind each
+# as PAGE-1.LANGUAGE.expected; says how many.
 extract() {
-    awk -v language="$1" -v program="$out/quickstart.$1" -v said="$out/quickstart.$1.expected" '
+    awk -v language="$2" -v program="$out/$(slug "$1")" '
+        function name() { return program "-" blocks "." language }
         /^```/ && into { into = ""; wanted = (last == language); next }
         /^```/ {
             last = substr($0, 4)
-            if (last == language) { into = program; blocks++ }
-            else if (last == "text" && wanted) into = said
+            if (last == language) { blocks++; into = name() }
+            else if (last == "text" && wanted) into = name() ".expected"
             else into = "/dev/null"
             next
         }
         into { print > into }
-        END { exit blocks == 1 ? 0 : 1 }' "$root/README.md"
+        END { print blocks + 0 }' "$root/$1"
 }
 
-# try LANGUAGE COMMAND...: runs the quick start and compares what it says.
+# try PROGRAM COMMAND...: runs a command on a program and compares what it says.
 try() {
-    local language=$1 said=$out/quickstart.$1.said
+    local program=$1 said=$out/$1.said
     shift
-    if "$@" >"$said" 2>&1 && diff -u "$out/quickstart.$language.expected" "$said"; then
+    if "$@" "$out/$program" >"$said" 2>&1 && diff -u "$out/$program.expected" "$said"; then
         passed=$((passed + 1))
-        echo "ok     the quick start in $language runs as printed"
+        echo "ok     $program runs as printed"
     else
         failed=$((failed + 1))
-        echo "FAILED the quick start in $language"
+        echo "FAILED $program"
         sed 's/^/    /' "$said"
     fi
 }
 
 c_program() {
-    "${CC:-gcc}" -std=c11 "${warnings[@]}" "$out/quickstart.c" -o "$out/quickstart-c" "${link[@]}" &&
-        "$out/quickstart-c"
+    "${CC:-gcc}" -std=c11 "${warnings[@]}" "$1" -o "$1.out" "${link[@]}" && "$1.out"
 }
 
 cpp_program() {
-    "${CXX:-g++}" -std=c++17 "${warnings[@]}" "$out/quickstart.cpp" -o "$out/quickstart-cpp" \
-        "${link[@]}" && "$out/quickstart-cpp"
+    "${CXX:-g++}" -std=c++17 "${warnings[@]}" "$1" -o "$1.out" "${link[@]}" && "$1.out"
 }
 
 node_program() {
-    (cd "$node" && node --input-type=module) <"$out/quickstart.js"
+    (cd "$node" && node --input-type=module) <"$1"
+}
+
+# pages LANGUAGE COMMAND PAGE...: every program in that language.
+pages() {
+    local language=$1 run=$2 page blocks block
+    shift 2
+    for page in "$@"; do
+        blocks=$(extract "$page" "$language")
+        [[ $blocks -gt 0 ]] || { echo "$page has no block of $language" >&2; exit 1; }
+        for ((block = 1; block <= blocks; block++)); do
+            try "$(slug "$page")-$block.$language" "$run"
+        done
+    done
 }
 
 rm -rf "$out"
 mkdir -p "$out"
-for language in c cpp python js; do
-    extract "$language" || { echo "README.md has not one block of $language" >&2; exit 1; }
-done
-try c c_program
-try cpp cpp_program
+pages c c_program README.md
+pages cpp cpp_program README.md docs/CPP.md bindings/cpp/README.md
 if [[ -x $python ]]; then
-    try python "$python" "$out/quickstart.python"
+    pages python "$python" README.md
 else
     failed=$((failed + 1))
     echo "FAILED the quick start in Python: no $python, run bindings/python/test.sh first"
 fi
 if [[ -d $node ]]; then
-    try js node_program
+    pages js node_program README.md
 else
     failed=$((failed + 1))
     echo "FAILED the quick start in Node: no $node, run bindings/node/test.sh first"

@@ -95,6 +95,35 @@ nanoarrow_sources() {
     rm -rf "$scratch"
 }
 
+# The programs of bindings/cpp/examples, built as their README says, print what follows from their
+# numbers, which are those of the other languages' examples.
+cpp_examples() {
+    local out=$work/build-examples
+    cmake -S "$root/bindings/cpp/examples" -B "$out" -DCMAKE_PREFIX_PATH="$prefix" \
+        -DCMAKE_CXX_FLAGS=-Werror
+    cmake --build "$out"
+    for program in iot timeseries correlation dashboard producer_consumer; do
+        timeout 60 "$out/$program" >"$out/$program.said"
+    done
+    # 20 + 1.5 * (t % 50) is past 80 from t % 50 = 41 on, four times.
+    [[ $(grep -c ^ALERT "$out/iot.said") -eq 36 ]]
+    # device_4 has t % 50 of 4, 9, ... 49, so 59.75 on average.
+    grep -qx 'device_4: 40 readings, 59.75 on average, at most 93.5' "$out/iot.said"
+    # AAPL trades at 0, 4, ... 56 s in the first minute, at 100 + (37 t % 200) / 10.
+    grep -qx '14:30 AAPL: open 100, high 119.2, low 100, close 107.2' "$out/timeseries.said"
+    grep -qx '337 large trades' "$out/timeseries.said"
+    grep -qx '64 bars are final' "$out/timeseries.said"
+    printf '%s\n' 'alice at 1.2.3.4 paid 29.99' 'bob at 5.6.7.8 paid 999' 'alice at 1.2.3.4 paid 750' \
+        'large: bob, 999' 'large: alice, 750' | diff - "$out/correlation.said"
+    # 173 t % 700 is past 500 first at t = 3, 4, 7, 8 and 11.
+    printf 'Slow request: %s ms\n' 'api took 519' 'web took 692' 'web took 511' 'worker took 684' \
+        'worker took 503' | cat - <(echo 'Detected 5 slow requests') | diff - "$out/dashboard.said"
+    for start in 0 100 200 300 400; do
+        echo "window $start: 100 events"
+    done | cat - <(echo 'Consumed 500 events') | diff - "$out/producer_consumer.said"
+    echo "(five programs) the answer is right"
+}
+
 rm -rf "$work"
 mkdir -p "$work"
 cp -al "$stage" "$prefix" 2>/dev/null || cp -a "$stage" "$prefix"
@@ -115,6 +144,9 @@ if [[ $status -eq 0 ]]; then
 else
     echo "skipped nanoarrow: its sources could not be had: $(tail -1 "$work/nanoarrow-sources.log")"
 fi
+status=0
+(set -e; cpp_examples) >"$work/examples.log" 2>&1 & wait $! || status=$?
+try examples eval "cat '$work/examples.log'; [[ $status -eq 0 ]]"
 try version refuses_other_versions
 try relocatable names_no_place
 rm -rf "$prefix" "$work/pkgconfig-prefix"
