@@ -27,7 +27,7 @@ fresh() {
 bare=$CARGO_TARGET_DIR/node-bare
 fresh "$bare"
 cp "$node_dir/tests/bare.mjs" "$node_dir/README.md" "$here/../docs/NODE.md" "$bare"
-(cd "$bare" && node bare.mjs)
+(cd "$bare" && node bare.mjs "$(basename "$(readlink "$LAMINAR_DIST/lib/liblaminar.so")")")
 
 # The tools are above this one, where Node and the compiler look for them.
 project=$tools/fresh

@@ -62,8 +62,9 @@ impl Database {
     /// Shuts the database down and gives it up. Calls that wait are woken; handles that came from
     /// it stay valid and answer CONNECTION_CLOSED. The second time it does nothing.
     pub fn close(&self) -> Result<()> {
-        let mut handle = self.handle.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let Some(handle) = handle.take() else {
+        // The lock is given back before the library waits for the engine: others only look here.
+        let taken = self.handle.write().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let Some(handle) = taken else {
             return Ok(());
         };
         // SAFETY: the handle is alive.

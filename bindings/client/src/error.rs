@@ -46,6 +46,16 @@ impl Error {
         Self::new(sys::LAMINAR_CONNECTION_CLOSED, 1101, "the database is closed; open it again")
     }
 
+    /// The call would wait for one that is running, which may be the one that makes it.
+    pub fn in_use() -> Self {
+        Self::new(
+            sys::LAMINAR_CONNECTION_IN_USE,
+            1201,
+            "the handle is in use by another thread, or the call came from inside a function that \
+             the engine calls; give each thread its own, and call from outside",
+        )
+    }
+
     /// An error of a stream of the library, which carries only the text: `LDB-4003: ...`. The
     /// digits of a code begin with the two outer digits of its status.
     pub(crate) fn from_text(message: String) -> Self {
@@ -120,12 +130,7 @@ impl Error {
                 "there was no room within the time allowed and nothing was taken; read the \
                  subscriptions that are full, and try again",
             ),
-            sys::LAMINAR_BUSY => Self::new(
-                sys::LAMINAR_CONNECTION_IN_USE,
-                1201,
-                "the handle is in use by another thread, or the call came from inside a function \
-                 that the engine calls; give each thread its own, and call from outside",
-            ),
+            sys::LAMINAR_BUSY => Self::in_use(),
             sys::LAMINAR_END => {
                 Self::new(sys::LAMINAR_SUBSCRIPTION_CLOSED, 5101, "there is nothing more to come")
             }

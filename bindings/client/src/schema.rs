@@ -6,7 +6,7 @@ use std::fmt;
 use laminar_sys::{ARROW_FLAG_NULLABLE, ArrowSchema};
 
 use crate::arrow::ArraySchema;
-use crate::share::share_schema;
+use crate::share::{empty_schema, share_schema};
 use crate::{Error, Result};
 
 /// The unit of a time.
@@ -164,6 +164,11 @@ impl Schema {
                 Err(Error::unsupported(format!("a batch is a struct of columns, not {other}")))
             }
         }
+    }
+
+    /// That of rows without columns: the arguments of a function that has none.
+    pub fn empty() -> Self {
+        Self { fields: Vec::new(), raw: empty_schema() }
     }
 
     /// The columns.

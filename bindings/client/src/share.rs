@@ -90,6 +90,25 @@ pub(crate) fn share_schema(schema: &ArraySchema) -> ArraySchema {
     unsafe { ArraySchema::take(&mut raw) }
 }
 
+/// The schema of a struct without children.
+pub(crate) fn empty_schema() -> ArraySchema {
+    let node = ArrowSchema {
+        format: c"+s".as_ptr(),
+        name: std::ptr::null(),
+        metadata: std::ptr::null(),
+        flags: 0,
+        n_children: 0,
+        children: std::ptr::null_mut(),
+        dictionary: std::ptr::null_mut(),
+        release: None,
+        private_data: std::ptr::null_mut(),
+    };
+    // SAFETY: the node is valid for a copy, which looks at nothing but what is set here.
+    let mut raw = unsafe { copy_schema_node(&node) };
+    // SAFETY: the struct was made above; moving it is allowed.
+    unsafe { ArraySchema::take(&mut raw) }
+}
+
 /// # Safety
 /// `node` is valid and not released.
 unsafe fn copy_schema_node(node: &ArrowSchema) -> ArrowSchema {

@@ -7,17 +7,36 @@ use laminar_client::{Batch, Database, Encoding, Executed, LogListener, Rows, Sch
 use crate::batch;
 use crate::bytes::bytes;
 use crate::failure::Fallible;
-use crate::js::{ARGUMENTS, Env, Js};
+use crate::js::{ARGUMENTS, Env, Js, defect};
 use crate::query::query_handle;
 use crate::source::source_handle;
 use crate::subscription::subscription_handle;
+use crate::threads::Threads;
 use crate::work::{promise, promise_apart};
 
 type Arguments<'s> = [Js<'s>; ARGUMENTS];
 
+/// A database that JavaScript holds. When it is collected while the engine runs a function, closing
+/// waits for that: so it is closed on another thread.
+struct Held {
+    database: Option<Arc<Database>>,
+    threads: Arc<Threads>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(database) = self.database.take() else { return };
+        if !database.is_closed() {
+            // Without a thread it is dropped here with the job.
+            let _ = self.threads.run(Box::new(move || drop(database)));
+        }
+    }
+}
+
 /// The database behind a handle.
-fn database(handle: Js<'_>) -> Fallible<Arc<Database>> {
-    Ok(Arc::clone(handle.to_native::<Arc<Database>>()?))
+pub fn database(handle: Js<'_>) -> Fallible<Arc<Database>> {
+    let held = &handle.to_native::<Held>()?.database;
+    held.clone().ok_or_else(|| defect("a database was given up and is used"))
 }
 
 /// `open(configJson)`: a handle.
@@ -27,9 +46,10 @@ pub fn open<'s>(env: Env<'s>, [config, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
         env,
         move || Database::open(Some(&config)),
         |env, database| {
-            let database = Arc::new(database);
-            env.instance()?.note(&database);
-            env.native(database)
+            let (database, instance) = (Arc::new(database), env.instance()?);
+            instance.note(&database);
+            let threads = Arc::clone(instance.threads());
+            env.native(Held { database: Some(database), threads })
         },
     )
 }
@@ -42,7 +62,7 @@ pub fn close<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<Js<'s>> 
 
 /// `closeAll()`: closes what this thread opened; for its end, as it does not come back before.
 pub fn close_all<'s>(env: Env<'s>, _: Arguments<'s>) -> Fallible<Js<'s>> {
-    env.instance()?.close_all();
+    env.instance()?.close_all(env);
     env.undefined()
 }
 

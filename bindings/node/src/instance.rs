@@ -5,20 +5,23 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::{Arc, Weak};
 
-use laminar_client::{Database, Error};
+use laminar_client::{Batch, Database, Error};
 use napi_sys as sys;
 
-use crate::failure::Fallible;
+use crate::batch;
+use crate::calls::{self, Answer, Calls, Request};
+use crate::failure::{Failure, Fallible};
 use crate::js::{Env, Js};
 use crate::threads::Threads;
 use crate::wake::Waker;
 
 /// The state of an environment. It is dropped with the environment, after everything in it ended.
 pub struct Instance {
-    /// `{ makeError, wake, log, makeMap, pairs, text }` of `ts/native.ts`.
+    /// `{ makeError, wake, log, callFunction, forgetFunction, makeMap, pairs, text }` of `ts/native.ts`.
     helpers: sys::napi_ref,
     waker: Arc<Waker>,
     threads: Arc<Threads>,
+    calls: Arc<Calls>,
     /// Calls and subscriptions that keep the process alive.
     holds: Cell<usize>,
     databases: RefCell<Vec<Weak<Database>>>,
@@ -36,6 +39,7 @@ impl Instance {
             env.check(sys::napi_create_reference(env.raw(), helpers.raw(), 1, &mut reference))?;
             let instance = Box::new(Instance {
                 helpers: reference,
+                calls: Calls::new(env, &waker),
                 waker,
                 threads: Arc::default(),
                 holds: Cell::new(0),
@@ -76,6 +80,44 @@ impl Instance {
         self.helper(env, "log")?.call(&arguments).map(|_| ())
     }
 
+    /// Calls a function of SQL; what it throws is why it refuses.
+    pub fn call_function(&self, env: Env<'_>, id: u32, request: Request) -> Answer {
+        let called = || -> Fallible<Batch> {
+            let batch = |batch: Option<Batch>| match batch {
+                Some(batch) => batch::handle(env, batch),
+                None => env.undefined(),
+            };
+            let arguments = [
+                env.number(id.into())?,
+                env.number(request.what.into())?,
+                batch(request.state)?,
+                batch(request.input)?,
+            ];
+            let answer = self.helper(env, "callFunction")?.call(&arguments)?;
+            Ok(answer.to_native::<Batch>()?.clone())
+        };
+        called().map_err(|failure| match failure {
+            Failure::Library(error) => error.to_string(),
+            Failure::Argument(message) => message,
+            Failure::Thrown => self.reason(env).unwrap_or_else(calls::ended),
+        })
+    }
+
+    /// The words of the exception that JavaScript has thrown, which it takes back; `None` when there
+    /// are none, because it runs no more.
+    fn reason(&self, env: Env<'_>) -> Option<String> {
+        let exception = env.caught()?;
+        match self.text(exception) {
+            Ok(text) => Some(text),
+            Err(_) => env.caught().map(|_| "what the function threw has no text".to_string()),
+        }
+    }
+
+    /// Says that a function is not called any more.
+    pub fn forget_function(&self, env: Env<'_>, id: u32) -> Fallible<()> {
+        self.helper(env, "forgetFunction")?.call(&[env.number(id.into())?]).map(|_| ())
+    }
+
     /// A Map of pairs.
     pub fn map<'s>(&self, env: Env<'s>, pairs: Js<'s>) -> Fallible<Js<'s>> {
         self.helper(env, "makeMap")?.call(&[pairs])
@@ -109,6 +151,10 @@ impl Instance {
         &self.threads
     }
 
+    pub fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
     /// Keeps the process alive until as many calls of [`Instance::release`].
     pub fn hold(&self, env: Env<'_>) -> Fallible<()> {
         self.holds.set(self.holds.get() + 1);
@@ -128,21 +174,33 @@ impl Instance {
     }
 
     /// Closes every database that was opened here and is still open: calls in them wake up, and
-    /// nothing of them runs on while the thread or the process ends.
-    pub fn close_all(&self) {
-        for database in self.databases.take().iter().filter_map(Weak::upgrade) {
-            // There is nobody left to tell.
-            let _ = database.close();
+    /// nothing of them runs on while the thread or the process ends. Functions that the engine waits
+    /// for are answered meanwhile, and none is called afterwards.
+    pub fn close_all(&self, env: Env<'_>) {
+        if self.calls.is_inside() {
+            // It ends the process, and never answers.
+            self.calls.end();
         }
+        let databases = self.databases.take();
+        // There is nobody left to tell.
+        let _ = self.calls.apart(env, move || close(&databases));
+        self.calls.end();
+    }
+}
+
+fn close(databases: &[Weak<Database>]) {
+    for database in databases.iter().filter_map(Weak::upgrade) {
+        let _ = database.close();
     }
 }
 
 unsafe extern "C" fn end(instance: *mut c_void) {
     // SAFETY: the instance is dropped after the hooks of its environment have run.
     let instance = unsafe { &*instance.cast::<Instance>() };
+    instance.calls.end();
     instance.waker.end();
     instance.threads.end();
-    instance.close_all();
+    close(&instance.databases.take());
 }
 
 unsafe extern "C" fn drop_instance(_env: sys::napi_env, instance: *mut c_void, _hint: *mut c_void) {

@@ -243,6 +243,20 @@ impl<'s> Env<'s> {
         }
     }
 
+    /// Takes back an exception that JavaScript threw.
+    pub fn caught(self) -> Option<Js<'s>> {
+        let (mut pending, mut exception) = (false, null_mut());
+        // SAFETY: as above; the out parameters are ours.
+        unsafe {
+            let asked = sys::napi_is_exception_pending(self.raw, &mut pending);
+            if asked != sys::Status::napi_ok || !pending {
+                return None;
+            }
+            let taken = sys::napi_get_and_clear_last_exception(self.raw, &mut exception);
+            (taken == sys::Status::napi_ok).then(|| self.value(exception))
+        }
+    }
+
     /// Throws a failure, unless it has been.
     pub fn throw(self, failure: Failure) {
         if let Some(error) = self.error(failure) {

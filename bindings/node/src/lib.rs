@@ -4,16 +4,19 @@
 //! classes, the fast ways of rows and columns, and all that waits for rows or for room. What may take
 //! time here answers a promise: pushes and the like are work on libuv's pool, where nothing waits for
 //! anything but the engine's own work; queries, which the library runs on threads of its own, are
-//! waited for on threads apart ([`threads::Threads`]).
+//! waited for on threads apart ([`threads::Threads`]). Functions of SQL run on JavaScript's thread,
+//! which never waits for the engine without serving them ([`calls::Calls`]).
 //! Each thread of JavaScript that loads the addon has an [`instance::Instance`] of its own.
 
 mod batch;
 mod bytes;
+mod calls;
 mod columns_in;
 mod database;
 mod failure;
 mod form;
 mod from_js;
+mod functions;
 mod instance;
 mod js;
 mod query;
@@ -48,6 +51,9 @@ static EXPORTS: &[Export] = &[
     export("queryIpc", query::ipc),
     export("queryCancel", query::cancel),
     export("cancelQuery", database::cancel_query),
+    export("registerScalar", functions::register_scalar),
+    export("registerAggregate", functions::register_aggregate),
+    export("noColumns", functions::no_columns),
     export("columns", database::columns),
     export("insert", database::insert),
     export("insertEncoded", database::insert_encoded),

@@ -75,32 +75,51 @@ pub fn push<'s>(env: Env<'s>, [handle, packs, ..]: Arguments<'s>) -> Fallible<Js
 
 /// `sourceTryPush(source, batch)`: whether it was pushed, without waiting for anything.
 pub fn try_push<'s>(env: Env<'s>, [handle, pack, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
-    let (producer, batch) = (producer(handle)?, pack.to_native::<Batch>()?);
-    let Some(mut open) = try_lock(&producer) else { return env.boolean(false) };
-    let source = &mut open.as_mut().ok_or_else(closed)?.source;
-    let pushed = if Arc::ptr_eq(batch.schema(), source.schema()) {
-        source.try_push(batch.export(), None)?
-    } else {
-        source.try_push(batch.export(), Some(&batch.schema().export()))?
+    let calls = env.instance()?.calls();
+    calls.refuse_inside()?;
+    let (producer, batch) = (producer(handle)?, pack.to_native::<Batch>()?.clone());
+    let push = move || -> Result<bool> {
+        let Some(mut open) = try_lock(&producer) else { return Ok(false) };
+        let source = &mut open.as_mut().ok_or_else(closed)?.source;
+        let is_own = Arc::ptr_eq(batch.schema(), source.schema());
+        let schema = (!is_own).then(|| batch.schema().export());
+        Ok(source.try_push(batch.export(), schema.as_ref())?.is_some())
     };
-    env.boolean(pushed.is_some())
+    env.boolean(calls.apart(env, push)??)
 }
 
 /// `sourceTryPushRow(source, cells)`: as `sourceTryPush` with one row, whose cells have the own types
 /// of their columns: booleans, texts, and numbers in the unit of the column.
 pub fn try_push_row<'s>(env: Env<'s>, [handle, cells, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
+    let calls = env.instance()?.calls();
+    calls.refuse_inside()?;
     let producer = handle.to_native::<Producer>()?;
-    let Some(mut open) = try_lock(producer) else { return env.boolean(false) };
-    let Open { source, appender } = open.as_mut().ok_or_else(closed)?;
-    let appender = match appender {
-        Some(appender) => appender,
-        none => none.insert(source.appender()?),
-    };
-    let pushed = append(appender, source.schema(), cells).and_then(|()| Ok(appender.try_flush()?));
+    {
+        let Some(mut open) = try_lock(producer) else { return env.boolean(false) };
+        let Open { source, appender } = open.as_mut().ok_or_else(closed)?;
+        let appender = match appender {
+            Some(appender) => appender,
+            none => none.insert(source.appender()?),
+        };
+        if let Err(failure) = append(appender, source.schema(), cells) {
+            appender.reset();
+            return Err(failure);
+        }
+    }
+    let producer = Arc::clone(producer);
+    env.boolean(calls.apart(env, move || flush(&producer))??)
+}
+
+/// Pushes the row that was appended, or forgets it.
+fn flush(producer: &Producer) -> Result<bool> {
+    // JavaScript, which has appended it, makes no other call meanwhile.
+    let mut open = producer.lock().unwrap_or_else(PoisonError::into_inner);
+    let appender = open.as_mut().and_then(|open| open.appender.as_mut()).ok_or_else(closed)?;
+    let pushed = appender.try_flush();
     if !matches!(pushed, Ok(true)) {
         appender.reset();
     }
-    env.boolean(pushed?)
+    pushed
 }
 
 /// Ends a row of these cells.

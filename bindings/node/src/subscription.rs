@@ -1,6 +1,7 @@
 //! Subscriptions. Polling never waits here: JavaScript is woken when it is worth while.
 
-use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use laminar_client::sys::LAMINAR_SUBSCRIPTION_LAGGED;
 use laminar_client::{Canceller, Error, Polled, Result, Subscription};
@@ -8,11 +9,14 @@ use laminar_client::{Canceller, Error, Polled, Result, Subscription};
 use crate::batch;
 use crate::bytes::{Elements, typed_array};
 use crate::failure::Fallible;
-use crate::js::{ARGUMENTS, Env, Js, defect};
+use crate::js::{ARGUMENTS, Env, Js};
 
 struct Following {
-    subscription: RefCell<Subscription>,
+    /// JavaScript makes one poll at a time.
+    subscription: Arc<Mutex<Subscription>>,
     canceller: Canceller,
+    /// The next poll fetches the content from the engine, for which it waits.
+    is_owed: AtomicBool,
 }
 
 /// What `poll` answers when there is no batch.
@@ -23,39 +27,48 @@ const RESET: f64 = 2.0;
 pub fn subscription_handle(env: Env<'_>, subscription: Subscription) -> Fallible<Js<'_>> {
     let schema = batch::schema_handle(env, subscription.schema())?;
     let canceller = subscription.canceller();
-    let subscription = RefCell::new(subscription);
-    let handle = env.native(Following { subscription, canceller })?;
+    let subscription = Arc::new(Mutex::new(subscription));
+    let is_owed = AtomicBool::new(false);
+    let handle = env.native(Following { subscription, canceller, is_owed })?;
     env.record([("handle", handle), ("schema", schema)])
 }
 
 /// `poll(subscription)`: `{ rows, epoch, weights }` with a batch and an Int8Array or undefined; or 0
 /// when nothing has come, 1 at the end, 2 when the next batch is the whole content.
 pub fn poll<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
-    polled(env, handle, |subscription| subscription.poll(0), batch::handle)
+    polled(env, handle, Subscription::poll, batch::handle)
 }
 
 /// `pollIpc(subscription)`: as `poll`, with an Arrow IPC stream as the rows.
 pub fn poll_ipc<'s>(env: Env<'s>, [handle, ..]: [Js<'s>; ARGUMENTS]) -> Fallible<Js<'s>> {
-    polled(
-        env,
-        handle,
-        |subscription| subscription.poll_ipc(0),
-        |env, bytes| typed_array(env, Elements::Uint8, &bytes),
-    )
+    polled(env, handle, Subscription::poll_ipc, |env, bytes| {
+        typed_array(env, Elements::Uint8, &bytes)
+    })
 }
 
-fn polled<'s, T>(
+fn polled<'s, T: Send + 'static>(
     env: Env<'s>,
     handle: Js<'s>,
-    poll: impl FnOnce(&mut Subscription) -> Result<Polled<T>>,
+    poll: fn(&mut Subscription, i64) -> Result<Polled<T>>,
     make: impl FnOnce(Env<'s>, T) -> Fallible<Js<'s>>,
 ) -> Fallible<Js<'s>> {
     let following = handle.to_native::<Following>()?;
-    let mut subscription = following
-        .subscription
-        .try_borrow_mut()
-        .map_err(|_| defect("a poll was made from inside of a poll"))?;
-    match poll(&mut subscription)? {
+    let subscription = Arc::clone(&following.subscription);
+    let poll = move || match subscription.try_lock() {
+        Ok(mut subscription) => poll(&mut subscription, 0),
+        Err(TryLockError::Poisoned(poisoned)) => poll(&mut poisoned.into_inner(), 0),
+        // A condition of its own polls it.
+        Err(TryLockError::WouldBlock) => Err(Error::in_use()),
+    };
+    let answer = if following.is_owed.load(Ordering::Relaxed) {
+        let calls = env.instance()?.calls();
+        calls.refuse_inside()?;
+        calls.apart(env, poll)?
+    } else {
+        poll()
+    }?;
+    following.is_owed.store(matches!(answer, Polled::Reset), Ordering::Relaxed);
+    match answer {
         Polled::Batch { rows, epoch, weights } => {
             let weights = match weights {
                 Some(weights) => {

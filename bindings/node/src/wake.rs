@@ -1,5 +1,5 @@
-//! How other threads reach JavaScript: a subscription has something to poll, a call has ended, or the
-//! log has a line.
+//! How other threads reach JavaScript: a subscription has something to poll, a call has ended, the log
+//! has a line, or the engine calls a function.
 //!
 //! There is one threadsafe function for an environment. A call of it only puts a message into its
 //! queue and wakes the event loop; it takes no lock of JavaScript's.
@@ -22,6 +22,10 @@ enum Message {
     Completion(Completion),
     /// A line for the listener of this number, with its level.
     Log(u32, i32, String),
+    /// Functions are called.
+    Serve,
+    /// The library has given up the function of this number.
+    Forget(u32),
 }
 
 /// Wakes the event loop of one environment, from any thread.
@@ -77,6 +81,16 @@ impl Waker {
         self.send(Message::Log(id, level, line.to_string()));
     }
 
+    /// Lets the thread of the environment serve the calls of its functions.
+    pub fn serve(&self) {
+        self.send(Message::Serve);
+    }
+
+    /// Says that the function `id` is not called any more.
+    pub fn forget(&self, id: u32) {
+        self.send(Message::Forget(id));
+    }
+
     fn send(&self, message: Message) {
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
         if *ended {
@@ -120,7 +134,8 @@ unsafe extern "C" fn call_wake(
 ) {
     // SAFETY: the message is a box of `send`, and this is called once for it.
     let message = unsafe { Box::from_raw(message.cast::<Message>()) };
-    // At the end of an environment the queue is emptied without one.
+    // At the end of an environment the queue is emptied without one; who waits for a function is
+    // answered by `Calls::end`.
     if raw.is_null() || wake.is_null() {
         return;
     }
@@ -137,6 +152,12 @@ unsafe extern "C" fn call_wake(
         Message::Completion(completion) => completion(env),
         Message::Log(id, level, line) => {
             let _ = env.instance().and_then(|instance| instance.log(env, id, level, &line));
+        }
+        Message::Serve => {
+            let _ = env.instance().map(|instance| instance.calls().serve(env));
+        }
+        Message::Forget(id) => {
+            let _ = env.instance().and_then(|instance| instance.forget_function(env, id));
         }
     }
 }

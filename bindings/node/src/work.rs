@@ -127,24 +127,10 @@ fn settle<T>(env: Env<'_>, deferred: sys::napi_deferred, outcome: Result<T>, fin
                 let _ = sys::napi_resolve_deferred(env.raw(), deferred, value.raw());
             }
             Err(failure) => {
-                if let Some(error) = thrown(env).or_else(|| env.error(failure)) {
+                if let Some(error) = env.caught().or_else(|| env.error(failure)) {
                     let _ = sys::napi_reject_deferred(env.raw(), deferred, error.raw());
                 }
             }
         }
-    }
-}
-
-/// Takes back an exception that JavaScript threw.
-fn thrown(env: Env<'_>) -> Option<Js<'_>> {
-    let (mut pending, mut exception) = (false, null_mut());
-    // SAFETY: the environment is in a call; the out parameters are ours.
-    unsafe {
-        let asked = sys::napi_is_exception_pending(env.raw(), &mut pending);
-        if asked != sys::Status::napi_ok || !pending {
-            return None;
-        }
-        let taken = sys::napi_get_and_clear_last_exception(env.raw(), &mut exception);
-        (taken == sys::Status::napi_ok).then(|| env.value(exception))
     }
 }

@@ -1,6 +1,8 @@
 /**
  * The package where there is nothing else: it loads as a module and with `require`, has only its own
  * library beside it, and the programs of its README run as they are printed.
+ *
+ *   bare.mjs SONAME    the name by which the staged library is asked for
  */
 
 import assert from "node:assert/strict";
@@ -11,6 +13,7 @@ import path from "node:path";
 
 import * as imported from "@laminardb/node";
 
+const soname = process.argv[2];
 const require = createRequire(import.meta.url);
 const required = require("@laminardb/node");
 assert.equal(imported.LaminarDB, required.LaminarDB);
@@ -20,7 +23,7 @@ assert.match(imported.libraryVersion, /^\d+\.\d+\.\d+$/);
 assert.throws(() => require("apache-arrow"), { code: "MODULE_NOT_FOUND" });
 
 const native = path.join(path.dirname(require.resolve("@laminardb/node/package.json")), "native");
-assert.deepEqual(readdirSync(native).sort(), ["laminar.node", "liblaminar.so.0.1"]);
+assert.deepEqual(readdirSync(native).sort(), ["laminar.node", soname]);
 const loaded = readFileSync("/proc/self/maps", "utf8")
   .split("\n")
   .filter((line) => line.includes("liblaminar.so"))

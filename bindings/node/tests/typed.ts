@@ -51,6 +51,30 @@ export async function types(db: LaminarDB): Promise<void> {
   const bar: Bar = { symbol: "A", start: new Date(), high: null };
   await db.insert("bars", { ...bar });
 
+  const numbers = { arguments: ["DOUBLE"], returns: "DOUBLE" } as const;
+  await db.registerScalar("one", { ...numbers, strict: true, volatility: "stable" }, (x: number) => x + 1);
+  await db.registerScalar("none", { arguments: [], returns: "VARCHAR" }, () => "text");
+  await db.registerVectorized("many", numbers, (rows) => {
+    same<typeof rows, Batch>();
+    return new Float64Array(rows.numRows);
+  });
+  await db.registerAggregate("total", { ...numbers, state: { sum: "DOUBLE" }, retractable: true }, {
+    update: (state: { sum: number } | null, x: number) => ({ sum: (state?.sum ?? 0) + x }),
+    merge: (a, b) => {
+      same<typeof a, { sum: number }>();
+      return { sum: a.sum + b.sum };
+    },
+    evaluate: (state) => state?.sum ?? null,
+  });
+  // @ts-expect-error a symbol is no result
+  await db.registerScalar("wrong", numbers, () => Symbol("x"));
+  // @ts-expect-error there is no such volatility
+  await db.registerScalar("wrong", { ...numbers, volatility: "never" }, () => 1);
+  // @ts-expect-error a promise is no result
+  await db.registerScalar("wrong", numbers, async () => 1);
+  // @ts-expect-error a state needs columns
+  await db.registerAggregate("wrong", numbers, { update: (s) => s, merge: (a) => a, evaluate: () => 1 });
+
   // @ts-expect-error symbols cannot be stored
   await db.insert("s", { id: Symbol("id") });
   // @ts-expect-error a text is no row

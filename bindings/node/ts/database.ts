@@ -9,7 +9,12 @@ import { ChangeBatch, type ArrowChange } from "./batch.js";
 import { settingsOf, type LaminarConfig } from "./config.js";
 import { closedError } from "./errors.js";
 import { ExecuteResult } from "./execute.js";
-import { logs, native, nextId, type DatabaseHandle } from "./native.js";
+import {
+  HostAggregate, HostScalar, argumentColumns, byRow, checkFunction, columnsQuery,
+  type AggregateFunction, type AggregateOptions, type ScalarFunction, type ScalarOptions, type Signature,
+  type StrictOptions, type VectorizedFunction,
+} from "./functions.js";
+import { functions, logs, native, nextId, type DatabaseHandle, type HostFunction } from "./native.js";
 import { Serial, withRoom } from "./order.js";
 import { Query } from "./query.js";
 import { ipcBytes, pack, type Input } from "./rows_in.js";
@@ -78,6 +83,8 @@ export class LaminarDB implements AsyncDisposable, Disposable {
   /** Who hears the log, kept here so that it lives as long as this. */
   #log: { log(level: number, message: string): void } | undefined;
   #logId = 0;
+  /** The functions of SQL, kept here so that they live as long as this. */
+  readonly #functions = new Map<number, HostFunction>();
 
   private constructor(handle: DatabaseHandle, form: Form, pushTimeoutMs: number) {
     this.#handle = handle;
@@ -343,10 +350,67 @@ export class LaminarDB implements AsyncDisposable, Disposable {
     await native.setLog(this.#handle, LOG_LEVELS.indexOf(level) + 1, id);
   }
 
+  /**
+   * Adds a scalar function to SQL: `(...values) => result`, called for each row. It runs on this
+   * thread, for whichever thread of the library needs it and waits; so it answers at once, no
+   * promise. What it throws refuses the row: in a stream that is left out and becomes a dead letter, an
+   * ad-hoc query fails with its words. Calls that would wait for the engine fail in it with
+   * CONNECTION_IN_USE; those that answer a promise begin after it.
+   */
+  async registerScalar(
+    name: string,
+    signature: Signature & ScalarOptions & StrictOptions,
+    call: ScalarFunction,
+  ): Promise<void> {
+    checkFunction(call, "the scalar function");
+    const form = formOf(signature, this.#form);
+    await this.#registerScalar(name, signature, form, byRow(call, form, signature.strict ?? false));
+  }
+
+  /** As `registerScalar`, with a function that is called for many rows at once, column by column. */
+  async registerVectorized(
+    name: string,
+    signature: Signature & ScalarOptions,
+    call: VectorizedFunction,
+  ): Promise<void> {
+    checkFunction(call, "the scalar function");
+    await this.#registerScalar(name, signature, formOf(signature, this.#form), call);
+  }
+
+  /**
+   * Adds an aggregate function to SQL. What it knows of a group's rows is an object, which the
+   * database keeps in the columns that `signature.state` declares. In all else as `registerScalar`.
+   */
+  async registerAggregate<S extends object = Row>(
+    name: string,
+    signature: Signature & AggregateOptions,
+    aggregate: AggregateFunction<S>,
+  ): Promise<void> {
+    for (const part of ["update", "merge", "evaluate"] as const) {
+      checkFunction(aggregate[part], `\`${part}\` of the aggregate function`);
+    }
+    const form = formOf(signature, this.#form);
+    const [args, result, state] = await Promise.all([
+      this.#types(argumentColumns(signature.arguments)),
+      this.#types([["result", signature.returns]]),
+      this.#types(Object.entries(signature.state)),
+    ]);
+    const call = aggregate as AggregateFunction<never> as unknown as AggregateFunction;
+    const host = new HostAggregate(args, state, result, form, call, signature.strict ?? false);
+    const options = JSON.stringify({ retractable: signature.retractable });
+    const schemas = [args.handle, result.handle, state.handle] as const;
+    await this.#register(host, (id) =>
+      native.registerAggregate(this.#handle, name, schemas, options, id),
+    );
+  }
+
   /** Shuts the database down. Loops over subscriptions end. The second time it does nothing. */
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      this.#closing = native.close(this.#handle);
+      this.#closing = native.close(this.#handle).finally(() => {
+        for (const id of this.#functions.keys()) functions.delete(id);
+        this.#functions.clear();
+      });
       for (const subscription of this.#owner.referenced) subscription.unref();
       logs.delete(this.#logId);
     }
@@ -360,6 +424,49 @@ export class LaminarDB implements AsyncDisposable, Disposable {
   /** Closes without waiting until the last call has left. */
   [Symbol.dispose](): void {
     void this.close();
+  }
+
+  async #registerScalar(
+    name: string,
+    signature: Signature & ScalarOptions,
+    form: Form,
+    call: VectorizedFunction,
+  ): Promise<void> {
+    const [args, result] = await Promise.all([
+      this.#types(argumentColumns(signature.arguments)),
+      this.#types([["result", signature.returns]]),
+    ]);
+    const host = new HostScalar(args, result, form, call);
+    const options = JSON.stringify({ volatility: signature.volatility });
+    const schemas = [args.handle, result.handle] as const;
+    await this.#register(host, (id) =>
+      native.registerScalar(this.#handle, name, schemas, options, id),
+    );
+  }
+
+  async #register(host: HostFunction, register: (id: number) => Promise<void>): Promise<void> {
+    const id = nextId();
+    // Before the library knows it: another call may use it at once.
+    this.#functions.set(id, host);
+    functions.set(id, new WeakRef(host));
+    try {
+      await register(id);
+    } catch (error) {
+      this.#functions.delete(id);
+      functions.delete(id);
+      throw error;
+    }
+  }
+
+  /** Columns of these types. */
+  async #types(columns: [name: string, type: string][]): Promise<Schema> {
+    if (columns.length === 0) return new Schema(native.noColumns());
+    const query = this.query(columnsQuery(columns));
+    try {
+      return await query.schema();
+    } finally {
+      query.cancel();
+    }
   }
 
   #subscribe<B extends { readonly epoch: number }>(

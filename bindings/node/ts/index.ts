@@ -39,6 +39,15 @@ export {
   SubscriptionError,
 } from "./errors.js";
 export { ExecuteResult } from "./execute.js";
+export type {
+  AggregateFunction,
+  AggregateOptions,
+  ScalarFunction,
+  ScalarOptions,
+  Signature,
+  StrictOptions,
+  VectorizedFunction,
+} from "./functions.js";
 export { Query } from "./query.js";
 export type { Input, InputColumns, InputRow, InputValue } from "./rows_in.js";
 export { Schema, type Field } from "./schema.js";

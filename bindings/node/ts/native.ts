@@ -101,6 +101,21 @@ interface Native {
   queryIpc(query: QueryHandle): Promise<Uint8Array>;
   queryCancel(query: QueryHandle): void;
   cancelQuery(database: DatabaseHandle, id: number): boolean;
+  registerScalar(
+    database: DatabaseHandle,
+    name: string,
+    schemas: readonly [args: SchemaHandle, result: SchemaHandle],
+    optionsJson: string,
+    id: number,
+  ): Promise<void>;
+  registerAggregate(
+    database: DatabaseHandle,
+    name: string,
+    schemas: readonly [args: SchemaHandle, result: SchemaHandle, state: SchemaHandle],
+    optionsJson: string,
+    id: number,
+  ): Promise<void>;
+  noColumns(): SchemaHandle;
   columns(database: DatabaseHandle, source: string): Promise<SchemaHandle>;
   insert(database: DatabaseHandle, source: string, packs: BatchHandle[]): Promise<number>;
   insertEncoded(
@@ -150,6 +165,14 @@ export const waiting = new Map<number, Wakeable>();
 /** Those that hear a log, by their number; a database that nobody holds hears nothing. */
 export const logs = new Map<number, WeakRef<{ log(level: number, message: string): void }>>();
 
+/** The functions of SQL, by their number; a database that nobody holds has none. */
+export const functions = new Map<number, WeakRef<HostFunction>>();
+
+/** A function of SQL as the addon calls it, with what `src/functions.rs` asks for. */
+export interface HostFunction {
+  call(what: number, state?: BatchHandle, input?: BatchHandle): BatchHandle;
+}
+
 let lastId = 0;
 
 /** A number for something that is to be woken. */
@@ -166,6 +189,12 @@ native.setUp({
   log: (id: number, level: number, message: string): void => {
     logs.get(id)?.deref()?.log(level, message);
   },
+  callFunction(id: number, what: number, state?: BatchHandle, input?: BatchHandle): BatchHandle {
+    const host = functions.get(id)?.deref();
+    if (host === undefined) throw new Error("the database of the function was given up");
+    return host.call(what, state, input);
+  },
+  forgetFunction: (id: number): void => void functions.delete(id),
   makeMap: (pairs: [unknown, unknown][]): Map<unknown, unknown> => new Map(pairs),
   pairs: (map: object): [unknown, unknown][] =>
     map instanceof Map ? [...map] : Object.entries(map),

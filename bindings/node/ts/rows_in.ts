@@ -41,7 +41,8 @@ export interface Pack {
   readonly rows: number;
 }
 
-type Cells = readonly unknown[] | Plain;
+/** The values of a column. */
+export type Cells = readonly unknown[] | Plain;
 
 /** Reads what is to be inserted. An error names the column and the row. */
 export function pack(schema: Schema, data: Input): Pack {
@@ -60,8 +61,17 @@ export function isSingle(data: Input): data is InputRow | InputColumns {
 }
 
 function packTable(schema: Schema, { rows, cells }: Table): Pack {
+  return { handle: packCells(schema, rows, cells), rows };
+}
+
+/** A batch of the cells of each column, which are in the order of the schema. */
+export function packCells(
+  schema: Schema,
+  rows: number,
+  cells: readonly (Cells | undefined)[],
+): BatchHandle {
   const packed = schema.crossing.map((field, index) => packColumn(field, cells[index], rows));
-  return { handle: native.pack(schema.handle, rows, packed), rows };
+  return native.pack(schema.handle, rows, packed);
 }
 
 /** The bytes of an Arrow IPC stream or file. */
@@ -215,7 +225,8 @@ function columnar(schema: Schema, data: InputRow | InputColumns): Table | undefi
   return { rows: first.length, cells };
 }
 
-function isList(value: unknown): boolean {
+/** Whether a value is an array or a typed array. */
+export function isList(value: unknown): value is Cells {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 

@@ -263,8 +263,10 @@ export class Subscription<B extends { readonly epoch: number } = ChangeBatch>
         this.#end();
         return null;
       }
-      // One that lagged goes on; one whose stream failed does not.
-      if (!hasCode(error, codes.SUBSCRIPTION_LAGGED)) this.#end(error);
+      // One that lagged, or is polled from inside of a function, goes on; one whose stream failed does
+      // not.
+      const goesOn = [codes.SUBSCRIPTION_LAGGED, codes.CONNECTION_IN_USE];
+      if (!goesOn.some((code) => hasCode(error, code))) this.#end(error);
       throw error;
     }
   }

@@ -188,12 +188,12 @@ impl Connection {
         py: Python<'_>,
         name: &str,
         function: Py<PyAny>,
-        arguments: &QueryResult,
+        arguments: Option<&QueryResult>,
         result: &QueryResult,
         options_json: &str,
     ) -> Fallible<()> {
-        let (arguments, result) = (arguments.column_types(), result.column_types());
-        let function = Scalar::new(function, arguments, result).boxed();
+        let (arguments, result) = (argument_types(arguments), result.column_types());
+        let function = Scalar::new(function, &arguments, result).boxed();
         let (arguments, result) = (arguments.export(), only_type(result));
         Ok(py.detach(|| {
             let options = Some(options_json);
@@ -209,14 +209,14 @@ impl Connection {
         py: Python<'_>,
         name: &str,
         function_class: Py<PyAny>,
-        arguments: &QueryResult,
+        arguments: Option<&QueryResult>,
         state: &QueryResult,
         result: &QueryResult,
         options_json: &str,
     ) -> Fallible<()> {
-        let (arguments, state) = (arguments.column_types(), state.column_types());
+        let (arguments, state) = (argument_types(arguments), state.column_types());
         let result = result.column_types();
-        let function = Box::new(Aggregate::new(function_class, arguments, state, result));
+        let function = Box::new(Aggregate::new(function_class, &arguments, state, result));
         let (arguments, state) = (arguments.export(), state.export());
         let result = only_type(result);
         Ok(py.detach(|| {
@@ -243,6 +243,11 @@ impl Connection {
         let state = if self.is_closed() { "closed" } else { "open" };
         format!("<laminardb.Connection {state}>")
     }
+}
+
+/// The types of the columns that stand for arguments, of which there may be none.
+fn argument_types(arguments: Option<&QueryResult>) -> Arc<Schema> {
+    arguments.map_or_else(|| Arc::new(Schema::empty()), |types| Arc::clone(types.column_types()))
 }
 
 impl Connection {

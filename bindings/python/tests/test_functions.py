@@ -151,3 +151,19 @@ def test_a_function_cannot_come_back(sensors: laminardb.Connection) -> None:
     sensors.insert("sensors", {"ts": 1, "value": 1.0})
     (letter,) = sensors.sql("SELECT * FROM laminar_dead_letters").fetchall()
     assert any("LDB-1201" in str(cell) for cell in letter), letter
+
+
+def test_a_function_without_arguments() -> None:
+    with laminardb.open() as conn:
+        tickets = iter(range(1, 100))
+        conn.register_function("seven", lambda: 7, [], "int64")
+        conn.register_function("ticket", lambda: next(tickets), [], "int64", volatility="volatile")
+        conn.execute("CREATE SOURCE s (id BIGINT)")
+        conn.execute("CREATE STREAM t AS SELECT id, seven() AS seven, ticket() AS ticket FROM s")
+        conn.start()
+        changes = conn.subscribe_stream("t")
+        conn.insert("s", {"id": [1, 2]})
+        batch = changes.try_next()
+        assert batch is not None and batch.fetchall() == [(1, 7, 1), (2, 7, 2)]
+        with pytest.raises(laminardb.QueryError, match="needs at least one argument"):
+            conn.register_aggregate("spread", Spread, [], "float64")

@@ -129,6 +129,12 @@ impl Planner {
     /// As [`register_scalar`](Self::register_scalar).
     pub fn register_aggregate(&self, mut function: AggregateFunction) -> Result<()> {
         function.name = function.name.to_lowercase();
+        if function.arguments.is_empty() {
+            return Err(Error::new(
+                code::QUERY_ARGUMENT,
+                format!("the aggregate function `{}` needs at least one argument", function.name),
+            ));
+        }
         self.register(&function.name.clone(), |state| {
             state.register_udaf(Arc::new(function.into_udaf())).map(|_| ())
         })

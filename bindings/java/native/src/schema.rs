@@ -7,10 +7,15 @@ use jni::sys::jlong;
 use laminar_client::{DataType, Field, IntervalUnit, Schema, TimeUnit, Value, wire};
 
 use crate::bytes::array;
-use crate::handle::{lend, pointer, take};
+use crate::handle::{give, lend, pointer, take};
 use crate::native;
 
 native! {
+    /// The schema of arguments that there are none of.
+    fn Java_io_laminardb_Native_noColumns<'local>(_env) -> jlong {
+        Ok(give(Arc::new(Schema::empty())))
+    }
+
     /// The columns as a list in the form of `wire`; see [`describe`].
     fn Java_io_laminardb_Native_describeSchema<'local>(env, schema: jlong) -> JByteArray<'local> {
         // SAFETY: Java keeps the handle alive through the call.

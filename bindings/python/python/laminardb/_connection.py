@@ -253,7 +253,7 @@ class Connection(_laminardb.Connection):
         letter. `volatility` is ``"immutable"`` (equal arguments give equal results), ``"stable"``
         (within a statement) or ``"volatile"``."""
         options = _json.dumps({"volatility": volatility})
-        argument_types, result_type = self._types(arguments), self._types([returns])
+        argument_types, result_type = self._argument_types(arguments), self._types([returns])
         self.add_scalar(name, function, argument_types, result_type, options)
 
     def register_aggregate(
@@ -270,19 +270,15 @@ class Connection(_laminardb.Connection):
         With `retractable` the result depends on nothing but which rows there are, and it may stand
         over rows that change."""
         options = _json.dumps({"retractable": retractable})
-        types = self._types(arguments), self._types(["binary"]), self._types([returns])
+        types = self._argument_types(arguments), self._types(["binary"]), self._types([returns])
         self.add_aggregate(name, function_class, *types, options)
+
+    def _argument_types(self, types: Sequence[object]) -> QueryResult | None:
+        """The same for arguments, of which there may be none."""
+        return self._types(types) if types else None
 
     def _types(self, types: Sequence[object]) -> QueryResult:
         """No rows, in columns of these types."""
-        if not types:
-            raise make_error(
-                "LDB-4001: a function needs at least one argument",
-                codes.QUERY_FAILED,
-                "LDB-4001",
-                None,
-                None,
-            )
         named = [(f"argument_{number}", given) for number, given in enumerate(types, 1)]
         columns = [f"CAST(NULL AS {sql_type(name, given)}) AS {name}" for name, given in named]
         return self.sql(f"SELECT {', '.join(columns)} LIMIT 0")

@@ -117,18 +117,18 @@ class Connection:
         self,
         name: str,
         function: Callable[..., Any],
-        arguments: QueryResult,
+        arguments: QueryResult | None,
         result: QueryResult,
         options_json: str,
     ) -> None:
         """Registers a scalar function; `laminardb.Connection` finds the types: those of the columns
-        of `arguments`, and that of the one column of `result`."""
+        of `arguments` (None: there are no arguments), and that of the one column of `result`."""
 
     def add_aggregate(
         self,
         name: str,
         function_class: type,
-        arguments: QueryResult,
+        arguments: QueryResult | None,
         state: QueryResult,
         result: QueryResult,
         options_json: str,

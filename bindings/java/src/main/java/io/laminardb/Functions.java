@@ -7,7 +7,7 @@ final class Functions {
     private Functions() {}
 
     static void scalar(LaminarDB db, String name, Signature signature, ScalarFunction function) {
-        Schema arguments = columns(db, signature.argumentsQuery());
+        Schema arguments = arguments(db, signature);
         Schema result = columns(db, signature.resultQuery());
         HostFunction host =
                 new HostFunction.Scalar(arguments, result.fields().get(0), function);
@@ -26,7 +26,7 @@ final class Functions {
             Signature signature,
             Class<S> state,
             AggregateFunction<S> function) {
-        Schema arguments = columns(db, signature.argumentsQuery());
+        Schema arguments = arguments(db, signature);
         Schema held = columns(db, Signature.stateQuery(state));
         Schema result = columns(db, signature.resultQuery());
         HostFunction host =
@@ -45,6 +45,12 @@ final class Functions {
                 (pointer, types) ->
                         Native.registerAggregate(
                                 pointer, utf8, types[0], types[1], types[2], options, host));
+    }
+
+    private static Schema arguments(LaminarDB db, Signature signature) {
+        return signature.hasArguments()
+                ? columns(db, signature.argumentsQuery())
+                : new Schema(Native.noColumns());
     }
 
     /** The columns of a query. */

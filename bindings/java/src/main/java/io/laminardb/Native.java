@@ -86,6 +86,8 @@ final class Native {
 
     static native long checkpoint(long db);
 
+    static native long noColumns();
+
     static native byte[] describeSchema(long schema);
 
     static native void exportSchema(long schema, long address);

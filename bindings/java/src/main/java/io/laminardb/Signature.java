@@ -66,14 +66,11 @@ public final class Signature {
     /**
      * The types of the arguments.
      *
-     * @param arguments at least one, for example {@code "BIGINT"}, {@code "VARCHAR[]"}
+     * @param arguments for example {@code "BIGINT"}, {@code "VARCHAR[]"}; none for a scalar function
+     *     without arguments
      * @return what only lacks the type of the result
      */
     public static Arguments of(String... arguments) {
-        if (arguments.length == 0) {
-            throw LaminarException.of(
-                    ErrorCode.QUERY_FAILED, "LDB-4001", "a function needs at least one argument");
-        }
         return new Arguments(List.of(arguments));
     }
 
@@ -137,6 +134,10 @@ public final class Signature {
 
     String aggregateOptions() {
         return "{\"retractable\":" + retractable + "}";
+    }
+
+    boolean hasArguments() {
+        return !arguments.isEmpty();
     }
 
     /** A query without rows whose columns have the types of the arguments. */

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -112,6 +113,47 @@ class FunctionsTest {
                 "volatile", value("SELECT volatility FROM laminar_functions WHERE name = 'ticket'"));
     }
 
+    @Test
+    void functionsWithoutArguments() {
+        AtomicLong tickets = new AtomicLong();
+        db.registerScalar("seven", Signature.of().returns("BIGINT"), row -> 7);
+        db.registerScalar(
+                "ticket",
+                Signature.of().returns("BIGINT").volatility(Volatility.VOLATILE).strict(),
+                row -> tickets.incrementAndGet());
+        db.registerScalar(
+                "row_count",
+                Signature.of().returns("BIGINT").volatility(Volatility.VOLATILE),
+                (Rows rows, ColumnBuilder results) -> {
+                    for (int row = 0; row < rows.size(); row++) {
+                        results.append((long) rows.size());
+                    }
+                });
+        db.execute("CREATE SOURCE plain (id BIGINT)");
+        db.execute(
+                "CREATE STREAM numbered AS "
+                        + "SELECT id, seven() AS seven, ticket() AS ticket, row_count() AS n FROM plain");
+        db.start();
+        try (Subscription<ChangeBatch> numbered = db.subscribe("numbered")) {
+            db.insert("plain", List.of(Map.of("id", 1), Map.of("id", 2)));
+            assertEquals(
+                    List.of(
+                            Map.of("id", 1L, "seven", 7L, "ticket", 1L, "n", 2L),
+                            Map.of("id", 2L, "seven", 7L, "ticket", 2L, "n", 2L)),
+                    numbered.poll().toMaps());
+        }
+        QueryException error =
+                assertThrows(
+                        QueryException.class,
+                        () ->
+                                db.registerAggregate(
+                                        "none",
+                                        Signature.of().returns("DOUBLE"),
+                                        Spread.class,
+                                        new SpreadFunction()));
+        assertTrue(error.getMessage().contains("needs at least one argument"), error.getMessage());
+    }
+
     /** What goes in as one type comes out as the same. */
     @Test
     void everyTypeCrosses() {
@@ -182,7 +224,6 @@ class FunctionsTest {
         assertThrown("xxx", "SELECT loud(1)");
         assertEquals(1L, value("SELECT 1"));
 
-        assertThrows(QueryException.class, () -> Signature.of());
         assertThrows(
                 LaminarException.class,
                 () ->
