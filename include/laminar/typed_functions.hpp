@@ -60,13 +60,14 @@ struct Signed<R(A...)> {
 
     /** Whether no argument is NULL that may not be. */
     template <std::size_t... I>
-    static bool all_there(const Rows& rows, std::int64_t row, std::index_sequence<I...>) {
+    static bool all_there([[maybe_unused]] const Rows& rows, [[maybe_unused]] std::int64_t row,
+                          std::index_sequence<I...>) {
         return ((is_optional<A>::value || !rows[I].is_null(row)) && ...);
     }
 
     template <class F, std::size_t... I>
-    static decltype(auto) call(F& function, const Rows& rows, std::int64_t row,
-                               std::index_sequence<I...>) {
+    static decltype(auto) call(F& function, [[maybe_unused]] const Rows& rows,
+                               [[maybe_unused]] std::int64_t row, std::index_sequence<I...>) {
         return function(argument<A>(rows[I], row)...);
     }
 };

@@ -13,9 +13,23 @@ here=$contract/../../bindings
 out=${CARGO_TARGET_DIR%/bindings}/laminar-tests/contract
 mkdir -p "$out"
 cd "$contract"
-scenarios=(scenarios/*.json)
 languages=("$@")
 [[ ${#languages[@]} -gt 0 ]] || languages=(cpp python node java rust)
+
+for file in scenarios/*.json; do
+    name=$(basename "$file" .json)
+    grep -q "^|.*\`$name\`" README.md || { echo "run.sh: no rule of README.md names $name" >&2; exit 1; }
+done
+
+# The scenarios of a language: all but those that name other languages.
+scenarios_of() {
+    local file
+    for file in scenarios/*.json; do
+        if ! grep -q '^  "languages": ' "$file" || grep -q '^  "languages": .*"'"$1"'"' "$file"; then
+            echo "$file"
+        fi
+    done
+}
 
 # Each builds what it needs and runs the program that it is given behind its name, if any.
 cpp() {
@@ -61,6 +75,7 @@ for language in "${languages[@]}"; do
     esac
     echo "-- $language"
     log=$out/$language.log
+    mapfile -t scenarios < <(scenarios_of "$language")
     status=0
     # In a subshell of its own, where set -e holds.
     (set -e; "$command" "${scenarios[@]}") >"$log" 2>&1 & wait $! || status=$?

@@ -1,5 +1,7 @@
 // Runs contract scenarios through laminar.hpp: `driver scenario.json...`; see ../README.md.
+#include "functions.hpp"
 #include "json.hpp"
+#include "waits.hpp"
 #include "values.hpp"
 
 #include <laminar.hpp>
@@ -14,6 +16,9 @@
 #include <optional>
 #include <sstream>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace {
 
@@ -143,12 +148,36 @@ private:
         if (call == "subscribe") return subscribe(step);
         if (call == "poll") return poll(step);
         if (call == "cancel") return subscriptions_.at(step["by"].words).cancel();
+        if (call == "listen") {
+            subscribe(step);
+            return watch(step["as"].words, step["as"].words);
+        }
+        if (call == "heard") return poll(step, &wakes_.at(step["by"].words));
+        if (call == "watch") return watch(step["by"].words, step["as"].words);
+        if (call == "woken") return count(step, wakes_.at(step["by"].words).count());
+        if (call == "listen_ipc") return subscribe(step);
+        if (call == "forward") return forward(step);
+        if (call == "checkpoint") return static_cast<void>(db_->checkpoint());
+        if (call == "metrics") return metrics(step);
+        if (call == "list") return list(step);
+        if (call == "schema") return columns(step);
+        if (call == "forked_query") return forked_query(step);
+        if (call == "listen_log") return log_.listen(*db_, step["level"].words);
+        if (call == "logged") return log_.find(step["level"].words, step["says"].items);
+        if (call == "register") return register_function(*db_, step["function"].words);
         Producer& producer = producers_.at(step["by"].words);
         if (call == "clone") {
             producers_.insert_or_assign(step["as"].words,
                                         Producer{producer.source.clone(), std::nullopt});
         } else if (call == "push") {
             count(step, push(producer.source, step["rows"]));
+        } else if (call == "try_push") {
+            laminar::Appender appender = producer.source.appender();
+            const std::uint64_t rows = append(appender, producer.source.schema(), step["rows"]);
+            count(step, appender.try_flush() ? rows : 0);
+        } else if (call == "push_copy") {
+            const laminar::Bytes ipc = db_->query(step["sql"].words).ipc();
+            count(step, producer.source.push_ipc(ipc.data(), ipc.size()));
         } else if (call == "write") {
             count(step, append(*producer.gathered, producer.source.schema(), step["rows"]));
         } else if (call == "flush") {
@@ -291,7 +320,86 @@ private:
         subscriptions_.insert_or_assign(step["as"].words, laminar::Subscription(handle));
     }
 
-    void poll(const Json& step) {
+    void watch(const std::string& subscription, const std::string& as) {
+        Wake& wake = wakes_[as];
+        subscriptions_.at(subscription).on_ready([&wake] { wake.tell(); });
+    }
+
+    void forward(const Json& step) {
+        const laminar::IpcChange change = subscriptions_.at(step["by"].words).poll_ipc();
+        if (!change) fail("nothing has come");
+        count(step, db_->insert_ipc(step["into"].words, change.ipc.data(), change.ipc.size()));
+    }
+
+    // Metrics are SQL here.
+    void metrics(const Json& step) {
+        Json wanted = step;
+        const std::string row =
+            "[" + step["ingested"].dump() + "," + step["emitted"].dump() + "]";
+        wanted.members.emplace_back(
+            "sql", Json::parse("\"SELECT total_rows_ingested, total_rows_emitted "
+                               "FROM laminar_metrics\""));
+        wanted.members.emplace_back("rows", Json::parse("[" + row + "]"));
+        query(wanted);
+    }
+
+    // And so is the catalogue.
+    void list(const Json& step) {
+        Json wanted = step;
+        std::string rows;
+        for (const Json& name : step["names"].items)
+            rows += (rows.empty() ? "[" : ",[") + name.dump() + "]";
+        wanted.members.emplace_back(
+            "sql", Json::parse("\"SELECT name FROM laminar_" + step["of"].words + "\""));
+        wanted.members.emplace_back("rows", Json::parse("[" + rows + "]"));
+        query(wanted);
+    }
+
+    void columns(const Json& step) {
+        const laminar::Schema schema =
+            db_->query("SELECT * FROM " + step["of"].words + " LIMIT 0").schema();
+        const std::vector<Json>& wanted = step["columns"].items;
+        bool same = schema.columns() == static_cast<std::int64_t>(wanted.size());
+        for (std::size_t at = 0; same && at < wanted.size(); ++at)
+            same = schema.name(static_cast<std::int64_t>(at)) == wanted[at].words;
+        if (!same) fail("the columns differ");
+    }
+
+    void forked_query(const Json& step) {
+        int ends[2];
+        if (pipe(ends) != 0) fail("there is no pipe");
+        const pid_t child = fork();
+        if (child == 0) {
+            std::string said;
+            try {
+                db_->query(step["sql"].words);
+            } catch (const laminar::Error& error) {
+                said = std::to_string(error.code()) + "\n" + error.ldb_code() + "\n" + error.what();
+            }
+            const bool written =
+                write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size());
+            // Nothing of the parent's is ended here.
+            _exit(written ? 0 : 1);
+        }
+        close(ends[1]);
+        std::string code, ldb_code, message;
+        {
+            std::string said;
+            char part[256];
+            for (ssize_t size; (size = read(ends[0], part, sizeof part)) > 0;)
+                said.append(part, static_cast<std::size_t>(size));
+            close(ends[0]);
+            waitpid(child, nullptr, 0);
+            std::istringstream lines(said);
+            std::getline(lines, code);
+            std::getline(lines, ldb_code);
+            std::getline(lines, message, '\0');
+        }
+        if (!code.empty()) throw laminar::Error(std::stoi(code), ldb_code.c_str(), message.c_str());
+    }
+
+    // With `wake` what has not come yet is waited for, and no longer than for the last answer.
+    void poll(const Json& step, Wake* wake = nullptr) {
         laminar::Subscription& subscription = subscriptions_.at(step["by"].words);
         const laminar::Schema schema = subscription.schema();
         const std::vector<Json>& wanted = step["answers"].items;
@@ -305,7 +413,10 @@ private:
         for (bool reset = false;;) {
             const laminar::Change change = subscription.poll(timeout);
             timeout = std::chrono::milliseconds(0);
-            if (change.outcome == laminar::Outcome::again) break;
+            if (change.outcome == laminar::Outcome::again) {
+                if (wake != nullptr && at < wanted.size() && wake->wait()) continue;
+                break;
+            }
             if (change.outcome == laminar::Outcome::end) {
                 if (next("the end").find("end") == nullptr) fail("it is at its end");
                 break;
@@ -374,6 +485,9 @@ private:
 
     std::optional<laminar::Database> db_;
     std::map<std::string, Producer> producers_;
+    // Behind what calls them.
+    std::map<std::string, Wake> wakes_;
+    Log log_;
     std::map<std::string, laminar::Subscription> subscriptions_;
     std::map<std::string, std::string> saved_;
 };

@@ -8,6 +8,7 @@ import io.laminardb.Field;
 import io.laminardb.Interval;
 import io.laminardb.LaminarDB;
 import io.laminardb.LaminarException;
+import io.laminardb.Metrics;
 import io.laminardb.QueryResult;
 import io.laminardb.Source;
 import io.laminardb.SubscribeOptions;
@@ -43,8 +44,10 @@ public final class Driver {
     private final Map<String, Source<Map<String, Object>>> sources = new HashMap<>();
     private final Map<String, Writer<Map<String, Object>>> writers = new HashMap<>();
     private final Map<String, Subscription<ChangeBatch>> subscriptions = new HashMap<>();
+    private final Map<String, Listener> listeners = new HashMap<>();
     private final Map<String, String> saved = new HashMap<>();
     private LaminarDB db;
+    private Log log;
 
     public static void main(String[] files) throws Exception {
         int passed = 0;
@@ -192,11 +195,77 @@ public final class Driver {
                 subscriptions.put(
                         (String) step.get("as"), db.subscribe((String) step.get("to"), options));
             }
-            case "cancel" -> subscriptions.get(by).cancel();
+            case "cancel" -> {
+                if (listeners.containsKey(by)) {
+                    listeners.get(by).cancel();
+                } else {
+                    subscriptions.get(by).cancel();
+                }
+            }
+            case "try_push" -> {
+                List<Map<String, Object>> rows = rows(step);
+                return sources.get(by).tryPushBatch(rows) ? (long) rows.size() : 0;
+            }
+            case "push_copy" -> {
+                try (QueryResult query = db.query(sql)) {
+                    return sources.get(by).pushIpc(query.toIpc());
+                }
+            }
+            case "checkpoint" -> db.checkpoint();
+            case "metrics" -> {
+                Metrics metrics = db.metrics();
+                check(metrics.totalRowsIngested() == number(step, "ingested")
+                        && metrics.totalRowsEmitted() == number(step, "emitted"), "" + metrics);
+            }
+            case "list" -> list(step);
+            case "schema" -> {
+                String query = "SELECT * FROM " + step.get("of") + " LIMIT 0";
+                try (QueryResult result = db.query(query)) {
+                    List<String> names =
+                            result.schema().fields().stream().map(Field::name).toList();
+                    check(step.get("columns").equals(names), "the columns are " + names);
+                }
+            }
+            case "listen" -> listeners.put((String) step.get("as"), new Listener(
+                    db, (String) step.get("to"), subscribeOptions(map(step.get("options")))));
+            case "heard" -> heard(step, listeners.get(by));
+            case "listen_log" -> log = new Log(db, (String) step.get("level"));
+            case "logged" -> check(
+                    log.has((String) step.get("level"), list(step.get("says"))),
+                    "the log is " + log);
+            case "register" ->
+                Functions.register(db, (String) step.get("function"), sources.get(by));
             case "poll" -> poll(step, subscriptions.get(by));
             default -> throw new AssertionError("there is no call " + step.get("call"));
         }
         return null;
+    }
+
+    private void list(Map<String, Object> step) {
+        List<Map<String, Object>> found = switch ((String) step.get("of")) {
+            case "sources" -> db.sources();
+            case "streams" -> db.streams();
+            default -> db.sinks();
+        };
+        List<Object> names = found.stream().map(each -> each.get("name")).toList();
+        check(step.get("names").equals(names), "the names are " + names);
+    }
+
+    private static void heard(Map<String, Object> step, Listener listener)
+            throws InterruptedException {
+        for (Object answer : list(step.get("answers"))) {
+            Map<String, Object> event = map(answer);
+            if (event.containsKey("end")) {
+                check(listener.hasEnded(), "it did not end");
+            } else {
+                ChangeBatch batch = listener.next();
+                check(batch != null, "nothing was heard");
+                List<Came> rows = new ArrayList<>();
+                add(rows, batch);
+                compare(event, rows);
+            }
+        }
+        check(listener.isQuiet(), "it heard more: " + listener);
     }
 
     private void query(Map<String, Object> step) {

@@ -93,6 +93,52 @@ const camel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase(
 const camelKeys = (object = {}) =>
     Object.fromEntries(Object.entries(object).map(([key, value]) => [camel(key), value]));
 
+/** How long something is waited for that is to come. */
+const WAIT_MS = 10_000;
+
+/** Waits until something is found. */
+async function until(find) {
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const found = find();
+    if (found !== undefined && found !== false) return found;
+    check(performance.now() < deadline, "it did not come");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** The functions of SQL that there are to register. */
+const functions = {
+  twice: (db) => db.registerScalar("twice", {arguments: ["BIGINT"], returns: "BIGINT"}, (number) => {
+    if (number === 13n) throw new Error("no 13 here");
+    return number === null ? null : 2n * number;
+  }),
+  seven: (db) => db.registerScalar("seven", {arguments: [], returns: "BIGINT"}, () => 7),
+  total: (db) => db.registerAggregate(
+      "total",
+      {
+        arguments: ["BIGINT"],
+        returns: "BIGINT",
+        state: {total: "BIGINT"},
+        retractable: true,
+        strict: true,
+      },
+      {
+        update: (state, number) => ({total: (state?.total ?? 0n) + number}),
+        merge: (state, other) => ({total: state.total + other.total}),
+        evaluate: (state) => state?.total ?? null,
+      }),
+  intruder: (db, source) =>
+      db.registerScalar("intruder", {arguments: ["BIGINT"], returns: "BIGINT"}, (a) => {
+        try {
+          source.tryPush({a});
+        } catch (error) {
+          return error.code;
+        }
+        return 0;
+      }),
+};
+
 const calls = {
   async open(step) {
     this.db = await open(step);
@@ -179,6 +225,63 @@ const calls = {
     const where = predicate === undefined ? {} : {where: predicate};
     this.handles.set(
         step.as, await this.db.subscribe(step.to, {...camelKeys(options), ...where}).ready());
+  },
+  try_push(step, source) {
+    return source.tryPush(native(step.rows)) ? step.rows.length : 0;
+  },
+  async push_copy(step, source) {
+    return source.pushArrow(await this.db.query(step.sql).toIPC());
+  },
+  checkpoint() {
+    return this.db.checkpoint();
+  },
+  async metrics(step) {
+    const metrics = await this.db.metrics();
+    const {totalRowsIngested, totalRowsEmitted} = metrics;
+    check(totalRowsIngested === step.ingested && totalRowsEmitted === step.emitted, metrics);
+  },
+  async list(step) {
+    const names = (await this.db[step.of]()).map(({name}) => name);
+    check(equal(step.names, names), "the names are", names);
+  },
+  async schema(step) {
+    const {names} = await this.db.schema(step.of);
+    check(equal(step.columns, names), "the columns are", names);
+  },
+  listen(step) {
+    const heard = {batches: [], errors: [], isDone: false};
+    const handle = this.db.subscribeCallback(
+        step.to, (batch) => heard.batches.push(batch), (error) => heard.errors.push(error),
+        camelKeys(step.options));
+    handle.done.then(() => (heard.isDone = true));
+    this.handles.set(step.as, {...handle, heard, cancel: () => handle.cancel()});
+  },
+  async heard(step, {heard}) {
+    for (const event of step.answers) {
+      if (event.end) await until(() => heard.isDone);
+      else compare(event, [await until(() => heard.batches.shift())]);
+    }
+    check(heard.batches.length === 0, "it heard more");
+    check(heard.errors.length === 0, "it heard", String(heard.errors[0]));
+  },
+  async listen_ipc(step) {
+    this.handles.set(step.as, await this.db.subscribeArrow(step.to).ready());
+  },
+  async forward(step, changes) {
+    const change = changes.poll();
+    check(change !== null, "nothing has come");
+    return this.db.insertArrow(step.into, change.ipc);
+  },
+  listen_log(step) {
+    this.lines = [];
+    return this.db.onLog((line) => this.lines.push(line), step.level);
+  },
+  logged(step) {
+    return until(() => this.lines.some(({level, message}) => level === step.level &&
+        step.says.every((part) => message.includes(part))));
+  },
+  register(step, handle) {
+    return functions[step.function](this.db, handle);
   },
   cancel(_step, subscription) {
     subscription.cancel();

@@ -4,9 +4,15 @@ import datetime
 import decimal
 import json
 import math
+import os
+import queue
 import sys
+import threading
 
 import laminardb
+
+WAIT_S = 10
+"""How long something is waited for that is to come."""
 
 UTC = datetime.timezone.utc
 
@@ -111,6 +117,66 @@ def compare(step, result):
         check(found is not None, "row", wanted, "is not in", shown)
         got.remove(found)
     check(not got, "there are more rows than expected:", shown)
+
+
+class Listener:
+    """What a callback heard."""
+
+    def __init__(self, db, step):
+        self.batches = queue.Queue()
+        self.errors = []
+        self.handle = db.subscribe_stream_callback(
+            step["to"], self.batches.put, self.errors.append, **step.get("options", {})
+        )
+
+    def cancel(self):
+        self.handle.cancel()
+
+
+class Log:
+    """Lines of the log, as they come."""
+
+    LEVELS = ["error", "warn", "info", "debug"]
+
+    def __init__(self, db, level):
+        self.lines = []
+        self.changed = threading.Condition()
+        db.on_log(self.tell, self.LEVELS.index(level) + 1)
+
+    def tell(self, level, line):
+        with self.changed:
+            self.lines.append((self.LEVELS[level - 1], line))
+            self.changed.notify_all()
+
+    def has(self, level, says):
+        found = lambda: any(  # noqa: E731
+            level == own and all(part in line for part in says) for own, line in self.lines
+        )
+        with self.changed:
+            return self.changed.wait_for(found, WAIT_S)
+
+
+def twice(number):
+    if number == 13:
+        raise ValueError("no 13 here")
+    return None if number is None else 2 * number
+
+
+class Total:
+    """The sum of what is not NULL."""
+
+    def __init__(self):
+        self.total = None
+
+    def update(self, number):
+        if number is not None:
+            self.total = (self.total or 0) + number
+
+    def merge(self, other):
+        self.update(other.total)
+
+    def evaluate(self):
+        return self.total
 
 
 class Session:
@@ -236,6 +302,99 @@ class Session:
         to, options = step["to"], step.get("options", {})
         follow = self.db.subscribe if " " in to else self.db.subscribe_stream
         self.handles[step["as"]] = follow(to, **options)
+
+    def call_try_push(self, step):
+        return self.handles[step["by"]].try_push(self.rows(step)) or 0
+
+    def call_push_copy(self, step):
+        return self.handles[step["by"]].push(self.db.query(step["sql"]))
+
+    def call_checkpoint(self, step):
+        # None stands for there being none; what is asked for all the same says why.
+        check(self.db.checkpoint() is None, "there was a checkpoint")
+        self.db.take_checkpoint()
+
+    def call_metrics(self, step):
+        metrics = self.db.metrics()
+        came = (metrics.total_events_ingested, metrics.total_events_emitted)
+        check(came == (step["ingested"], step["emitted"]), "the metrics are", metrics)
+
+    def call_list(self, step):
+        names = [found.name for found in getattr(self.db, step["of"])()]
+        check(names == step["names"], "the names are", names)
+
+    def call_schema(self, step):
+        names = self.db.schema(step["of"]).names
+        check(names == step["columns"], "the columns are", names)
+
+    def call_listen(self, step):
+        self.handles[step["as"]] = Listener(self.db, step)
+
+    def call_heard(self, step):
+        listener = self.handles[step["by"]]
+        for event in step["answers"]:
+            if event == {"end": True}:
+                check(listener.handle.wait(WAIT_S), "it did not end")
+                check(not listener.handle.is_active, "it is active")
+            else:
+                compare(event, listener.batches.get(timeout=WAIT_S))
+        check(listener.batches.empty(), "it heard more")
+        check(not listener.errors, "it heard", listener.errors)
+
+    def call_listen_ipc(self, step):
+        self.call_subscribe(step)
+
+    def call_forward(self, step):
+        change = self.handles[step["by"]].try_next()
+        check(change is not None, "nothing has come")
+        return self.db.insert(step["into"], change)
+
+    def call_listen_log(self, step):
+        self.log = Log(self.db, step["level"])
+
+    def call_logged(self, step):
+        check(self.log.has(step["level"], step["says"]), "the log is", self.log.lines)
+
+    def call_register(self, step):
+        def intruder(number):
+            try:
+                self.handles[step["by"]].try_push({"a": number})
+            except laminardb.LaminarError as error:
+                return error.code
+            return 0
+
+        one = ["int64"]
+        match step["function"]:
+            case "twice":
+                self.db.register_function("twice", twice, one, "int64")
+            case "seven":
+                self.db.register_function("seven", lambda: 7, [], "int64")
+            case "total":
+                self.db.register_aggregate("total", Total, one, "int64", retractable=True)
+            case "intruder":
+                self.db.register_function("intruder", intruder, one, "int64")
+            case other:
+                check(False, "there is no function", other)
+
+    def call_forked_query(self, step):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            answer = None
+            try:
+                self.db.query(step["sql"])
+            except laminardb.LaminarError as error:
+                answer = [str(error), error.code, error.ldb_code, error.line, error.column]
+            finally:
+                os.write(write, json.dumps(answer).encode())
+                # Nothing of the parent's is ended here.
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            answer = json.load(pipe)
+        os.waitpid(child, 0)
+        if answer is not None:
+            raise laminardb.LaminarError(*answer)
 
     def call_cancel(self, step):
         self.handles[step["by"]].cancel()

@@ -1,13 +1,21 @@
 //! Runs contract scenarios through laminar-client: `contract scenario.json...`; see ../README.md.
 
+#[path = "functions.rs"]
+mod functions;
+#[path = "waits.rs"]
+mod waits;
+
 use std::collections::HashMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use laminar_client::{
     Batch, Database, Encoding, Error, Executed, Gatherer, Polled, RowBuffer, Schema, Source,
     Subscription, TimeUnit, Value,
 };
 use serde_json::{Value as Json, json};
+
+use crate::waits::{Log, Wake};
 
 /// Why a step failed: the library's answer, or what the scenario did not expect.
 enum Failure {
@@ -57,20 +65,22 @@ impl Producer {
 type Came = (Vec<Json>, i64);
 
 struct Session {
-    db: Database,
+    db: Arc<Database>,
     producers: HashMap<String, Producer>,
     subscriptions: HashMap<String, Subscription>,
+    wakes: HashMap<String, Arc<Wake>>,
+    log: Arc<Log>,
     saved: HashMap<String, String>,
 }
 
 impl Session {
     fn new(scenario: &Json) -> Outcome<Self> {
-        let db = open(scenario)?;
+        let db = Arc::new(open(scenario)?);
         if scenario["started"] != json!(false) {
             db.start()?;
         }
-        let (producers, subscriptions, saved) = Default::default();
-        Ok(Self { db, producers, subscriptions, saved })
+        let (producers, subscriptions, wakes, log, saved) = Default::default();
+        Ok(Self { db, producers, subscriptions, wakes, log, saved })
     }
 
     fn step(&mut self, step: &Json) -> Outcome {
@@ -95,7 +105,7 @@ impl Session {
     fn call(&mut self, step: &Json) -> Outcome<u64> {
         let (by, sql, into) = (text(&step["by"]), text(&step["sql"]), text(&step["into"]));
         match text(&step["call"]) {
-            "open" => self.db = open(step)?,
+            "open" => self.db = Arc::new(open(step)?),
             "start" => self.db.start()?,
             "close" => self.db.close()?,
             "execute" => return self.execute(step),
@@ -171,17 +181,63 @@ impl Session {
             }
             "pending" => return Ok(self.producer(by)?.source().pending()),
             "capacity" => return Ok(self.producer(by)?.source().capacity()),
-            "subscribe" => {
-                let options = step.get("options").map(Json::to_string);
-                let made = self.db.subscribe(text(&step["to"]), options.as_deref())?;
-                self.subscriptions.insert(text(&step["as"]).into(), made);
-            }
+            "subscribe" => self.subscribe(step)?,
             "cancel" => {
                 if let Some(subscription) = self.subscriptions.get(by) {
                     subscription.canceller().cancel();
                 }
             }
-            "poll" => self.poll(step)?,
+            "poll" => self.poll(step, None)?,
+            "listen" => {
+                self.subscribe(step)?;
+                let name = text(&step["as"]);
+                self.watch(name, name)?;
+            }
+            "heard" => {
+                let wake = Arc::clone(self.wake(by)?);
+                self.poll(step, Some(&wake))?;
+            }
+            "watch" => self.watch(by, text(&step["as"]))?,
+            "woken" => return Ok(self.wake(by)?.count()),
+            "listen_ipc" => self.subscribe(step)?,
+            "forward" => {
+                let Polled::Batch { rows, .. } = self.subscription(by)?.poll_ipc(0)? else {
+                    return fail("nothing has come");
+                };
+                return Ok(self.db.insert_encoded(into, Encoding::Ipc, &rows)?);
+            }
+            "try_push" => {
+                let source = self.producer(by)?.source();
+                let batch = rows(source.schema(), &step["rows"])?.batch()?;
+                return Ok(source.try_push(batch, None)?.unwrap_or(0));
+            }
+            "push_copy" => {
+                let bytes = self.db.query(sql)?.ipc()?;
+                return Ok(self.producer(by)?.source().push_encoded(Encoding::Ipc, &bytes)?);
+            }
+            "checkpoint" => return Ok(self.db.checkpoint()?),
+            // Metrics and the catalogue are SQL here.
+            "metrics" => {
+                let sql = "SELECT total_rows_ingested, total_rows_emitted FROM laminar_metrics";
+                self.query(&json!({"sql": sql, "rows": [[step["ingested"], step["emitted"]]]}))?;
+            }
+            "list" => {
+                let sql = format!("SELECT name FROM laminar_{}", text(&step["of"]));
+                let names: Vec<Json> =
+                    list(&step["names"]).iter().map(|name| json!([name])).collect();
+                self.query(&json!({"sql": sql, "rows": names}))?;
+            }
+            "schema" => {
+                let sql = format!("SELECT * FROM {} LIMIT 0", text(&step["of"]));
+                self.query(&json!({"sql": sql, "columns": step["columns"], "rows": []}))?;
+            }
+            "listen_log" => Log::listen(&self.log, &self.db, text(&step["level"]))?,
+            "logged" => {
+                let says: Vec<&str> = list(&step["says"]).iter().map(text).collect();
+                let is_there = self.log.has(text(&step["level"]), &says);
+                check(is_there, || format!("the log is {:?}", self.log))?;
+            }
+            "register" => functions::register(&self.db, text(&step["function"]))?,
             other => return fail(format!("there is no call {other}")),
         }
         Ok(0)
@@ -190,6 +246,31 @@ impl Session {
     fn producer(&mut self, name: &str) -> Outcome<&mut Producer> {
         let missing = || Failure::Unexpected(format!("nothing is called {name}"));
         self.producers.get_mut(name).ok_or_else(missing)
+    }
+
+    fn subscription(&mut self, name: &str) -> Outcome<&mut Subscription> {
+        let missing = || Failure::Unexpected(format!("nothing is called {name}"));
+        self.subscriptions.get_mut(name).ok_or_else(missing)
+    }
+
+    fn wake(&self, name: &str) -> Outcome<&Arc<Wake>> {
+        let missing = || Failure::Unexpected(format!("nothing is called {name}"));
+        self.wakes.get(name).ok_or_else(missing)
+    }
+
+    fn subscribe(&mut self, step: &Json) -> Outcome {
+        let options = step.get("options").map(Json::to_string);
+        let made = self.db.subscribe(text(&step["to"]), options.as_deref())?;
+        self.subscriptions.insert(text(&step["as"]).into(), made);
+        Ok(())
+    }
+
+    fn watch(&mut self, subscription: &str, name: &str) -> Outcome {
+        let wake = Arc::<Wake>::default();
+        let told = Arc::clone(&wake);
+        self.subscription(subscription)?.on_ready(move || told.tell())?;
+        self.wakes.insert(name.into(), wake);
+        Ok(())
     }
 
     fn execute(&self, step: &Json) -> Outcome<u64> {
@@ -227,7 +308,8 @@ impl Session {
         compare(step, came)
     }
 
-    fn poll(&mut self, step: &Json) -> Outcome {
+    /// With `wake` what has not come yet is waited for, and no longer than for the last answer.
+    fn poll(&mut self, step: &Json, wake: Option<&Wake>) -> Outcome {
         let by = text(&step["by"]);
         let Some(subscription) = self.subscriptions.get_mut(by) else {
             return fail(format!("nothing is called {by}"));
@@ -237,6 +319,7 @@ impl Session {
         let mut timeout_ms = step["timeout_ms"].as_i64().unwrap_or(0);
         loop {
             match subscription.poll(std::mem::take(&mut timeout_ms))? {
+                Polled::Nothing if wanted.len() > 0 && wake.is_some_and(Wake::wait) => {}
                 Polled::Nothing => break,
                 Polled::Reset => is_reset = true,
                 Polled::End => {

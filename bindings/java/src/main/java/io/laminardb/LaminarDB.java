@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
@@ -693,17 +692,11 @@ public final class LaminarDB implements AutoCloseable {
     /**
      * Takes a checkpoint and waits for it.
      *
-     * @return its number; empty where checkpoints are off, as they are for a database in memory
+     * @return its number
+     * @throws QueryException with UNSUPPORTED for a database in memory, which has none
      */
-    public OptionalLong checkpoint() {
-        try {
-            return OptionalLong.of(call(Native::checkpoint));
-        } catch (QueryException error) {
-            if (error.errorCode() == ErrorCode.UNSUPPORTED) {
-                return OptionalLong.empty();
-            }
-            throw error;
-        }
+    public long checkpoint() {
+        return call(Native::checkpoint);
     }
 
     /** The version, and whether it is open. */

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalLong;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -134,9 +133,10 @@ class LogTest {
     }
 
     @Test
-    void checkpointsAreOffInMemory() {
+    void aDatabaseInMemoryHasNoCheckpoints() {
         LaminarDB db = LaminarDB.open();
-        assertEquals(OptionalLong.empty(), db.checkpoint());
+        QueryException none = assertThrows(QueryException.class, db::checkpoint);
+        assertEquals(ErrorCode.UNSUPPORTED, none.errorCode());
         db.close();
         ConnectionException closed = assertThrows(ConnectionException.class, db::checkpoint);
         assertEquals(ErrorCode.CONNECTION_CLOSED, closed.errorCode());
