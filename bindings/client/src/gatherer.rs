@@ -2,7 +2,7 @@
 
 use laminar_sys::{LAMINAR_BACKPRESSURE, LAMINAR_CONNECTION_IN_USE};
 
-use crate::{Error, Result, RowBuffer, Source};
+use crate::{Array, Error, Result, RowBuffer, Source};
 
 /// A producer that pushes rows many at a time.
 #[derive(Debug)]
@@ -49,10 +49,23 @@ impl Gatherer {
     /// Pushes the rows that wait; answers how many. When there is no room, or from inside a function
     /// that the engine calls, they wait on; after any other error they are dropped.
     pub fn flush(&mut self) -> Result<u64> {
+        self.push_rows(|source, rows| source.push(rows, None))
+    }
+
+    /// As [`Gatherer::flush`], but never waits for room; `None` when there is none.
+    pub fn try_flush(&mut self) -> Result<Option<u64>> {
+        match self.push_rows(|source, rows| source.push_at_once(rows, None)) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) if error.status() == LAMINAR_BACKPRESSURE => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn push_rows(&mut self, push: impl FnOnce(&mut Source, Array) -> Result<u64>) -> Result<u64> {
         if self.rows() == 0 {
             return Ok(0);
         }
-        let flushed = self.source.push(self.rows.batch()?, None);
+        let flushed = push(&mut self.source, self.rows.batch()?);
         if !matches!(&flushed, Err(error) if may_be_tried_again(error)) {
             self.rows = RowBuffer::new(self.source.schema());
         }

@@ -151,7 +151,7 @@ impl Calls {
             drop(lock(&calls.state));
             calls.changed.notify_all();
         };
-        env.instance()?.threads().run(Box::new(job))?;
+        env.instance()?.threads().run_first(Box::new(job))?;
         let mut state = lock(&self.state);
         loop {
             if let Some(result) = lock(&done).take() {

@@ -1,4 +1,5 @@
-//! Databases: the calls of `laminar_client::Database`, each a promise.
+//! Databases: the calls of `laminar_client::Database`, each a promise. What may wait for a query or
+//! for room does so on a thread apart.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ impl Drop for Held {
         let Some(database) = self.database.take() else { return };
         if !database.is_closed() {
             // Without a thread it is dropped here with the job.
-            let _ = self.threads.run(Box::new(move || drop(database)));
+            let _ = self.threads.run_first(Box::new(move || drop(database)));
         }
     }
 }
@@ -75,7 +76,7 @@ pub fn start<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<Js<'s>> 
 /// `execute(database, sql)`: `{ statement, object, rowsAffected }`, or `{ schema, batches }`.
 pub fn execute<'s>(env: Env<'s>, [handle, sql, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let (database, sql) = (database(handle)?, sql.to_text()?);
-    promise(
+    promise_apart(
         env,
         move || database.execute(&sql),
         |env, executed| match executed {
@@ -156,7 +157,7 @@ pub fn insert<'s>(env: Env<'s>, [handle, source, packs, ..]: Arguments<'s>) -> F
             database.insert_stream(&source, rows.export())
         }
     };
-    promise(env, insert, |env, rows| env.number(rows as f64))
+    promise_apart(env, insert, |env, rows| env.number(rows as f64))
 }
 
 /// `insertEncoded(database, source, form, data, optionsJson)`: rows that are written as `"ipc"` (a
@@ -179,7 +180,7 @@ pub fn insert_encoded<'s>(
         };
         database.insert_encoded(&source, encoding, &data)
     };
-    promise(env, insert, |env, rows| env.number(rows as f64))
+    promise_apart(env, insert, |env, rows| env.number(rows as f64))
 }
 
 /// `openSource(database, name)`: `{ handle, schema }`.

@@ -1,4 +1,5 @@
-//! Producers of sources.
+//! Producers of sources. What waits for another call of the same producer, which may be one that
+//! waits for room, does so on a thread apart.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -9,7 +10,7 @@ use crate::bytes::bytes;
 use crate::database::{batches, nothing};
 use crate::failure::Fallible;
 use crate::js::{ARGUMENTS, Env, Js, Kind};
-use crate::work::promise;
+use crate::work::{promise, promise_apart};
 
 type Arguments<'s> = [Js<'s>; ARGUMENTS];
 
@@ -50,24 +51,28 @@ fn closed() -> Error {
 /// `sourceClone(source)`: `{ handle, schema }`.
 pub fn clone<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let producer = producer(handle)?;
-    promise(env, move || with(&producer, |source| source.try_clone()), source_handle)
+    promise_apart(env, move || with(&producer, |source| source.try_clone()), source_handle)
 }
 
 /// `sourcePush(source, batches)`: the rows of the batches, as one epoch.
 pub fn push<'s>(env: Env<'s>, [handle, packs, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
-    let (producer, batches) = (producer(handle)?, batches(packs)?);
+    let (producer, mut batches) = (producer(handle)?, batches(packs)?);
+    if batches.len() > 1 {
+        // As one epoch they have no form that never waits.
+        let push = move || {
+            let rows = Rows::of(batches[0].schema(), batches.clone());
+            with(&producer, |source| source.push_stream(rows.export()))
+        };
+        return promise_apart(env, push, |env, rows| env.number(rows as f64));
+    }
+    let batch = batches.pop();
     let push = move || {
-        with(&producer, |source| match batches.as_slice() {
-            [] => Ok(0),
-            // JavaScript waits for room, so that no thread of the pool does.
-            [batch] if source.push_timeout_ms().is_some() => {
-                source.push_at_once(batch.export(), Some(&batch.schema().export()))
-            }
-            [batch] if Arc::ptr_eq(batch.schema(), source.schema()) => {
-                source.push(batch.export(), None)
-            }
-            [batch] => source.push(batch.export(), Some(&batch.schema().export())),
-            [batch, ..] => source.push_stream(Rows::of(batch.schema(), batches.clone()).export()),
+        let Some(batch) = batch else { return Ok(0) };
+        // JavaScript waits for room, so that no thread does.
+        with(&producer, |source| {
+            let is_own = Arc::ptr_eq(batch.schema(), source.schema());
+            let schema = (!is_own).then(|| batch.schema().export());
+            source.push_at_once(batch.export(), schema.as_ref())
         })
     };
     promise(env, push, |env, rows| env.number(rows as f64))
@@ -173,7 +178,7 @@ pub fn on_room<'s>(env: Env<'s>, [handle, id, ..]: Arguments<'s>) -> Fallible<Js
 pub fn push_ipc<'s>(env: Env<'s>, [handle, data, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let (producer, data) = (producer(handle)?, bytes(data)?.to_vec());
     let push = move || with(&producer, |source| source.push_encoded(Encoding::Ipc, &data));
-    promise(env, push, |env, rows| env.number(rows as f64))
+    promise_apart(env, push, |env, rows| env.number(rows as f64))
 }
 
 /// `sourceWatermark(source, milliseconds)`.
@@ -192,7 +197,7 @@ pub fn end_of_input<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<J
 pub fn queue<'s>(env: Env<'s>, [handle, ..]: Arguments<'s>) -> Fallible<Js<'s>> {
     let producer = producer(handle)?;
     let queue = move || with(&producer, |source| Ok((source.pending(), source.capacity())));
-    promise(env, queue, |env, (pending, capacity)| {
+    promise_apart(env, queue, |env, (pending, capacity)| {
         let queue = env.array(2)?;
         queue.set_item(0, env.number(pending as f64)?)?;
         queue.set_item(1, env.number(capacity as f64)?)?;

@@ -1,5 +1,6 @@
-//! Threads for calls that wait for a query: libuv's pool is small, and files and names wait in it
-//! too. There are as many as calls wait at once; an idle one ends after a while.
+//! Threads for calls that wait for a query or for room: libuv's pool is small, and files and names
+//! wait in it too. There are as many as calls wait at once, up to a bound; an idle one ends after a
+//! while.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use laminar_client::{Error, Result};
+
+/// Threads beyond which calls wait for one of them.
+const MOST_THREADS: usize = 256;
 
 /// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -24,6 +28,7 @@ pub struct Threads {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    threads: usize,
     idle: usize,
     ended: bool,
 }
@@ -35,15 +40,35 @@ impl Threads {
         state.jobs.push_back(job);
         if state.idle >= state.jobs.len() {
             self.changed.notify_one();
-            return Ok(());
-        }
-        let threads = Arc::clone(self);
-        let spawned =
-            thread::Builder::new().name("laminar-node".into()).spawn(move || threads.work());
-        if let Err(error) = spawned {
+        } else if state.threads < MOST_THREADS
+            && let Err(error) = self.spawn(&mut state)
+        {
             state.jobs.pop_back();
-            return Err(Error::new(900, 9001, format!("no thread for a query: {error}")));
+            return Err(error);
         }
+        Ok(())
+    }
+
+    /// The same before all jobs that wait, however many threads there are: for what JavaScript's
+    /// thread waits for.
+    pub fn run_first(self: &Arc<Self>, job: Job) -> Result<()> {
+        let mut state = self.lock();
+        state.jobs.push_front(job);
+        if state.idle >= state.jobs.len() {
+            self.changed.notify_one();
+        } else if let Err(error) = self.spawn(&mut state) {
+            state.jobs.pop_front();
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn spawn(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        let threads = Arc::clone(self);
+        let work = move || threads.work();
+        let spawned = thread::Builder::new().name("laminar-node".into()).spawn(work);
+        spawned.map_err(|error| Error::new(900, 9001, format!("no thread for a call: {error}")))?;
+        state.threads += 1;
         Ok(())
     }
 
@@ -66,6 +91,7 @@ impl Threads {
                 return Some(job);
             }
             if state.ended {
+                state.threads -= 1;
                 return None;
             }
             state.idle += 1;
@@ -74,6 +100,7 @@ impl Threads {
             state = woken;
             state.idle -= 1;
             if waited.timed_out() && state.jobs.is_empty() {
+                state.threads -= 1;
                 return None;
             }
         }

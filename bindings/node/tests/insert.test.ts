@@ -1,6 +1,7 @@
 /** What can be inserted, and how inserts take effect. */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import {
@@ -197,4 +198,44 @@ test("an insert without room fails in the time that was set", async () => {
   assert.equal(changes.poll()?.numRows, 4);
   await writer.close();
   assert.equal(changes.poll()?.numRows, 4);
+});
+
+test("what waits for room holds neither the pool nor anything else up, and lands once there is some", async () => {
+  const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+  await using db = await open(names.map((name) => `${name} (id INT)`));
+  const readers = names.map((name) => db.subscribe(name, { capacity: 1, onFull: "block" }));
+  await Promise.all(names.map((name) => db.insert(name, { id: 0 })));
+  let landed = 0;
+  const waiting = [
+    ...names.map((name) => db.insert(name, { id: 1 })),
+    ...names.map((name) => db.insertJson(name, '{"id": 2}')),
+    ...Array.from({ length: 100 }, (_, id) => db.execute(`INSERT INTO a VALUES (${id})`)),
+  ].map(async (call) => {
+    await call;
+    landed += 1;
+  });
+  // Files wait in the pool too.
+  await Promise.all(Array.from({ length: 8 }, () => readFile(import.meta.filename)));
+  assert.deepEqual(await db.query("SELECT id FROM h").toArray(), [{ id: 0 }]);
+  assert.equal(landed, 0);
+  let seen = 0;
+  while (seen < 8 + 8 + 8 + 100) {
+    for (const reader of readers) seen += reader.poll()?.numRows ?? 0;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(waiting);
+});
+
+test("what waits for room ends with its database", async () => {
+  const db = await open(["s (id INT)"]);
+  const reader = await db.subscribe("s", { capacity: 1, onFull: "block" }).ready();
+  await db.insert("s", { id: 0 });
+  const waiting = [db.insert("s", { id: 1 }), db.execute("INSERT INTO s VALUES (2)")];
+  const failed = Promise.allSettled(waiting);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await db.close();
+  for (const call of await failed) {
+    assert.equal(call.status === "rejected" && call.reason.code, codes.CONNECTION_CLOSED);
+  }
+  assert.equal(reader.isActive, false);
 });

@@ -26,27 +26,23 @@ export interface LaminarConfig extends ValueOptions {
 
 const DEFAULT_PUSH_TIMEOUT_MS = 30_000;
 
-/** What is for the library, and what this package does itself. */
+/** What is for the library, and how long this package waits for room for a producer. */
 export interface Settings {
   readonly json: string;
   readonly pushTimeoutMs: number;
 }
 
-/**
- * Reads a configuration. The library is told not to wait for room: `withRoom` does, off its threads.
- * Keys that are not known are left for the library to refuse by name.
- */
+/** Reads a configuration. Keys that are not known are left for the library to refuse by name. */
 export function settingsOf(path: string, config: LaminarConfig): Settings {
-  const { int64: _1, timestamps: _2, decimals: _3, storageDir, pushTimeoutMs, ...rest } = config;
+  const { int64: _1, timestamps: _2, decimals: _3, storageDir, ...rest } = config;
   const settings: { [key: string]: unknown } = {
     path: path === ":memory:" && storageDir !== undefined ? storageDir : path,
-    push_timeout_ms: 0,
   };
   for (const [key, value] of Object.entries(rest)) {
     if (value !== undefined) settings[key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)] = value;
   }
   return {
     json: JSON.stringify(settings),
-    pushTimeoutMs: pushTimeoutMs ?? DEFAULT_PUSH_TIMEOUT_MS,
+    pushTimeoutMs: config.pushTimeoutMs ?? DEFAULT_PUSH_TIMEOUT_MS,
   };
 }

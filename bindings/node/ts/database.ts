@@ -15,7 +15,7 @@ import {
   type StrictOptions, type VectorizedFunction,
 } from "./functions.js";
 import { functions, logs, native, nextId, type DatabaseHandle, type HostFunction } from "./native.js";
-import { Serial, withRoom } from "./order.js";
+import { Serial } from "./order.js";
 import { Query } from "./query.js";
 import { ipcBytes, pack, type Input } from "./rows_in.js";
 import { Schema } from "./schema.js";
@@ -128,10 +128,7 @@ export class LaminarDB implements AsyncDisposable, Disposable {
   async execute<T = Row>(sql: string, options: ValueOptions = {}): Promise<ExecuteResult<T>> {
     const form = formOf(options, this.#form);
     await this.#ready();
-    const executed = await withRoom(this.#owner.pushTimeoutMs, () =>
-      native.execute(this.#handle, sql),
-    );
-    const result = new ExecuteResult<T>(executed, form);
+    const result = new ExecuteResult<T>(await native.execute(this.#handle, sql), form);
     if (result.resultType !== "query") this.#columns.clear();
     return result;
   }
@@ -504,7 +501,7 @@ export class LaminarDB implements AsyncDisposable, Disposable {
     if (inserts === undefined) this.#inserts.set(source, (inserts = new Serial()));
     return inserts.run(async () => {
       await this.#ready();
-      return withRoom(this.#owner.pushTimeoutMs, await ready());
+      return (await ready())();
     });
   }
 

@@ -1,6 +1,4 @@
-/** How calls wait for each other and for room, without a thread that waits. */
-
-import { setTimeout as delay } from "node:timers/promises";
+/** How calls wait for each other, and pushes for room, without a thread that waits. */
 
 import * as codes from "./codes.js";
 import { hasCode } from "./errors.js";
@@ -46,29 +44,14 @@ export interface Room {
   wait(timeoutMs: number): Promise<void>;
 }
 
-const LONGEST_PAUSE_MS = 16;
-
-/** Room that nobody tells of: the pauses between attempts double. */
-export function pauses(): Room {
-  let pause = 1;
-  return {
-    begin: nothing,
-    async wait(timeoutMs) {
-      await delay(Math.min(pause, timeoutMs));
-      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
-    },
-  };
-}
-
 /**
  * Makes an attempt, and again while it answers that there is no room, for at most so long. The
- * library is asked without waiting, so that no thread of the pool is held up by a subscription that
- * nobody reads.
+ * library is asked without waiting, so that no thread is held up by a subscription that nobody reads.
  */
 export async function withRoom<T>(
   timeoutMs: number,
   attempt: () => Promise<T>,
-  room: Room = pauses(),
+  room: Room,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

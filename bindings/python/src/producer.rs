@@ -21,6 +21,8 @@ pub struct Producer {
     open: Mutex<Option<Unlocked<Gatherer>>>,
     given_up: AtomicBool,
     watermark: Mutex<Option<i64>>,
+    /// Made when a call first waits for room in an event loop.
+    room: Mutex<Option<Ready>>,
 }
 
 thread_local! {
@@ -54,6 +56,7 @@ impl Producer {
             open: Mutex::new(Some(Unlocked::new(Gatherer::new(source)))),
             given_up: AtomicBool::new(false),
             watermark: Mutex::new(None),
+            room: Mutex::new(None),
         }
     }
 
@@ -98,6 +101,32 @@ impl Producer {
         })
     }
 
+    /// As [`Producer::gather`], for rows, which are gathered without being pushed, and one array; `None`
+    /// when there is no room, and nothing was taken.
+    pub fn try_gather(&self, data: Data) -> Result<Option<u64>> {
+        self.with(|open| match data {
+            Data::Rows(rows) => open.gather(rows, usize::MAX).map(Some),
+            Data::Array(array, schema) => match open.try_flush()? {
+                Some(_) => open.source().try_push(array, Some(&schema)),
+                None => Ok(None),
+            },
+            Data::Stream(_) | Data::Text(..) => Err(Error::ingestion_argument(
+                "a writer in an event loop takes rows or one Arrow batch; one outside takes streams \
+                 and text",
+            )),
+        })
+    }
+
+    /// Rows that wait.
+    pub fn gathered(&self) -> Result<usize> {
+        self.with(|open| Ok(open.rows()))
+    }
+
+    /// Pushes the rows that wait unless there is no room; answers how many, or `None`.
+    pub fn try_flush(&self) -> Result<Option<u64>> {
+        self.with(Gatherer::try_flush)
+    }
+
     /// Pushes the rows that wait; answers how many.
     pub fn flush(&self) -> Result<u64> {
         self.with(Gatherer::flush)
@@ -130,9 +159,21 @@ impl Producer {
     }
 
     /// A descriptor that can be read when there may be room.
-    pub fn watch_room(&self) -> Fallible<Ready> {
-        // The failure may be one of Python's, which the closure cannot answer.
-        self.with(|open| Ok(Ready::watch_room(open.source())))?
+    pub fn room_descriptor(&self) -> Fallible<i32> {
+        let mut room = unpoisoned(self.room.lock());
+        let room = match &mut *room {
+            Some(room) => room,
+            // The failure may be one of Python's, which the closure cannot answer.
+            none => none.insert(self.with(|open| Ok(Ready::watch_room(open.source())))??),
+        };
+        Ok(room.descriptor())
+    }
+
+    /// Takes back what was told of room.
+    pub fn clear_room(&self) {
+        if let Some(room) = &*unpoisoned(self.room.lock()) {
+            room.clear();
+        }
     }
 
     /// One more producer of the same source.

@@ -1,6 +1,6 @@
 //! `laminardb.Source`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use laminar_client::Schema;
 use pyo3::prelude::*;
@@ -8,7 +8,6 @@ use pyo3::prelude::*;
 use crate::data::Data;
 use crate::failure::Fallible;
 use crate::producer::Producer;
-use crate::ready::Ready;
 use crate::result::pyarrow_schema;
 
 /// A producer of one source: what is pushed is processed when the call returns. It has a watermark
@@ -17,19 +16,11 @@ use crate::result::pyarrow_schema;
 #[pyclass(frozen, module = "laminardb")]
 pub struct Source {
     producer: Producer,
-    /// Made when a push first waits in an event loop.
-    room: Mutex<Option<Ready>>,
 }
 
 impl Source {
     pub fn new(producer: Producer) -> Self {
-        Self { producer, room: Mutex::new(None) }
-    }
-}
-
-impl Source {
-    fn lock_room(&self) -> MutexGuard<'_, Option<Ready>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { producer }
     }
 }
 
@@ -91,23 +82,12 @@ impl Source {
 
     /// A descriptor that can be read when there may be room again.
     fn room_descriptor(&self, py: Python<'_>) -> Fallible<i32> {
-        py.detach(|| {
-            let mut room = self.lock_room();
-            let room = match &mut *room {
-                Some(room) => room,
-                none => none.insert(self.producer.watch_room()?),
-            };
-            Ok(room.descriptor())
-        })
+        py.detach(|| self.producer.room_descriptor())
     }
 
     /// Takes back what was told of room, before another try.
     fn clear_room(&self, py: Python<'_>) {
-        py.detach(|| {
-            if let Some(room) = &*self.lock_room() {
-                room.clear();
-            }
-        });
+        py.detach(|| self.producer.clear_room());
     }
 
     /// Says that every row of this producer up to this event time (milliseconds) has been pushed.

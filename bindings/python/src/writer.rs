@@ -58,6 +58,34 @@ impl Writer {
         Ok(py.detach(|| self.producer.gather(data, BATCH_ROWS))?)
     }
 
+    /// As insert(), for rows, which are gathered and not pushed, and single Arrow batches; never waits
+    /// for room: None when there is none, and nothing was taken.
+    fn try_insert(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> Fallible<Option<u64>> {
+        let data = Data::read(data, || Ok(Arc::clone(self.producer.schema())))?;
+        Ok(py.detach(|| self.producer.try_gather(data))?)
+    }
+
+    /// Rows that are gathered.
+    #[getter]
+    fn gathered(&self, py: Python<'_>) -> Fallible<usize> {
+        Ok(py.detach(|| self.producer.gathered())?)
+    }
+
+    /// As flush(), but never waits for room: None when there is none.
+    fn try_flush(&self, py: Python<'_>) -> Fallible<Option<u64>> {
+        Ok(py.detach(|| self.producer.try_flush())?)
+    }
+
+    /// A descriptor that can be read when there may be room again.
+    fn room_descriptor(&self, py: Python<'_>) -> Fallible<i32> {
+        py.detach(|| self.producer.room_descriptor())
+    }
+
+    /// Takes back what was told of room, before another try.
+    fn clear_room(&self, py: Python<'_>) {
+        py.detach(|| self.producer.clear_room());
+    }
+
     /// Pushes the rows gathered, then says that every row of this writer up to this event time
     /// (milliseconds) has been pushed.
     fn watermark(&self, py: Python<'_>, ts_ms: i64) -> Fallible<()> {

@@ -206,3 +206,109 @@ def test_a_source_that_queues_waits_for_the_start() -> None:
             assert conn.sql("SELECT id FROM copy").fetchall() == [(1,), (2,)]
 
     run(main)
+
+
+def test_a_writer_in_the_loop(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        subscription = await sensors.subscribe_stream_async("sensors")
+        async with await sensors.writer_async("sensors") as writer:
+            assert writer.name == "sensors" and writer.schema.names == ["ts", "device", "value"]
+            assert await writer.insert(ROW) == 1
+            assert await writer.insert([ROW, ROW]) == 2
+            with pytest.raises(laminardb.IngestionError, match="value"):
+                await writer.insert({"ts": 1, "value": "much"})
+            assert subscription.try_next() is None
+            assert await writer.flush() == 3
+            assert await writer.flush() == 0
+            batch = subscription.try_next()
+            assert batch is not None and batch.num_rows == 3
+            # Rows before an Arrow batch go first.
+            await writer.insert(ROW)
+            (two,) = sensors.sql("SELECT * FROM sensors LIMIT 2").to_arrow().to_batches()
+            assert await writer.insert(two) == 2
+            sizes = [found.num_rows for found in iter(subscription.try_next, None)]
+            assert sizes == [1, 2]
+            # As many as are pushed at a time.
+            for _ in range(1_023):
+                await writer.insert(ROW)
+            assert subscription.try_next() is None
+            await writer.insert(ROW)
+            batch = subscription.try_next()
+            assert batch is not None and batch.num_rows == 1_024
+            await writer.insert(ROW)
+            await writer.watermark(5)
+            assert writer.current_watermark == 5
+            assert subscription.try_next() is not None
+            await writer.insert(ROW)
+        assert writer.is_closed and "closed" in repr(writer)
+        assert subscription.try_next() is not None
+        await writer.close()
+        with pytest.raises(laminardb.IngestionError) as caught:
+            await writer.insert(ROW)
+        assert caught.value.code == codes.WRITER_CLOSED
+        other = await sensors.writer_async("sensors")
+        await other.end_of_input()
+        with pytest.raises(laminardb.IngestionError):
+            await other.insert(ROW)
+            await other.flush()
+        with pytest.raises(laminardb.SchemaError):
+            await sensors.writer_async("missing")
+
+    run(main)
+
+
+def test_a_writer_waits_for_room_in_the_loop(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        options = {"capacity": 1, "on_full": "block"}
+        subscription = await sensors.subscribe_stream_async("sensors", **options)
+        writer = await sensors.writer_async("sensors")
+        await writer.insert(ROW)
+        await writer.flush()
+        await writer.insert(ROW)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await writer.flush()
+        flush = asyncio.create_task(writer.flush())
+        # What is called behind it takes its turn.
+        insert = asyncio.create_task(writer.insert(ROW))
+        await asyncio.sleep(0.01)
+        assert not flush.done() and not insert.done()
+        assert subscription.try_next() is not None
+        assert (await flush, await insert) == (1, 1)
+        # A full writer takes nothing more until there is room, and a cancelled insert took nothing.
+        for _ in range(1_023):
+            await writer.insert(ROW)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await writer.insert(ROW)
+        assert subscription.try_next() is not None
+        await writer.insert(ROW)
+        batch = subscription.try_next()
+        assert batch is not None and batch.num_rows == 1_024
+        close = asyncio.create_task(writer.close())
+        await close
+        batch = subscription.try_next()
+        assert batch is not None and batch.num_rows == 1
+
+    run(main)
+
+
+def test_a_writer_whose_source_is_dropped(sensors: laminardb.Connection) -> None:
+    async def main() -> None:
+        options = {"capacity": 1, "on_full": "block"}
+        await sensors.subscribe_stream_async("sensors", **options)
+        subscription = await sensors.subscribe_stream_async("sensors", **options)
+        writer = await sensors.writer_async("sensors")
+        await writer.insert(ROW)
+        await writer.flush()
+        await writer.insert(ROW)
+        close = asyncio.create_task(writer.close())
+        await asyncio.sleep(0.01)
+        assert not close.done()
+        sensors.execute("DROP SOURCE sensors")
+        with pytest.raises(laminardb.LaminarError) as caught:
+            await close
+        assert caught.value.code == codes.WRITER_CLOSED
+        subscription.cancel()
+
+    run(main)

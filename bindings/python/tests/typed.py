@@ -66,6 +66,10 @@ def on_change(event: laminardb.ChangeEvent) -> None:
 async def loop() -> None:
     async with laminardb.open() as conn:
         assert_type(conn, laminardb.Connection)
+        async with await conn.writer_async("s") as writer:
+            assert_type(writer, laminardb.AsyncWriter)
+            assert_type(await writer.insert([{"a": 1}]), int)
+            assert_type(await writer.flush(), int)
         subscription = await conn.subscribe_async("SELECT 1")
         async for batch in subscription:
             assert_type(batch, laminardb.QueryResult)

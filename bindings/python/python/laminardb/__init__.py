@@ -15,7 +15,7 @@ import atexit as _atexit
 import threading as _threading
 
 from laminardb import codes
-from laminardb._async import AsyncSubscription
+from laminardb._async import AsyncSubscription, AsyncWriter
 from laminardb._callback import CallbackSubscription
 from laminardb._catalog import (
     PipelineEdge,
@@ -76,6 +76,7 @@ Config = LaminarConfig
 __all__ = [
     "AggregateFunction",
     "AsyncSubscription",
+    "AsyncWriter",
     "BatchIterator",
     "BatchWriter",
     "CallbackSubscription",

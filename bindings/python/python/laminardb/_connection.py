@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from laminardb import _catalog, _laminardb, codes
-from laminardb._async import AsyncSubscription
+from laminardb._async import AsyncSubscription, AsyncWriter
 from laminardb._callback import CallbackSubscription, OnData, OnError
 from laminardb._definitions import create_source, quoted, sql_type
 from laminardb._errors import make_error
@@ -346,6 +346,10 @@ class Connection(_laminardb.Connection):
     ) -> CallbackSubscription:
         """As `subscribe_stream`, giving each batch to a function, on a daemon thread of its own."""
         return self.subscribe_callback(name, on_data, on_error, **options)
+
+    async def writer_async(self, source: str) -> AsyncWriter:
+        """As `writer`, for an event loop."""
+        return AsyncWriter(await asyncio.to_thread(self.writer, source))
 
     async def __aenter__(self) -> Self:
         return self

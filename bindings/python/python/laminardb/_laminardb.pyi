@@ -417,6 +417,23 @@ class Writer:
         IngestionError naming the column, and nothing of it is taken; what was taken before
         stays."""
 
+    def try_insert(self, data: _Data) -> int | None:
+        """As insert(), for rows, which are gathered and not pushed, and single Arrow batches; never
+        waits for room: None when there is none, and nothing was taken."""
+
+    @property
+    def gathered(self) -> int:
+        """Rows that are gathered."""
+
+    def try_flush(self) -> int | None:
+        """As flush(), but never waits for room: None when there is none."""
+
+    def room_descriptor(self) -> int:
+        """A descriptor that can be read when there may be room again."""
+
+    def clear_room(self) -> None:
+        """Takes back what was told of room, before another try."""
+
     def watermark(self, ts_ms: int) -> None:
         """Pushes the rows gathered, then says that every row of this writer up to this event time
         (milliseconds) has been pushed."""
