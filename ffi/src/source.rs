@@ -458,15 +458,8 @@ pub unsafe extern "C" fn laminar_watermark(
     ts_ms: i64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
-    let work = || {
-        // SAFETY: the caller keeps the conventions of the header.
-        let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
-        let _pushing = producer.enter()?;
-        producer.source.watermark(ts_ms)?;
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { alone(source, error, |source| source.watermark(ts_ms).map(|_| ())) }
 }
 
 /// Says that this producer sends nothing any more; a later push through it is refused. When every
@@ -482,14 +475,27 @@ pub unsafe extern "C" fn laminar_end_of_input(
     source: *mut Source,
     error: *mut *mut ErrorHandle,
 ) -> Status {
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { alone(source, error, |source| source.end_of_input().map(|_| ())) }
+}
+
+/// Works with a producer, in which no other exclusive call is meanwhile.
+///
+/// # Safety
+/// The caller keeps the conventions of the header.
+unsafe fn alone(
+    source: *mut Source,
+    error: *mut *mut ErrorHandle,
+    work: impl FnOnce(&UntypedSource) -> Result<()>,
+) -> Status {
     let work = || {
-        // SAFETY: the caller keeps the conventions of the header.
+        // SAFETY: handed through.
         let producer = unsafe { handle::shared(source.cast_const(), INGESTION_ARGUMENT) }?;
         let _pushing = producer.enter()?;
-        producer.source.end_of_input()?;
+        work(&producer.source)?;
         Ok(Outcome::Ok)
     };
-    // SAFETY: as above.
+    // SAFETY: handed through.
     unsafe { guard::call(error, work) }
 }
 

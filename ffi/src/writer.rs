@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 
 use laminar_db as facade;
+use laminar_types::Result;
 use laminar_types::error::code::INGESTION_ARGUMENT;
 
 use crate::args::{self, Out};
@@ -137,14 +138,8 @@ pub unsafe extern "C" fn laminar_writer_watermark(
     ts_ms: i64,
     error: *mut *mut ErrorHandle,
 ) -> Status {
-    let work = || {
-        // SAFETY: the caller keeps the conventions of the header.
-        let mut writer = unsafe { handle::exclusive(writer, INGESTION_ARGUMENT) }?;
-        writer.parts().1.watermark(ts_ms)?;
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { alone(writer, error, |writer| writer.watermark(ts_ms).map(|_| ())) }
 }
 
 /// Flushes and gives the producer up: its watermark no longer holds the source's back. Every later
@@ -158,14 +153,8 @@ pub unsafe extern "C" fn laminar_writer_close(
     writer: *mut Writer,
     error: *mut *mut ErrorHandle,
 ) -> Status {
-    let work = || {
-        // SAFETY: the caller keeps the conventions of the header.
-        let mut writer = unsafe { handle::exclusive(writer, INGESTION_ARGUMENT) }?;
-        writer.parts().1.close()?;
-        Ok(Outcome::Ok)
-    };
-    // SAFETY: as above.
-    unsafe { guard::call(error, work) }
+    // SAFETY: the caller keeps the conventions of the header.
+    unsafe { alone(writer, error, facade::Writer::close) }
 }
 
 /// Frees a writer. Rows that were not flushed are forgotten. Never waits.
@@ -175,4 +164,23 @@ pub unsafe extern "C" fn laminar_writer_close(
 pub unsafe extern "C" fn laminar_writer_free(writer: *mut Writer) {
     // SAFETY: the caller keeps the conventions of the header.
     unsafe { handle::free(writer) };
+}
+
+/// Works with a writer, in which no other call is meanwhile.
+///
+/// # Safety
+/// The caller keeps the conventions of the header.
+unsafe fn alone(
+    writer: *mut Writer,
+    error: *mut *mut ErrorHandle,
+    work: impl FnOnce(&mut facade::Writer) -> Result<()>,
+) -> Status {
+    let work = || {
+        // SAFETY: handed through.
+        let mut writer = unsafe { handle::exclusive(writer, INGESTION_ARGUMENT) }?;
+        work(writer.parts().1)?;
+        Ok(Outcome::Ok)
+    };
+    // SAFETY: handed through.
+    unsafe { guard::call(error, work) }
 }

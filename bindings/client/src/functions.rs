@@ -38,31 +38,42 @@ unsafe fn take(array: *mut sys::ArrowArray) -> Option<Array> {
     (!array.is_released()).then_some(array)
 }
 
-/// Runs a function of the host and puts out what it answers.
-///
-/// # Safety
-/// `result` may be written, and so may `size` bytes at `message`.
-unsafe fn answer(
-    work: impl FnOnce() -> Result<Array, Refused>,
+/// Where the library wants the result, or why there is none.
+struct Out {
     result: *mut sys::ArrowArray,
     message: *mut c_char,
     size: usize,
+}
+
+/// Runs a function of the host over the arrays that the library hands over, and puts out what it
+/// answers.
+///
+/// # Safety
+/// `userdata` is an `F` of [`into_raw`], the arrays are the callee's, and what `out` leads to may be
+/// written.
+unsafe fn call<F, const N: usize>(
+    userdata: *mut c_void,
+    arrays: [*mut sys::ArrowArray; N],
+    out: Out,
+    work: impl FnOnce(&F, [Option<Array>; N]) -> Result<Array, Refused>,
 ) -> c_int {
+    // SAFETY: by the contract of this function.
+    let (function, arrays) = unsafe { (&*userdata.cast::<F>(), arrays.map(|array| take(array))) };
     // A panic must not pass through the library.
-    let answer = catch_unwind(AssertUnwindSafe(work))
+    let answer = catch_unwind(AssertUnwindSafe(|| work(function, arrays)))
         .unwrap_or_else(|_| Err("the function panicked".to_string()));
     match answer {
         Ok(array) => {
-            // SAFETY: handed through.
-            unsafe { result.write(array.into_raw()) };
+            // SAFETY: by the contract of this function.
+            unsafe { out.result.write(array.into_raw()) };
             0
         }
         Err(reason) => {
-            let length = reason.len().min(size.saturating_sub(1));
+            let length = reason.len().min(out.size.saturating_sub(1));
             // SAFETY: so many bytes fit, with the NUL behind them.
             unsafe {
-                std::ptr::copy_nonoverlapping(reason.as_ptr().cast(), message, length);
-                message.add(length).write(0);
+                std::ptr::copy_nonoverlapping(reason.as_ptr().cast(), out.message, length);
+                out.message.add(length).write(0);
             }
             1
         }
@@ -81,12 +92,11 @@ pub(crate) unsafe extern "C" fn call_scalar(
     message: *mut c_char,
     size: usize,
 ) -> c_int {
-    // SAFETY: the library gives back what was registered, and arrays that are ours.
-    unsafe {
-        let function = &*userdata.cast::<ScalarFunction>();
-        let arguments = take(arguments);
-        answer(|| function(arguments.ok_or_else(missing)?), result, message, size)
-    }
+    let scalar = |function: &ScalarFunction, [arguments]: [Option<Array>; 1]| {
+        function(arguments.ok_or_else(missing)?)
+    };
+    // SAFETY: the library gives back what was registered, arrays that are ours, and places to write.
+    unsafe { call(userdata, [arguments], Out { result, message, size }, scalar) }
 }
 
 pub(crate) type Boxed = Box<dyn AggregateFunction>;
@@ -99,13 +109,11 @@ pub(crate) unsafe extern "C" fn call_update(
     message: *mut c_char,
     size: usize,
 ) -> c_int {
+    let update = |function: &Boxed, [state, arguments]: [Option<Array>; 2]| {
+        function.update(state, arguments.ok_or_else(missing)?)
+    };
     // SAFETY: as in `call_scalar`.
-    unsafe {
-        let function = &*userdata.cast::<Boxed>();
-        let (state, arguments) = (take(state), take(arguments));
-        let work = || function.update(state, arguments.ok_or_else(missing)?);
-        answer(work, result, message, size)
-    }
+    unsafe { call(userdata, [state, arguments], Out { result, message, size }, update) }
 }
 
 pub(crate) unsafe extern "C" fn call_merge(
@@ -116,13 +124,11 @@ pub(crate) unsafe extern "C" fn call_merge(
     message: *mut c_char,
     size: usize,
 ) -> c_int {
+    let merge = |function: &Boxed, [state, other]: [Option<Array>; 2]| {
+        function.merge(state.ok_or_else(missing)?, other.ok_or_else(missing)?)
+    };
     // SAFETY: as in `call_scalar`.
-    unsafe {
-        let function = &*userdata.cast::<Boxed>();
-        let (state, other) = (take(state), take(other));
-        let work = || function.merge(state.ok_or_else(missing)?, other.ok_or_else(missing)?);
-        answer(work, result, message, size)
-    }
+    unsafe { call(userdata, [state, other], Out { result, message, size }, merge) }
 }
 
 pub(crate) unsafe extern "C" fn call_evaluate(
@@ -132,12 +138,9 @@ pub(crate) unsafe extern "C" fn call_evaluate(
     message: *mut c_char,
     size: usize,
 ) -> c_int {
+    let evaluate = |function: &Boxed, [state]: [Option<Array>; 1]| function.evaluate(state);
     // SAFETY: as in `call_scalar`.
-    unsafe {
-        let function = &*userdata.cast::<Boxed>();
-        let state = take(state);
-        answer(|| function.evaluate(state), result, message, size)
-    }
+    unsafe { call(userdata, [state], Out { result, message, size }, evaluate) }
 }
 
 pub(crate) unsafe extern "C" fn call_log(

@@ -1,5 +1,6 @@
 //! Databases.
 
+use jni::Env;
 use jni::objects::{JByteArray, JByteBuffer, JObject};
 use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Database, Executed, Schema, Stream, Value, wire};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use crate::bytes::{array, batch, direct, encoding, optional_text, text};
 use crate::cursor::Cursor;
+use crate::failure::Fallible;
 use crate::handle::{give, lend, pointer, take};
 use crate::host;
 use crate::native;
@@ -133,12 +135,9 @@ native! {
         options: JByteArray<'local>,
         rows: JByteArray<'local>,
     ) -> jlong {
-        let name = text(env, &name)?;
-        let options = optional_text(env, &options)?;
         let rows = env.convert_byte_array(&rows)?;
-        let form = encoding(form, options.as_deref())?;
         // SAFETY: Java keeps the handle alive through the call.
-        Ok(unsafe { lend::<Database>(db) }.insert_encoded(&name, form, &rows)? as jlong)
+        insert_encoded(env, unsafe { lend(db) }, &name, (form, &options), &rows)
     }
 
     /// The same out of a direct buffer, where they lie.
@@ -152,13 +151,10 @@ native! {
         from: jint,
         length: jint,
     ) -> jlong {
-        let name = text(env, &name)?;
-        let options = optional_text(env, &options)?;
         // SAFETY: Java tells a part of the buffer, and that it must not be changed meanwhile.
         let rows = unsafe { direct(env, &buffer, from, length) }?;
-        let form = encoding(form, options.as_deref())?;
         // SAFETY: Java keeps the handle alive through the call.
-        Ok(unsafe { lend::<Database>(db) }.insert_encoded(&name, form, rows)? as jlong)
+        insert_encoded(env, unsafe { lend(db) }, &name, (form, &options), rows)
     }
 
     /// Cancels a query or a subscription by its number; answers whether there is one.
@@ -262,4 +258,16 @@ native! {
         // SAFETY: Java keeps the handle alive through the call.
         Ok(unsafe { lend::<Database>(db) }.insert_stream(&name, stream)? as jlong)
     }
+}
+
+/// Inserts rows that are written in a form, wherever the bytes lie.
+fn insert_encoded(
+    env: &Env<'_>,
+    db: &Database,
+    name: &JByteArray<'_>,
+    (form, options): (jint, &JByteArray<'_>),
+    rows: &[u8],
+) -> Fallible<jlong> {
+    let (name, options) = (text(env, name)?, optional_text(env, options)?);
+    Ok(db.insert_encoded(&name, encoding(form, options.as_deref())?, rows)? as jlong)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
+use jni::Env;
 use jni::objects::{JByteArray, JByteBuffer};
 use jni::sys::{jboolean, jint, jlong};
 use laminar_client::{Array, ArraySchema, Gatherer, Schema, Source, Stream};
@@ -75,12 +76,9 @@ native! {
         options: JByteArray<'local>,
         rows: JByteArray<'local>,
     ) -> jlong {
-        let options = optional_text(env, &options)?;
         let rows = env.convert_byte_array(&rows)?;
-        let form = encoding(form, options.as_deref())?;
         // SAFETY: Java keeps the handle alive through the call.
-        let mut open = unsafe { lend::<Producer>(source) }.enter()?;
-        Ok(open.source().push_encoded(form, &rows)? as jlong)
+        push_encoded(env, unsafe { lend(source) }, (form, &options), &rows)
     }
 
     /// The same out of a direct buffer, where they lie.
@@ -93,13 +91,10 @@ native! {
         from: jint,
         length: jint,
     ) -> jlong {
-        let options = optional_text(env, &options)?;
         // SAFETY: Java tells a part of the buffer, and that it must not be changed meanwhile.
         let rows = unsafe { direct(env, &buffer, from, length) }?;
-        let form = encoding(form, options.as_deref())?;
         // SAFETY: Java keeps the handle alive through the call.
-        let mut open = unsafe { lend::<Producer>(source) }.enter()?;
-        Ok(open.source().push_encoded(form, rows)? as jlong)
+        push_encoded(env, unsafe { lend(source) }, (form, &options), rows)
     }
 
     /// Takes rows and pushes all that wait as soon as they are `batch_rows`; answers those taken.
@@ -182,4 +177,16 @@ native! {
         drop(unsafe { take::<Producer>(source) });
         Ok(())
     }
+}
+
+/// Pushes rows that are written in a form, wherever the bytes lie.
+fn push_encoded(
+    env: &Env<'_>,
+    producer: &Producer,
+    (form, options): (jint, &JByteArray<'_>),
+    rows: &[u8],
+) -> Fallible<jlong> {
+    let options = optional_text(env, options)?;
+    let form = encoding(form, options.as_deref())?;
+    Ok(producer.enter()?.source().push_encoded(form, rows)? as jlong)
 }
