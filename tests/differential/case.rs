@@ -4,6 +4,7 @@
 use super::data::{self, Datum, Row};
 use super::query::{self, Emit, Nature, Query, Relation, Time};
 use super::schema::{Column, Input, InputKind, Type};
+use super::twins;
 use crate::support::random::Random;
 
 /// A test: the inputs, the streams over them, and what happens in which order.
@@ -40,6 +41,8 @@ impl Stream {
 pub enum Step {
     Start,
     Create(usize),
+    /// A stream that nobody reads goes.
+    Drop(usize),
     Open {
         input: usize,
         producer: usize,
@@ -91,6 +94,7 @@ impl Step {
             | Self::Change { input, .. } => Some(*input),
             Self::Start
             | Self::Create(_)
+            | Self::Drop(_)
             | Self::Subscribe(_)
             | Self::Clock { .. }
             | Self::Check => None,
@@ -158,6 +162,8 @@ impl Case {
             }
         }
         maker.case.steps.push(Step::Check);
+        // Apart as well, so that the rest of a case is the same without.
+        twins::add(&mut maker.case, &mut Random::new(seed.rotate_left(32) ^ 0x5eed));
         maker.case
     }
 

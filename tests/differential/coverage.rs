@@ -9,7 +9,7 @@ use super::oracle::Expected;
 use super::schema::Input;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 181] = [
+const CONSTRUCTS: [&str; 184] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -191,6 +191,9 @@ const CONSTRUCTS: [&str; 181] = [
     "idle sources beside others",
     "proctime()",
     "push into a table",
+    "equal queries",
+    "a part of an equal query",
+    "DROP",
 ];
 
 #[derive(Debug, Default)]
@@ -254,6 +257,7 @@ impl Coverage {
                 Step::End { .. } => ("end of input", true),
                 Step::Clock { .. } => ("idle producers", true),
                 Step::Subscribe(_) => ("late subscription", true),
+                Step::Drop(_) => ("DROP", true),
                 _ => continue,
             };
             self.count(constructs.0, constructs.1);

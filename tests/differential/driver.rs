@@ -113,6 +113,7 @@ impl Driver<'_> {
                 self.started = true;
             }
             Step::Create(stream) => self.create(*stream)?,
+            Step::Drop(stream) => self.drop(*stream)?,
             Step::Open { input, producer } => {
                 let source =
                     self.db.source_untyped(&self.case.inputs[*input].name).map_err(text)?;
@@ -173,6 +174,13 @@ impl Driver<'_> {
         self.subscribe(index)
     }
 
+    fn drop(&mut self, index: usize) -> Result<(), String> {
+        if self.changelogs.remove(&index).is_some() {
+            self.db.execute_blocking(&self.case.streams[index].drop()).map_err(text)?;
+        }
+        Ok(())
+    }
+
     fn subscribe(&mut self, index: usize) -> Result<(), String> {
         let stream = &self.case.streams[index];
         let Some(changelogs) = self.changelogs.get_mut(&index) else { return Ok(()) };
@@ -226,9 +234,18 @@ impl Driver<'_> {
 }
 
 impl super::case::Stream {
+    fn kind(&self) -> &'static str {
+        if self.is_view { "MATERIALIZED VIEW" } else { "STREAM" }
+    }
+
+    /// The statement that drops it.
+    pub fn drop(&self) -> String {
+        format!("DROP {} {}", self.kind(), self.name)
+    }
+
     /// The statement that creates it.
     pub fn create(&self) -> String {
-        let word = if self.is_view { "MATERIALIZED VIEW" } else { "STREAM" };
+        let word = self.kind();
         let (emit, suffix) = (self.emit.sql(), self.query.suffix());
         let late = self.late_sink().map_or(String::new(), |sink| format!(" LATE DATA TO {sink}"));
         let options = self.query.options();

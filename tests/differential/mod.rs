@@ -8,6 +8,7 @@
 //! | `expression` | scalar expressions, written for the engine and for the oracle |
 //! | `query` | the queries of streams, one file for each construct |
 //! | `case` | a whole test as data: definitions, pushes, checks |
+//! | `twins` | streams that have a query in common, and drops |
 //! | `driver` | runs a case on the engine and notes what it answered |
 //! | `clock` | how far event times have come, by the definition |
 //! | `oracle` | answers the same from the definitions alone, by DataFusion's batch engine |
@@ -30,6 +31,7 @@ pub mod query;
 pub mod schema;
 pub mod script;
 pub mod shrink;
+mod twins;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -53,6 +53,7 @@ pub fn answer(
                 oracle.create(*stream)?;
             }
             Step::Create(_) => {}
+            Step::Drop(stream) => oracle.drop(*stream),
             Step::Open { input, producer } => {
                 oracle.clocks[*input].open(*producer);
                 oracle.tell();
@@ -272,6 +273,12 @@ impl<'a> Oracle<'a> {
             self.accumulate(stream, if is_filled { 0 } else { self.met.len() as i64 })?;
         }
         Ok(())
+    }
+
+    fn drop(&mut self, stream: usize) {
+        self.streams.remove(&stream);
+        self.told.remove(&stream);
+        self.accumulated.remove(&stream);
     }
 
     /// Tells the streams how far their inputs have come: to one with several inputs those that are

@@ -39,10 +39,13 @@ pub fn write(case: &Case, message: &str) -> String {
             Step::Subscribe(stream) if unsupported.contains_key(&case.streams[*stream].name) => {
                 continue;
             }
-            Step::Create(stream) if unsupported.contains_key(&case.streams[*stream].name) => {
+            Step::Create(stream) | Step::Drop(stream)
+                if unsupported.contains_key(&case.streams[*stream].name) =>
+            {
                 continue;
             }
             Step::Create(stream) => case.streams[*stream].create(),
+            Step::Drop(stream) => case.streams[*stream].drop(),
             Step::Open { input, producer } => {
                 format!("OPEN PRODUCER p{producer} OF {}", case.inputs[*input].name)
             }

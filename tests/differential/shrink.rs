@@ -163,6 +163,13 @@ fn makes_sense(case: &Case) -> bool {
                 }
                 created.push(&stream.name);
             }
+            Step::Drop(stream) => {
+                let name = case.streams[*stream].name.as_str();
+                if !created.contains(&name) {
+                    return false;
+                }
+                created.retain(|other| *other != name);
+            }
             Step::Subscribe(stream) if !created.contains(&case.streams[*stream].name.as_str()) => {
                 return false;
             }

@@ -27,6 +27,7 @@
 //! | `analyze` | `EXPLAIN ANALYZE`: the work of each operator, counted by hand |
 //! | `semantics` | docs/SEMANTICS.md names tests that exist |
 //! | `settings` | `SET`, `SHOW`, `RESET`, and who reads what was set |
+//! | `sharing` | operators that several streams use |
 //! | `system_tables` | listings, metrics, topology; queries that are cancelled |
 //! | `key_lookup` | `UPDATE` and `DELETE` by key, against the same without one |
 //! | `replace` | `CREATE OR REPLACE`, against definitions made anew |
@@ -81,6 +82,7 @@ mod rows;
 mod scripts;
 mod semantics;
 mod settings;
+mod sharing;
 mod source_policies;
 mod sql_errors;
 mod sql_reference;

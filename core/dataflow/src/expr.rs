@@ -8,6 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use laminar_types::Error;
 
 use crate::epoch_time::EpochTime;
@@ -44,6 +45,11 @@ impl Expr {
         self.time.as_ref()
     }
 
+    /// Whether equal rows can give different values.
+    pub fn is_volatile(&self) -> bool {
+        is_volatile(&self.physical)
+    }
+
     /// The expression as DataFusion has it.
     pub fn physical(&self) -> &Arc<dyn PhysicalExpr> {
         &self.physical
@@ -74,6 +80,13 @@ impl Expr {
             return Ok(Selection::None);
         }
         Ok(Selection::of(values.as_boolean()))
+    }
+}
+
+/// Equal where they give equal values for every row.
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.time == other.time && *self.physical == *other.physical
     }
 }
 

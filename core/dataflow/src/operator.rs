@@ -152,6 +152,13 @@ pub trait Operator: Send {
         false
     }
 
+    /// Whether what it holds and gives is a function of what its inputs hold at the time, however
+    /// that came to be: then one that was made later, and given what they hold, goes on alike.
+    /// Asked only where no input has an event time.
+    fn follows_content(&self) -> bool {
+        false
+    }
+
     /// Whether the operator asks for the time of an epoch, [`Context::now_ms`].
     fn reads_clock(&self) -> bool {
         false
@@ -320,7 +327,7 @@ pub struct EventTime {
 
 /// What is known of an edge: inferred by the planner, shown by `EXPLAIN`, and relied upon by the
 /// operators that consume the edge.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traits {
     /// The columns.
     pub schema: SchemaRef,

@@ -14,12 +14,12 @@ use laminar_sql::plan::{InputRef, StreamPlan};
 use laminar_types::{Error, Frontier, Result};
 
 use crate::database::LaminarDB;
-use crate::engine::{Core, whole};
+use crate::engine::{Core, StreamId, whole};
 use crate::stream::Stream;
 
 /// The plan of a stream with the work of its operators since its creation.
-pub(crate) fn of_stream(core: &Core, stream: &Stream) -> String {
-    annotated(&stream.outline, &core.graph, &stream.nodes)
+pub(crate) fn of_stream(core: &Core, id: StreamId, stream: &Stream) -> String {
+    annotated(&core.outline_of(id, stream), &core.graph, &stream.nodes)
 }
 
 /// A plan with what each operator, and each of its partitions, did in lines below it.

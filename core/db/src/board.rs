@@ -143,6 +143,8 @@ pub(crate) struct OperatorEntry {
     pub(crate) partition: Option<u64>,
     pub(crate) work: Work,
     pub(crate) metrics: Metrics,
+    /// The other streams that use it, if there are any.
+    pub(crate) shared_with: Option<String>,
 }
 
 /// A subscription.

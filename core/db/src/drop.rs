@@ -129,10 +129,7 @@ impl Core {
     pub(crate) fn remove_stream(&mut self, id: StreamId) {
         if let Some(stream) = self.streams[id.0 as usize].take() {
             self.board.remove_stream(id.0);
-            for node in stream.nodes.iter().rev() {
-                self.graph.remove(*node);
-                self.owners.remove(node);
-            }
+            self.disuse(id, &stream.nodes);
         }
         self.tell_sources();
     }

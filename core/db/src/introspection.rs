@@ -105,7 +105,7 @@ pub(crate) fn describe_extended(core: &Core, name: &str) -> Result<RecordBatch> 
             lines.push(("channel".into(), channel.unwrap_or("none").into()));
             let warnings = stream.outline.warnings.iter();
             lines.extend(warnings.map(|warning| ("warning".into(), warning.clone())));
-            lines.push(("plan".into(), stream.outline.text()));
+            lines.push(("plan".into(), core.outline_of(*id, stream).text()));
         }
         Object::Sink { from, .. } => lines.push(("input".into(), from.clone())),
         Object::LateRows { of, .. } => lines.push(("late rows of".into(), of.clone())),

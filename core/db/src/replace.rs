@@ -189,7 +189,12 @@ impl Core {
             return Err(Error::internal("a stream to be replaced is not there"));
         };
         for node in &new.nodes {
-            self.owners.insert(*node, id);
+            let users = self.usage.get_mut(node).map(|usage| &mut usage.streams);
+            users
+                .into_iter()
+                .flatten()
+                .filter(|user| **user == installed.id)
+                .for_each(|user| *user = id);
         }
         let (from, to) = (old.result(), new.result());
         self.graph.tap(to, id.0);
@@ -200,17 +205,21 @@ impl Core {
         self.board.add_stream(id.0, Arc::clone(&new.entry));
         self.streams[id.0 as usize] = Some(new);
         self.name_stream(id, installed.late);
-        for (before, now) in self.graph.redirect(from, to, difference.as_ref()) {
-            if let Some(owner) = self.owners.remove(&before) {
-                self.owners.insert(now, owner);
+        // Another stream may read the old result as a part of its own plan, and stays with it.
+        let reads_stream = |reader, port: usize| {
+            let usage = self.usage.get(&reader);
+            usage.and_then(|usage| usage.of_relations.get(port)).is_none_or(|reads| *reads)
+        };
+        let moved = self.graph.redirect(from, to, difference.as_ref(), reads_stream);
+        for (before, now) in moved {
+            if let Some(usage) = self.usage.remove(&before) {
+                self.usage.insert(now, usage);
             }
             let nodes = self.streams.iter_mut().flatten().flat_map(|stream| &mut stream.nodes);
             nodes.filter(|node| **node == before).for_each(|node| *node = now);
         }
-        for node in old.nodes.iter().rev() {
-            self.graph.remove(*node);
-            self.owners.remove(node);
-        }
+        self.note_redirected(to);
+        self.disuse(id, &old.nodes);
         let mut output = std::mem::take(&mut self.scratch.output);
         output.clear();
         self.graph.run(self.epoch, &mut output);

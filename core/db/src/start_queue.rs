@@ -100,6 +100,12 @@ impl StartQueue {
         dropped
     }
 
+    /// Whether an input queued something after an epoch.
+    pub(crate) fn holds_since(&self, source: SourceId, epoch: Epoch) -> bool {
+        let newest = self.sources.get(&source).and_then(VecDeque::back);
+        newest.is_some_and(|newest| newest.epoch > epoch)
+    }
+
     /// Forgets what an input queued.
     pub(crate) fn forget(&mut self, source: SourceId) {
         let forgotten = self.sources.remove(&source).unwrap_or_default();

@@ -11,7 +11,9 @@ use crate::adhoc;
 use crate::analyze;
 use crate::catalog::{Relations, find, is_free, resolve_sink};
 use crate::database::{ExecuteResult, LaminarDB};
-use crate::engine::{Backfill, Core, InputKind, NewSource, NewStream, Object, StreamKind};
+use crate::engine::{
+    Backfill, Core, InputKind, NewSource, NewStream, Object, StreamId, StreamKind, Terms,
+};
 use crate::introspection;
 use crate::producers::Declared;
 use crate::query::Query;
@@ -347,42 +349,61 @@ impl LaminarDB {
         match statement {
             Statement::CreateStream(stream) => {
                 let query = self.shared.settings.complete(&stream.query);
-                Ok(self.shared.planner.plan_stream(&catalog, &query, &stream.columns)?.explain())
+                let plan = self.shared.planner.plan_stream(&catalog, &query, &stream.columns)?;
+                self.explain_plan(plan, &query, Some(Backfill::Updating))
             }
             Statement::CreateMaterializedView(view) => {
                 let query = self.shared.settings.complete(&view.query);
                 let mut plan = self.shared.planner.plan_stream(&catalog, &query, &view.columns)?;
                 plan.default_to_changes();
-                Ok(plan.explain())
+                self.explain_plan(plan, &query, Some(Backfill::All))
             }
             Statement::CreateSink(CreateSink { input: SinkInput::Query(query), .. }) => {
                 let query = self.shared.settings.complete(&query);
-                Ok(self.shared.planner.plan_stream(&catalog, &query, &[])?.explain())
+                let plan = self.shared.planner.plan_stream(&catalog, &query, &[])?;
+                self.explain_plan(plan, &query, Some(Backfill::Updating))
             }
             Statement::Query(query) => {
                 let completed = self.shared.settings.complete(&query);
                 let continuous = self.shared.planner.plan_stream(&catalog, &completed, &[]);
-                let continuous = continuous.map(|plan| plan.explain());
+                let continuous =
+                    continuous.and_then(|plan| self.explain_plan(plan, &completed, None));
                 Ok(both_ways(continuous, adhoc::explain(&self.shared, &query.query)))
             }
             other => Err(not_built(&other)),
         }
     }
 
+    /// A plan with what it would share with the streams that run: of a stream that begins with this,
+    /// or of a subscription, which begins with all there is and is never held back.
+    fn explain_plan(
+        &self,
+        plan: StreamPlan,
+        query: &StreamQuery,
+        named: Option<Backfill>,
+    ) -> Result<String> {
+        let on_error = query.on_error.unwrap_or(OnError::DeadLetter);
+        let backfill = named.unwrap_or(Backfill::All);
+        self.shared.run(|core| {
+            let is_held = named.is_some() && !core.started;
+            core.explain_new(plan, Terms { on_error, backfill, is_held })
+        })
+    }
+
     pub(crate) fn explain_name(&self, name: &str) -> Result<String> {
-        self.explain_stream(name, |_, stream| stream.outline.text())
+        self.explain_stream(name, |core, id, stream| core.outline_of(id, stream).text())
     }
 
     /// What can be told of the stream behind a name.
     fn explain_stream(
         &self,
         name: &str,
-        tell: impl FnOnce(&Core, &Stream) -> String + Send,
+        tell: impl FnOnce(&Core, StreamId, &Stream) -> String + Send,
     ) -> Result<String> {
         self.shared.run(|core| {
             let name = find(core, name)?;
             match resolve_sink(core, &name)? {
-                Object::Stream(id) | Object::View(id) => Ok(tell(core, core.stream(id))),
+                Object::Stream(id) | Object::View(id) => Ok(tell(core, id, core.stream(id))),
                 other => Err(Error::new(
                     code::QUERY_ARGUMENT,
                     format!("`{name}` is a {} and runs no query: see DESCRIBE", other.kind()),

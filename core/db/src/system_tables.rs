@@ -356,6 +356,7 @@ fn operators(board: &Board) -> Result<RecordBatch> {
         ("batches", counts(all().map(|of| of.work.batches))),
         ("time_us", counts(all().map(|of| of.work.time_ns / 1_000))),
         ("state_bytes", counts(all().map(|of| of.metrics.state_bytes as u64))),
+        ("shared_with", optional_text(all().map(|of| of.shared_with.as_ref()))),
     ])
     .batch()
 }

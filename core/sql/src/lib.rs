@@ -13,6 +13,7 @@
 //! | [`window_query`] | the rewrite of windows that comes before binding |
 //! | [`time_joins`] | the rewrite of joins in time, before and after binding |
 //! | [`plan`] | [`plan::StreamPlan`], the operators to be |
+//! | [`definition`] | what an operator does, to find one that does it already |
 //! | [`outline`] | a plan for people, `EXPLAIN` |
 //!
 //! Nothing here runs a query.
@@ -30,6 +31,7 @@ mod clock;
 mod compile;
 pub mod counted_sets;
 mod cross_joins;
+pub mod definition;
 mod distinct_on;
 mod equalities;
 pub mod event_order;

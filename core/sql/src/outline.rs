@@ -26,12 +26,14 @@ pub struct OutlineNode {
     pub promises: String,
     /// What it reads, by port.
     pub inputs: Vec<InputRef>,
+    /// The other streams that use the same operator.
+    pub shared_with: Vec<String>,
 }
 
 impl OutlineNode {
     /// An operator of a label that reads `inputs`.
     pub fn new(label: String, traits: &Traits, inputs: Vec<InputRef>) -> Self {
-        Self { label, promises: promises(traits), inputs }
+        Self { label, promises: promises(traits), inputs, shared_with: Vec::new() }
     }
 }
 
@@ -76,7 +78,11 @@ impl Outline {
             text.push_str(&format!("{indent}{}  [shared: as above]\n", node.label));
             return;
         }
-        text.push_str(&format!("{indent}{}  [{}]\n", node.label, node.promises));
+        let shared = match node.shared_with.as_slice() {
+            [] => String::new(),
+            others => format!("  [shared with {}]", others.join(", ")),
+        };
+        text.push_str(&format!("{indent}{}  [{}]{shared}\n", node.label, node.promises));
         for line in lines(index) {
             text.push_str(&format!("{indent}  ({line})\n"));
         }

@@ -6,6 +6,7 @@ use laminar_dataflow::expr::Expr;
 use laminar_dataflow::operators::{Map, Stage, TimeMap};
 use laminar_dataflow::{Changes, Operator, Traits};
 
+use crate::definition::Definition;
 use crate::outline::{Outline, OutlineNode};
 use crate::parser::statement::Name;
 
@@ -52,6 +53,17 @@ pub struct PlanNode {
     pub inputs: Vec<InputRef>,
     /// One line for `EXPLAIN`.
     pub label: String,
+    /// What it does, if one that does the same can stand for it.
+    pub definition: Option<Definition>,
+}
+
+impl PlanNode {
+    /// A node that hands on what another one gives, with the same promises.
+    pub(crate) fn passing_on(input: InputRef, traits: Traits, label: &str) -> Self {
+        let times = (0..traits.times.len()).map(TimeMap::identity).collect();
+        let operator = Box::new(Map::new(Arc::clone(&traits.schema), Vec::new(), times));
+        Self { operator, traits, inputs: vec![input], label: label.to_string(), definition: None }
+    }
 }
 
 /// Where a node reads from.
@@ -123,7 +135,16 @@ impl StreamPlan {
         let operator = Map::new(own, vec![Stage::Project { exprs, schema }], times);
         let inputs = vec![InputRef::Node(self.nodes.len() - 1)];
         let label = "Map: what readers know".to_string();
-        self.nodes.push(PlanNode { operator: Box::new(operator), traits, inputs, label });
+        let operator = Box::new(operator);
+        self.nodes.push(PlanNode { operator, traits, inputs, label, definition: None });
+    }
+
+    /// Gives the plan a result of its own behind its last node, which another stream computes as
+    /// well.
+    pub fn separate_result(&mut self) {
+        let input = InputRef::Node(self.nodes.len() - 1);
+        let node = PlanNode::passing_on(input, self.traits().clone(), "Map: every row");
+        self.nodes.push(node);
     }
 
     /// What is known of the result.
@@ -161,11 +182,6 @@ impl StreamPlan {
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         }
-    }
-
-    /// The text of the [outline](Self::outline).
-    pub fn explain(&self) -> String {
-        self.outline().text()
     }
 }
 

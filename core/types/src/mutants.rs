@@ -182,6 +182,9 @@ mod table {
         PartitionsOneByOne: "what partitions give stands one partition after the other", "dataflow/partitioned", ["GROUP BY"];
         IntervalTellsItsFirstChange: "EMIT EVERY tells the first change of an interval", "db/stream", ["EMIT EVERY"];
         RowInOneWindow: "a row is in the first of its windows alone", "sql/functions", ["rows of HOP", "rows of CUMULATE"];
+        SharedWhateverItSaw: "an operator stands for that of a later stream whatever it saw before", "db/engine/sharing", ["equal queries"];
+        SharedContentNotHandedOn: "who reads a shared operator does not begin with its content", "db/engine/sharing", ["equal queries"];
+        SharedOperatorGoesWithAUser: "a shared operator goes with the first of its streams", "db/engine/sharing", ["equal queries"];
         UnnestForgetsWeights: "UNNEST hands retractions on as rows", "dataflow/unnest", ["UNNEST", "UNNEST in FROM"];
     }
 

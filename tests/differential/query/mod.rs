@@ -22,6 +22,7 @@ mod set_operation;
 mod subquery;
 mod temporal;
 mod top_n;
+pub mod twin;
 mod unnest;
 mod window;
 mod window_rows;

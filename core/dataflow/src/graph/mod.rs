@@ -220,6 +220,7 @@ impl Graph {
             failed: None,
             fails_on_dead_letter: false,
             work: Work::default(),
+            visits: 0,
         }));
         id
     }
@@ -258,6 +259,11 @@ impl Graph {
     /// Makes [`run`](Self::run) report the deltas of a node under a tag of the caller's.
     pub fn tap(&mut self, id: NodeId, tag: u32) {
         self.node_mut(id).tap = Some(tag);
+    }
+
+    /// Ends what [`tap`](Self::tap) began.
+    pub fn untap(&mut self, id: NodeId) {
+        self.node_mut(id).tap = None;
     }
 
     /// Makes a node fail when it would leave out a row on which an expression failed.

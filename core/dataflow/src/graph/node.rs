@@ -31,6 +31,8 @@ pub(super) struct Node {
     /// Whether a row that is left out fails the node.
     pub(super) fails_on_dead_letter: bool,
     pub(super) work: Work,
+    /// How often it was visited.
+    pub(super) visits: u64,
 }
 
 /// Where the rows of a node come from.
@@ -72,6 +74,7 @@ impl Node {
 
     /// Notes the rows of a visit that begins.
     pub(super) fn begin_work(&mut self) -> Option<Timing> {
+        self.visits += 1;
         let rows = self.pending.iter().map(|(_, change)| change.num_rows()).sum();
         self.work.begin(rows)
     }

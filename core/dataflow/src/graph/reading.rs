@@ -16,6 +16,27 @@ impl Graph {
         &self.node(id).traits
     }
 
+    /// What a node reads, by port.
+    pub fn inputs(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.node(id).inputs.iter().map(|input| input.node)
+    }
+
+    /// Who reads a node, once for each port.
+    pub fn consumers(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.node(id).consumers.iter().map(|(consumer, _)| *consumer)
+    }
+
+    /// Whether a node is held back until the database starts.
+    pub fn is_held(&self, id: NodeId) -> bool {
+        self.node(id).held_since.is_some()
+    }
+
+    /// How often a node was visited. After the first visit, that of its creation, it is where
+    /// another one would begin, until it is told something.
+    pub fn visits(&self, id: NodeId) -> u64 {
+        self.node(id).visits
+    }
+
     /// The frontiers of a node's event-time columns.
     pub fn frontiers(&self, id: NodeId) -> &[Frontier] {
         &self.node(id).frontiers
@@ -83,6 +104,8 @@ impl Graph {
     /// As [`Operator::restore`].
     pub fn restore(&mut self, id: NodeId, snapshot: &Snapshot) -> Result<()> {
         let node = self.node_mut(id);
+        // It is no longer where it would begin.
+        node.visits += 1;
         snapshot.put_back(|parts| node.parts(parts))
     }
 

@@ -7,8 +7,9 @@ use laminar_types::{Change, Delta};
 use super::{Graph, NodeId};
 
 impl Graph {
-    /// Gives the readers of a node another one of the same promises to read, and what the change is
-    /// for them, if there is any, as part of the next [`run`](Self::run).
+    /// Gives the readers of a node that `moves` is true for, at this port, another one of the same
+    /// promises to read, and what the change is for them, if there is any, as part of the next
+    /// [`run`](Self::run).
     ///
     /// The other node was added after the readers, so they, and what reads them, get new ids behind
     /// it: each old id with the new one is answered.
@@ -17,8 +18,12 @@ impl Graph {
         from: NodeId,
         to: NodeId,
         change: Option<&Delta>,
+        moves: impl Fn(NodeId, usize) -> bool,
     ) -> Vec<(NodeId, NodeId)> {
-        let mut readers = std::mem::take(&mut self.node_mut(from).consumers);
+        let consumers = std::mem::take(&mut self.node_mut(from).consumers);
+        let (mut readers, stay): (Vec<_>, Vec<_>) =
+            consumers.into_iter().partition(|(reader, port)| moves(*reader, *port));
+        self.node_mut(from).consumers = stay;
         let mut ahead: BTreeSet<NodeId> = readers.iter().map(|(reader, _)| *reader).collect();
         let mut moved = BTreeMap::new();
         while let Some(id) = ahead.pop_first() {

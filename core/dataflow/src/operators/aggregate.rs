@@ -225,6 +225,10 @@ impl Operator for Aggregate {
         out.extend_from_slice(&self.frontiers);
     }
 
+    fn follows_content(&self) -> bool {
+        self.aging.is_none()
+    }
+
     fn reads_clock(&self) -> bool {
         let is_clock = |aging: &Aging| matches!(aging.lifetime, Lifetime::Clock { .. });
         self.aging.as_ref().is_some_and(is_clock)

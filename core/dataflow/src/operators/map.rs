@@ -15,7 +15,7 @@ use crate::operator::{Content, Context, Marks, Operator};
 use crate::state::Parts;
 
 /// One link of the chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Stage {
     /// Keeps the rows for which the expression is true.
     Filter(Expr),
@@ -29,7 +29,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    fn exprs(&self) -> &[Expr] {
+    /// Its expressions.
+    pub fn exprs(&self) -> &[Expr] {
         match self {
             Self::Filter(predicate) => std::slice::from_ref(predicate),
             Self::Project { exprs, .. } => exprs,
@@ -171,6 +172,10 @@ impl Operator for Map {
 
     fn derives_content(&self) -> bool {
         true
+    }
+
+    fn follows_content(&self) -> bool {
+        self.clocks.is_empty()
     }
 
     fn reads_clock(&self) -> bool {

@@ -68,6 +68,10 @@ impl Operator for Materialize {
         times.parts(parts)
     }
 
+    fn follows_content(&self) -> bool {
+        true
+    }
+
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
         Some(Box::new(Rows { snapshot: self.rows.snapshot(), schema: self.schema.clone() }))
     }

@@ -124,6 +124,10 @@ impl Operator for SetOperation {
         Ok(delta)
     }
 
+    fn follows_content(&self) -> bool {
+        true
+    }
+
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
         Some(Box::new(Counted {
             schema: self.schema.clone(),

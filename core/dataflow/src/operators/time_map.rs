@@ -15,7 +15,7 @@ use crate::state::Parts;
 ///
 /// What is not before a frontier is not before the function's value of it afterwards, so that
 /// value is a frontier of the output.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TimeMap {
     /// The position among the input's event-time columns.
     pub input: usize,
@@ -24,7 +24,7 @@ pub struct TimeMap {
 }
 
 /// One step of a [`TimeMap`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TimeStep {
     /// Adds a span, in nanoseconds.
     Shift(i64),
@@ -34,7 +34,7 @@ pub enum TimeStep {
 
 /// A function from one event time to another that never decreases, or to a list of event times
 /// whose first, the least, never decreases.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Monotone {
     expr: Expr,
     input: SchemaRef,

@@ -235,6 +235,10 @@ impl Operator for TopN {
         Ok(self.output.take())
     }
 
+    fn follows_content(&self) -> bool {
+        true
+    }
+
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
         if self.partitions.forgets() {
             return None;

@@ -90,6 +90,10 @@ impl Operator for Union {
         }));
     }
 
+    fn follows_content(&self) -> bool {
+        true
+    }
+
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         let Self { schema: _, frontiers, times: _, pending: _ } = self;
         frontiers.iter_mut().try_for_each(|port| parts.numbers(port))

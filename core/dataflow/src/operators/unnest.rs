@@ -156,6 +156,10 @@ impl Operator for Unnest {
         true
     }
 
+    fn follows_content(&self) -> bool {
+        true
+    }
+
     fn metrics(&self) -> Metrics {
         Metrics { late_rows: self.late.count(), ..Metrics::default() }
     }

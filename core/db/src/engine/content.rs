@@ -6,6 +6,7 @@ use laminar_types::{Delta, Epoch, Error, Result};
 
 use super::{Core, Object, StreamId};
 use crate::catalog::resolve_sink;
+use crate::history::History;
 use crate::stream::too_old;
 use crate::subscription::ChangeBatch;
 
@@ -17,8 +18,17 @@ impl Core {
 
     /// What an append-only relation got after an epoch, as one delta.
     pub(super) fn rows_since(&self, name: &str, epoch: Epoch, traits: &Traits) -> Result<Delta> {
+        let rows = self.history(name)?.since(epoch)?.map_err(|oldest| too_old(epoch, oldest))?;
+        let batches = rows.iter().map(|(_, batch)| batch);
+        let batch = arrow::compute::concat_batches(&traits.schema, batches)
+            .map_err(|error| Error::internal(format!("the content of `{name}`: {error}")))?;
+        Ok(Delta::insert(batch))
+    }
+
+    /// The rows that an append-only relation retains.
+    pub(super) fn history(&self, name: &str) -> Result<&History> {
         let history = match self.object(name)? {
-            Object::Sink { from, .. } => return self.rows_since(from, epoch, traits),
+            Object::Sink { from, .. } => return self.history(from),
             Object::Source(id) | Object::Table(id) | Object::LookupTable(id) => {
                 self.source(*id)?.history.as_ref()
             }
@@ -27,13 +37,7 @@ impl Core {
             | Object::QuerySink(id)
             | Object::LateRows { rows: id, .. } => self.stream(*id).history.as_ref(),
         };
-        let history =
-            history.ok_or_else(|| Error::internal(format!("`{name}` keeps no history")))?;
-        let rows = history.since(epoch)?.map_err(|oldest| too_old(epoch, oldest))?;
-        let batches = rows.iter().map(|(_, batch)| batch);
-        let batch = arrow::compute::concat_batches(&traits.schema, batches)
-            .map_err(|error| Error::internal(format!("the content of `{name}`: {error}")))?;
-        Ok(Delta::insert(batch))
+        history.ok_or_else(|| Error::internal(format!("`{name}` keeps no history")))
     }
 
     /// What an append-only input got after an epoch, epoch by epoch; `None` for anything else.

@@ -2,7 +2,7 @@
 
 use laminar_dataflow::state::Container;
 
-use super::Core;
+use super::{Core, StreamId};
 use crate::board::OperatorEntry;
 use crate::history::History;
 use crate::stream::Stream;
@@ -25,17 +25,20 @@ impl Core {
                 entry.state_bytes.set(rows.state_bytes() as u64);
             }
         }
-        for stream in self.streams.iter().flatten() {
+        for (index, stream) in self.streams.iter().enumerate() {
+            let (id, Some(stream)) = (StreamId(index as u32), stream) else { continue };
             let (mut late_rows, mut state_bytes) = (0, 0);
             for node in &stream.nodes {
                 let metrics = self.graph.metrics(*node);
                 late_rows += metrics.late_rows;
-                state_bytes += metrics.state_bytes;
+                if self.counts_for(*node, id) {
+                    state_bytes += metrics.state_bytes;
+                }
             }
             let history = stream.history.as_ref();
             state_bytes += history.map_or(0, History::state_bytes);
             let entry = &stream.entry;
-            entry.set_operators(self.operators_of(stream));
+            entry.set_operators(self.operators_of(id, stream));
             entry.late_rows.set(late_rows);
             entry.state_bytes.set(state_bytes as u64);
             entry.retained_rows.set(history.map_or(0, History::num_rows) as u64);
@@ -47,11 +50,13 @@ impl Core {
     }
 
     /// What the operators of a stream, and their partitions, did and hold.
-    fn operators_of(&self, stream: &Stream) -> Vec<OperatorEntry> {
+    fn operators_of(&self, id: StreamId, stream: &Stream) -> Vec<OperatorEntry> {
         let mut entries = Vec::new();
         for (number, (node, outline)) in stream.nodes.iter().zip(&stream.outline.nodes).enumerate()
         {
+            let shared_with = self.users(*node, Some(id)).join(", ");
             let entry = |partition, work, metrics| OperatorEntry {
+                shared_with: (!shared_with.is_empty()).then(|| shared_with.clone()),
                 number: number as u64,
                 label: outline.label.clone(),
                 partition,

@@ -10,10 +10,11 @@ use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
 use laminar_types::{Delta, Error, Result, Retention, code};
 
+use super::sharing::Shared;
 use super::time::PROCTIME_TICK_MS;
 use super::{
     Backfill, Core, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
-    StreamKind,
+    StreamKind, Terms, Usage,
 };
 use crate::board::StreamEntry;
 use crate::history::History;
@@ -132,26 +133,31 @@ impl Core {
         if kind == StreamKind::View {
             plan.default_to_changes();
         }
+        let terms = Terms { on_error, backfill, is_held: held_since.is_some() };
+        let mut shared = self.shared_nodes(&plan, terms);
+        if shared.last().is_some_and(Option::is_some) {
+            plan.separate_result();
+            shared.push(None);
+        }
+        let usages = self.usages(&plan, &shared, id, terms);
         let (outline, reads) = (plan.outline(), plan.relations());
         let (emit, traits, ordered) = (plan.emit, plan.traits().clone(), plan.ordered);
         let every = plan.every_ns.map(Every::new);
-        let late = plan.late;
+        let late = plan.late.take();
         if let Some(late) = late.as_ref().filter(|_| name.is_empty()) {
             let message = "LATE DATA TO needs a stream with a name: CREATE STREAM ... AS it";
             return Err(Error::new(code::PLAN, message).at(late.sink.position));
         }
-        let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.nodes.len());
-        for node in plan.nodes {
-            if let Err(error) = self.add_node(node, &mut nodes, held_since, backfill) {
-                nodes.into_iter().rev().for_each(|node| self.graph.remove(node));
-                return Err(error);
+        let nodes = self.add_nodes(plan.nodes, &shared, held_since, backfill)?;
+        for ((node, shared), usage) in nodes.iter().zip(&shared).zip(usages) {
+            if let Some(known) = self.usage.get_mut(node).filter(|_| shared.is_some()) {
+                known.streams.push(id);
+                continue;
             }
-        }
-        for node in &nodes {
             if on_error == OnError::Fail {
                 self.graph.fail_on_dead_letter(*node);
             }
-            self.owners.insert(*node, id);
+            self.usage.insert(*node, usage);
         }
         let append_only = traits.changes == Changes::AppendOnly;
         let history = append_only.then(|| History::new(Arc::clone(&traits.schema), retain));
@@ -199,20 +205,55 @@ impl Core {
         Ok(Installed { id, begin, late })
     }
 
+    /// Adds the operators of a plan but for those that others stand for; answers all of them. Where
+    /// that fails, none is added.
+    fn add_nodes(
+        &mut self,
+        plan: Vec<PlanNode>,
+        shared: &[Option<Shared>],
+        held_since: Option<u64>,
+        backfill: Backfill,
+    ) -> Result<Vec<NodeId>> {
+        let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.len());
+        for (node, of_node) in plan.into_iter().zip(shared) {
+            let added = match of_node {
+                Some(shared) => Ok(shared.node),
+                None => self.add_node(node, &nodes, shared, held_since, backfill),
+            };
+            match added {
+                Ok(node) => nodes.push(node),
+                Err(error) => {
+                    let own = nodes.into_iter().zip(shared).filter(|(_, shared)| shared.is_none());
+                    let own: Vec<NodeId> = own.map(|(node, _)| node).collect();
+                    own.into_iter().rev().for_each(|node| self.graph.remove(node));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(nodes)
+    }
+
     /// Adds an operator behind `nodes`, those of its plan before it, and gives it what its inputs
     /// hold.
     fn add_node(
         &mut self,
         node: PlanNode,
-        nodes: &mut Vec<NodeId>,
+        nodes: &[NodeId],
+        shared: &[Option<Shared>],
         held_since: Option<u64>,
         backfill: Backfill,
-    ) -> Result<()> {
+    ) -> Result<NodeId> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
+        // What each port begins with; none where that is nothing of an append-only relation.
         let mut begins = Vec::new();
         for (port, input) in node.inputs.iter().enumerate() {
             match input {
-                InputRef::Node(index) => inputs.push(nodes[*index]),
+                InputRef::Node(index) => {
+                    inputs.push(nodes[*index]);
+                    if let Some(shared) = shared[*index] {
+                        begins.push((port, self.past_of(shared)?));
+                    }
+                }
                 InputRef::Relation(name) => {
                     let (input, traits) =
                         self.relation(name).ok_or_else(|| self.not_found(name))?;
@@ -229,14 +270,13 @@ impl Core {
             }
         }
         let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
-        nodes.push(node);
         for (port, rows) in begins {
             if rows.is_none() {
                 self.graph.skip_earlier(node, port);
             }
             self.graph.backfill(node, port, rows);
         }
-        Ok(())
+        Ok(node)
     }
 
     /// Adds the nodes that hand on the rows which are late for some operators; the last one has
@@ -263,7 +303,11 @@ impl Core {
         let id = StreamId(self.streams.len() as u32);
         let last = nodes.last().copied()?;
         let traits = self.graph.traits(last).clone();
-        self.owners.extend(nodes.iter().map(|node| (*node, id)));
+        let terms =
+            Terms { on_error: OnError::DeadLetter, backfill: Backfill::Updating, is_held: false };
+        for node in &nodes {
+            self.usage.insert(*node, Usage::alone(id, terms, self.epoch));
+        }
         self.graph.tap(last, id.0);
         self.push_stream(Stream {
             name: sink,

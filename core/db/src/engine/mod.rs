@@ -14,6 +14,7 @@
 //! | `content` | what a relation holds or retains |
 //! | `push` | the rows of an epoch |
 //! | `publish` | what an epoch gave, and to whom it goes |
+//! | `sharing` | operators that several streams use |
 //! | `time` | promises, frontiers, the clock |
 
 mod content;
@@ -22,6 +23,7 @@ mod install;
 mod objects;
 mod publish;
 mod push;
+mod sharing;
 mod time;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -38,6 +40,7 @@ pub(crate) use objects::{
     Backfill, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
     StreamKind, Timing,
 };
+pub(crate) use sharing::{Terms, Usage};
 
 use crate::board::Board;
 use crate::clock::{Alarm, Clock};
@@ -61,8 +64,8 @@ pub(crate) struct Core {
     max_queued_bytes: usize,
     /// How calls wait where nothing else is said.
     pub(crate) wait_strategy: WaitStrategy,
-    /// The stream that owns each node.
-    pub(crate) owners: HashMap<NodeId, StreamId>,
+    /// Who uses each operator.
+    pub(crate) usage: HashMap<NodeId, Usage>,
     pub(crate) scratch: Scratch,
     pub(crate) clock: Arc<Clock>,
     pub(crate) alarm: Arc<Alarm>,
@@ -103,7 +106,7 @@ impl Core {
             queue: StartQueue::default(),
             max_queued_bytes: config.max_queued_bytes,
             wait_strategy: config.wait_strategy,
-            owners: HashMap::new(),
+            usage: HashMap::new(),
             scratch: Scratch::default(),
         }
     }

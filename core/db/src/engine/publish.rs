@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use laminar_dataflow::StepOutput;
+use laminar_dataflow::{DeadLetter, StepOutput};
 
 use laminar_types::Change;
 
-use super::{Core, StreamId};
+use super::{Core, StreamId, Usage};
 use crate::board::SubscriptionEntry;
 use crate::log::LogLevel;
 use crate::ring::RingWriter;
@@ -130,34 +130,19 @@ impl Core {
     /// Notes the rows that were left out and the streams that stopped.
     fn take_losses(&mut self, output: &mut StepOutput) {
         for (node, letter) in output.dead_letters.drain(..) {
-            let Some(stream) =
-                self.owners.get(&node).and_then(|id| self.streams[id.0 as usize].as_mut())
-            else {
-                continue;
-            };
-            if stream.entry.dead_letters.get() == 0 {
-                self.board.log.say(LogLevel::Warn, || {
-                    format!(
-                        "{}: an expression failed on a row, which is left out (see \
-                         laminar_dead_letters; the first time only): {}",
-                        stream.label(),
-                        letter.error
-                    )
-                });
+            // Each stream that uses the operator leaves the row out.
+            let Some(usage) = self.usage.get_mut(&node) else { continue };
+            usage.left_out_rows = true;
+            for id in usage.each_stream() {
+                self.take_dead_letter(id, letter.clone());
             }
-            stream.entry.dead_letters.add(1);
-            if self.dead_letters.len() == MOST_DEAD_LETTERS {
-                self.dead_letters.pop_front();
-            }
-            self.dead_letters.push_back((stream.name.clone(), letter));
         }
         for (node, error) in output.failures.drain(..) {
-            let Some(stream) =
-                self.owners.get(&node).and_then(|id| self.streams[id.0 as usize].as_mut())
-            else {
-                continue;
-            };
-            if stream.result() == node {
+            for id in self.usage.get(&node).map_or(vec![], Usage::each_stream) {
+                let Some(stream) = self.streams[id.0 as usize].as_mut() else { continue };
+                if stream.result() != node {
+                    continue;
+                }
                 let _ = stream.entry.failure.set(error.to_string());
                 let log = &self.board.log;
                 log.say(LogLevel::Error, || format!("{} failed: {error}", stream.label()));
@@ -165,6 +150,26 @@ impl Core {
                 stream.subscribers.iter().for_each(|ring| ring.fail(stopped.clone()));
             }
         }
+    }
+
+    /// Notes a row that a stream left out.
+    fn take_dead_letter(&mut self, id: StreamId, letter: DeadLetter) {
+        let Some(stream) = self.streams[id.0 as usize].as_mut() else { return };
+        if stream.entry.dead_letters.get() == 0 {
+            self.board.log.say(LogLevel::Warn, || {
+                format!(
+                    "{}: an expression failed on a row, which is left out (see \
+                     laminar_dead_letters; the first time only): {}",
+                    stream.label(),
+                    letter.error
+                )
+            });
+        }
+        stream.entry.dead_letters.add(1);
+        if self.dead_letters.len() == MOST_DEAD_LETTERS {
+            self.dead_letters.pop_front();
+        }
+        self.dead_letters.push_back((stream.name.clone(), letter));
     }
 
     /// The watermark of a stream, in milliseconds: the least of its event-time columns.

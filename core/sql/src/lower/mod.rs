@@ -59,6 +59,7 @@ use laminar_types::{Error, Result, code};
 
 use crate::catalog::Catalog;
 use crate::compile::Compiler;
+use crate::definition::{Definition, Options, Place};
 use crate::parser::statement::{EmitTiming, Name, StateTtl, StreamQuery};
 use crate::plan::{EmitForm, InputRef, LateOutput, PlanNode, StreamPlan};
 use event_time::identity;
@@ -93,9 +94,11 @@ pub(crate) fn lower(
         mixed_nodes: Vec::new(),
         nodes: Vec::new(),
         notes: Vec::new(),
+        parts: Vec::new(),
         shared: HashMap::new(),
     };
     let mut result = lowering.plan(plan)?;
+    lowering.parts.push(Part { is_behind: true, ..Part::of(plan) });
     if let Some(sink) = query.late_data_to.as_ref().filter(|_| lowering.late.is_none()) {
         return Err(refuse::late_data(sink));
     }
@@ -179,8 +182,25 @@ struct Lowering<'a> {
     final_given: bool,
     nodes: Vec<PlanNode>,
     notes: Vec<String>,
+    /// The parts of the plan that are being lowered, each within the one before it.
+    parts: Vec<Part>,
     /// What is lowered already and keeps state: where the query says it again, it is the same node.
     shared: HashMap<LogicalPlan, Lowered>,
+}
+
+/// A part of the plan that is being lowered.
+struct Part {
+    plan: Arc<LogicalPlan>,
+    /// The operators that were made for it so far.
+    operators: usize,
+    /// Whether it is the whole plan, of which a result is made.
+    is_behind: bool,
+}
+
+impl Part {
+    fn of(plan: &LogicalPlan) -> Self {
+        Self { plan: Arc::new(plan.clone()), operators: 0, is_behind: false }
+    }
 }
 
 impl Lowering<'_> {
@@ -224,6 +244,13 @@ impl Lowering<'_> {
     }
 
     fn plan_anew(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
+        self.parts.push(Part::of(plan));
+        let lowered = self.part(plan);
+        self.parts.pop();
+        lowered
+    }
+
+    fn part(&mut self, plan: &LogicalPlan) -> Result<Lowered> {
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan.table_name.table(), plan),
             LogicalPlan::SubqueryAlias(alias) => {
@@ -291,6 +318,7 @@ impl Lowering<'_> {
         if lowered.stages.is_empty() {
             return Ok((lowered.input, lowered.traits));
         }
+        let definition = Definition::chain(&lowered.input_schema, &lowered.stages, &lowered.times);
         let map = Map::new(lowered.input_schema, lowered.stages, lowered.times);
         let labels = [lowered.labels, lowered.time_labels].concat();
         let label = match labels.is_empty() {
@@ -299,6 +327,7 @@ impl Lowering<'_> {
         };
         let traits = lowered.traits.clone();
         let node = self.add(Box::new(map), lowered.traits, vec![lowered.input], label);
+        self.nodes[node].definition = definition;
         Ok((InputRef::Node(node), traits))
     }
 
@@ -317,12 +346,9 @@ impl Lowering<'_> {
         let (input, traits) = match self.operator_input(lowered)? {
             // A query that is nothing but its input still is a node of its own.
             (InputRef::Relation(name), traits) => {
-                let times = identity(&traits);
-                let map = Map::new(Arc::clone(&traits.schema), Vec::new(), times);
-                let inputs = vec![InputRef::Relation(name)];
-                let node =
-                    self.add(Box::new(map), traits.clone(), inputs, "Map: every row".to_string());
-                (node, traits)
+                let input = InputRef::Relation(name);
+                self.nodes.push(PlanNode::passing_on(input, traits.clone(), "Map: every row"));
+                (self.nodes.len() - 1, traits)
             }
             (InputRef::Node(node), traits) => (node, traits),
         };
@@ -341,8 +367,28 @@ impl Lowering<'_> {
         inputs: Vec<InputRef>,
         label: String,
     ) -> usize {
-        self.nodes.push(PlanNode { operator, traits, inputs, label });
+        let definition = self.definition();
+        self.nodes.push(PlanNode { operator, traits, inputs, label, definition });
         self.nodes.len() - 1
+    }
+
+    /// What the next operator of the part of the plan that is lowered does.
+    fn definition(&mut self) -> Option<Definition> {
+        let options = Options {
+            final_windows: self.final_windows,
+            final_given: self.final_given,
+            lateness_ns: self.lateness_ns,
+            state_ttl_ns: self.state_ttl.map(|ttl| ttl.ns),
+            workers: self.workers,
+        };
+        let part = self.parts.last_mut()?;
+        let place = Place { number: part.operators, is_behind: part.is_behind };
+        part.operators += 1;
+        // What is late is handed on to the sink of this query.
+        match self.late_sink {
+            None => Definition::part(&part.plan, place, options),
+            Some(_) => None,
+        }
     }
 
     /// The output of a node, with no stages on it.

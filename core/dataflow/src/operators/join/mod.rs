@@ -304,6 +304,10 @@ impl Operator for Join {
         self.output.take()
     }
 
+    fn follows_content(&self) -> bool {
+        self.lifetimes.is_none()
+    }
+
     fn reads_clock(&self) -> bool {
         let is_clock = |lifetime: &Lifetime| matches!(lifetime, Lifetime::Clock { .. });
         self.lifetimes.iter().flatten().any(is_clock)

@@ -265,6 +265,10 @@ impl Operator for Partitioned {
         Some(Box::new(Together(contents.collect::<Option<_>>()?)))
     }
 
+    fn follows_content(&self) -> bool {
+        self.partition(0).operator.follows_content()
+    }
+
     fn reads_clock(&self) -> bool {
         self.partition(0).operator.reads_clock()
     }
