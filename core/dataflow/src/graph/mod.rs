@@ -1,7 +1,6 @@
 //! [`Graph`]: the operators of all streams, run in topological order.
 //!
-//! A node only ever reads nodes that were added before it, so the order of ids is a topological
-//! order. One *step* delivers rows to sources, moves their frontiers, and visits every node that
+//! A node only ever reads nodes with smaller ids, so the order of ids is a topological order. One *step* delivers rows to sources, moves their frontiers, and visits every node that
 //! got something, once, in that order: diamonds and self-joins have no glitches, and nodes with
 //! nothing to do are not visited. An epoch is one step, or several where a batch holds rows that
 //! are behind the frontier of the rows before them (ARCHITECTURE.md, "Lateness").
@@ -23,7 +22,10 @@ mod reading;
 mod ready;
 mod redirect;
 mod run;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -41,7 +43,7 @@ use crate::workers::{Inline, Workers};
 /// Blocks that are kept to be used again.
 const MOST_SPARE_BLOCKS: usize = 16;
 
-/// Identifies a node for the life of its graph; never used again after removal.
+/// Identifies a node as long as it is in its graph. After its removal another one may get the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
 
@@ -74,6 +76,8 @@ impl StepOutput {
 /// The operators of a database and their edges.
 pub struct Graph {
     nodes: Vec<Option<Node>>,
+    /// The ids that no node has, of those that some had.
+    free: BTreeSet<NodeId>,
     ready: ReadySet,
     /// Scratch: the frontiers of the node that is visited.
     frontiers: Vec<Frontier>,
@@ -108,6 +112,7 @@ impl Graph {
     pub fn with_workers(workers: Arc<dyn Workers>) -> Self {
         Self {
             nodes: Vec::new(),
+            free: BTreeSet::new(),
             ready: ReadySet::default(),
             frontiers: Vec::new(),
             dead_letters: Vec::new(),
@@ -192,7 +197,7 @@ impl Graph {
     /// Adds the second output of an operator: the rows that come too late for it.
     pub fn add_late_output(&mut self, of: NodeId, traits: Traits) -> NodeId {
         let frontiers = vec![Frontier::MIN; traits.times.len()];
-        let id = self.add(Body::Source, traits, Vec::new(), frontiers);
+        let id = self.add_behind(Some(of), Body::Source, traits, Vec::new(), frontiers);
         self.node_mut(of).late_output = Some(id);
         id
     }
@@ -204,8 +209,21 @@ impl Graph {
         inputs: Vec<Input>,
         frontiers: Vec<Frontier>,
     ) -> NodeId {
-        let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
-        self.nodes.push(Some(Node {
+        let last = inputs.iter().map(|input| input.node).max();
+        self.add_behind(last, body, traits, inputs, frontiers)
+    }
+
+    /// Adds a node with an id behind another one.
+    fn add_behind(
+        &mut self,
+        other: Option<NodeId>,
+        body: Body,
+        traits: Traits,
+        inputs: Vec<Input>,
+        frontiers: Vec<Frontier>,
+    ) -> NodeId {
+        let id = self.free_id(other);
+        self.nodes[id.index()] = Some(Node {
             body,
             traits,
             inputs,
@@ -221,8 +239,19 @@ impl Graph {
             fails_on_dead_letter: false,
             work: Work::default(),
             visits: 0,
-        }));
+        });
         id
+    }
+
+    /// Takes the first id behind another one that no node has.
+    fn free_id(&mut self, other: Option<NodeId>) -> NodeId {
+        let first = NodeId(other.map_or(0, |other| other.0 + 1));
+        if let Some(id) = self.free.range(first..).next().copied() {
+            self.free.remove(&id);
+            return id;
+        }
+        self.nodes.push(None);
+        NodeId(u32::try_from(self.nodes.len() - 1).expect("fewer than 2^32 nodes"))
     }
 
     /// Adds columns behind those of a source. Who reads it by now goes on with the columns there
@@ -241,6 +270,7 @@ impl Graph {
         let Some(node) = self.nodes[id.index()].take() else { return };
         assert!(node.consumers.is_empty(), "a node that others read was removed");
         self.ready.remove(id);
+        self.free.insert(id);
         for input in node.inputs {
             self.node_mut(input.node).consumers.retain(|(consumer, _)| *consumer != id);
         }

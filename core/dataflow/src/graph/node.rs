@@ -58,6 +58,11 @@ pub(super) struct Input {
     pub(super) columns: Option<usize>,
 }
 impl Node {
+    /// The nodes that get what it gives, late rows among it.
+    pub(super) fn readers(&self) -> impl Iterator<Item = NodeId> {
+        self.consumers.iter().map(|(reader, _)| *reader).chain(self.late_output)
+    }
+
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         match &mut self.body {

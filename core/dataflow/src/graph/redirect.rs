@@ -1,9 +1,10 @@
 //! Another node in the place of one that others read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use laminar_types::{Change, Delta};
 
+use super::node::Node;
 use super::{Graph, NodeId};
 
 impl Graph {
@@ -11,8 +12,8 @@ impl Graph {
     /// promises to read, and what the change is for them, if there is any, as part of the next
     /// [`run`](Self::run).
     ///
-    /// The other node was added after the readers, so they, and what reads them, get new ids behind
-    /// it: each old id with the new one is answered.
+    /// Where the other node does not stand before them, the readers, and what reads them, get new ids
+    /// behind it: each old id with the new one is answered.
     pub fn redirect(
         &mut self,
         from: NodeId,
@@ -24,21 +25,7 @@ impl Graph {
         let (mut readers, stay): (Vec<_>, Vec<_>) =
             consumers.into_iter().partition(|(reader, port)| moves(*reader, *port));
         self.node_mut(from).consumers = stay;
-        let mut ahead: BTreeSet<NodeId> = readers.iter().map(|(reader, _)| *reader).collect();
-        let mut moved = BTreeMap::new();
-        while let Some(id) = ahead.pop_first() {
-            assert!(id != to, "a node would read itself");
-            let node = self.node(id);
-            ahead.extend(node.consumers.iter().map(|(reader, _)| *reader));
-            ahead.extend(node.late_output);
-            let now = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
-            let node = self.nodes[id.index()].take();
-            self.nodes.push(node);
-            if self.ready.remove(id) {
-                self.ready.insert(now);
-            }
-            moved.insert(id, now);
-        }
+        let moved = self.move_behind(to, readers.iter().map(|(reader, _)| *reader).collect());
         let now = |id: &mut NodeId| *id = moved.get(id).copied().unwrap_or(*id);
         for node in self.nodes.iter_mut().flatten() {
             node.inputs.iter_mut().for_each(|input| now(&mut input.node));
@@ -62,5 +49,34 @@ impl Graph {
             self.set_idle(&[(reader, self.are_inputs_idle(reader))]);
         }
         moved.into_iter().collect()
+    }
+
+    /// Gives nodes, and those that read them, ids behind that of another node where theirs are not.
+    /// Answers the new ids; what has the old ones must be told.
+    fn move_behind(&mut self, other: NodeId, nodes: Vec<NodeId>) -> BTreeMap<NodeId, NodeId> {
+        // What each node must stand behind. One is looked at after all that it reads.
+        let mut behind: BTreeMap<NodeId, NodeId> =
+            nodes.into_iter().map(|node| (node, other)).collect();
+        let mut moved = BTreeMap::new();
+        while let Some((id, bound)) = behind.pop_first() {
+            assert!(id != other, "a node would read itself");
+            if id > bound {
+                continue;
+            }
+            let now = self.free_id(Some(bound));
+            let node = self.nodes[id.index()].take();
+            for reader in node.iter().flat_map(Node::readers) {
+                let bound = behind.entry(reader).or_insert(now);
+                *bound = now.max(*bound);
+            }
+            self.nodes[now.index()] = node;
+            if self.ready.remove(id) {
+                self.ready.insert(now);
+            }
+            moved.insert(id, now);
+        }
+        // Not before, so that none of the new ids is one of the old ones.
+        self.free.extend(moved.keys());
+        moved
     }
 }
