@@ -90,6 +90,13 @@ impl Blocks {
             self.beginning = Some(beginning);
             return Ok(rows);
         }
+        if panes.range(start..next).next().is_none() {
+            // All of the window lies in the next block.
+            let beginning = self.take_beginning(windows, panes, next, end)?;
+            let rows = windows.rows(&beginning.table, end)?;
+            self.beginning = Some(beginning);
+            return Ok(rows);
+        }
         if self.dense != Some((block, true)) {
             let mut merged = self.table(windows)?;
             for (_, pane) in panes.range(start..end) {
