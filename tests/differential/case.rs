@@ -213,6 +213,9 @@ fn inputs_in_time(random: &mut Random) -> Vec<Input> {
         input.has_group = have_group;
         if input.delay().is_some() && random.chance(25) {
             input.watermark_key = Some(1);
+            if input.idle_timeout_ms.is_none() && random.chance(50) {
+                input.idle_timeout_ms = Some(random.range(5, 20));
+            }
         }
     }
     inputs
@@ -274,8 +277,7 @@ impl Maker {
         let query = query::random(&self.relations, self.theme, random);
         let index = self.case.streams.len();
         let name = format!("q{index}");
-        // A view of what forgets would begin with what came before, whose age is not tested.
-        let is_view = random.chance(15) && query.options().is_none();
+        let is_view = random.chance(15);
         let gives = query.gives();
         if let Some(nature) = gives.nature.filter(|_| !is_view) {
             let mut sources: Vec<usize> =
@@ -332,6 +334,11 @@ impl Maker {
             }
             return;
         }
+        if let Some((key, timeout_ms)) = of.watermark_key.zip(of.idle_timeout_ms)
+            && random.chance(15)
+        {
+            return self.silence_of_a_key(input, key, timeout_ms, random);
+        }
         let has_clock = of.idle_timeout_ms.is_some() || of.is_of_the_clock();
         if has_clock && random.chance(20) {
             self.case.steps.push(Step::Clock { by_ms: random.range(1, 25) });
@@ -372,6 +379,26 @@ impl Maker {
         self.case.steps.push(step);
     }
 
+    /// A key sends a last row, and others go on for longer than silence is waited for.
+    fn silence_of_a_key(&mut self, input: usize, key: usize, timeout_ms: i64, random: &mut Random) {
+        let producer = *random.pick(&self.producers[input]);
+        let last = data::row(&self.case.inputs[input], self.now[input], random);
+        let silent = last[key].clone();
+        self.case.steps.push(Step::Push { input, producer, rows: vec![last], batch_rows: 1 });
+        for _ in 0..3 {
+            self.case.steps.push(Step::Clock { by_ms: timeout_ms / 2 + 1 });
+            let mut rows = Vec::new();
+            for _ in 0..random.range(1, 5) {
+                self.now[input] += random.range(0, self.paces[input]) + 1;
+                let row = data::row(&self.case.inputs[input], self.now[input], random);
+                rows.extend(Some(row).filter(|row| row[key] != silent));
+            }
+            if !rows.is_empty() {
+                self.case.steps.push(Step::Push { input, producer, rows, batch_rows: 3 });
+            }
+        }
+    }
+
     fn change(&self, index: usize, random: &mut Random) -> Change {
         let input = &self.case.inputs[index];
         let about = self.now[index];
@@ -386,6 +413,11 @@ impl Maker {
                 Change::Insert((0..count).map(|_| data::row(input, about, random)).collect())
             }
             6..8 => Change::Delete { column, value },
+            _ if is_timed && random.chance(50) => {
+                // A time that may be the largest so far.
+                let to = Datum::Int(about + random.range(0, 12));
+                Change::Update { set: 1, to, column, value }
+            }
             _ => {
                 let set = random.range(1, input.columns.len() as i64) as usize;
                 let to = match is_timed {

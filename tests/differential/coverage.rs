@@ -9,7 +9,7 @@ use super::oracle::Expected;
 use super::schema::Input;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 184] = [
+const CONSTRUCTS: [&str; 185] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -183,6 +183,7 @@ const CONSTRUCTS: [&str; 184] = [
     "rows of SESSION",
     "windows of changing rows as rows",
     "state_ttl of JOIN",
+    "state_ttl of GROUP BY",
     "state_ttl of an outer JOIN",
     "state_ttl of a SEMI JOIN",
     "state_ttl of an ANTI JOIN",

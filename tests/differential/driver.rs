@@ -189,6 +189,7 @@ impl Driver<'_> {
         let is_weighted = subscription.schema().column_with_name("_weight").is_some();
         let is_append_only = stream.query.gives().nature == Some(Nature::AppendOnly);
         let form = match stream.query.replaced_by() {
+            _ if stream.query.forgets_content() => Form::Incomplete,
             _ if is_weighted => Form::Weighted,
             _ if is_append_only => Form::Added,
             Some(key) if stream.emit == Emit::Update => Form::Replaced(key),

@@ -16,7 +16,7 @@ const UNION: &str = "SELECT k, v, ts, 'a' AS tag FROM t
      UNION ALL SELECT k, v, ts, 'b' FROM t WHERE v > 0 UNION ALL SELECT k, v, ts, 'c' FROM plus";
 
 /// Queries whose results would depend on the order of arrival in `u`, itself or in its place.
-const QUERIES: [&str; 7] = [
+const QUERIES: [&str; 12] = [
     "SELECT k, v, tag, p FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY v) AS p FROM u)
      AS q WHERE p <= 2",
     "SELECT v, tag FROM u ORDER BY v LIMIT 3",
@@ -28,12 +28,24 @@ const QUERIES: [&str; 7] = [
      ON l.k = r.k EMIT CHANGES",
     "SELECT k, first_value(tag) AS f FROM (SELECT k, tag, max(v) AS v FROM u GROUP BY k, tag)
      AS q GROUP BY k",
+    "SELECT l.k, l.ts, r.tag FROM t AS l JOIN u FOR SYSTEM_TIME AS OF l.ts AS r ON l.k = r.k
+     EMIT CHANGES",
+    "SELECT v, a, b FROM (SELECT l.v AS v, l.ts AS a, r.ts AS b FROM t AS l JOIN t AS r ON l.k = r.k)
+     AS q ORDER BY v LIMIT 3",
+    "SELECT k, last_value(w) AS l, string_agg(CAST(w AS VARCHAR), '') AS s FROM (
+         SELECT l.k AS k, r.v AS w FROM t AS l JOIN t AS r ON l.k = r.k AND l.v < r.v) AS q GROUP BY k",
+    "SELECT k, n FROM (SELECT k, count(*) AS n, window_end FROM d GROUP BY k, session(ts, 2)) AS q
+     ORDER BY n LIMIT 4",
+    "SELECT v, a, b FROM (SELECT l.v AS v, l.ts AS a, r.ts AS b FROM d AS l LEFT JOIN d AS r
+         ON l.k = r.k AND r.ts BETWEEN l.ts + INTERVAL '1' MILLISECOND AND l.ts + INTERVAL '3' MILLISECOND)
+     AS q ORDER BY v LIMIT 4",
 ];
 
 /// What each query holds when rows come so many at a time.
 fn contents(rows: &[[i64; 3]], size: usize) -> Vec<Vec<Row>> {
     let db = created(&[
         SOURCE,
+        "CREATE SOURCE d (k BIGINT, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts AS ts - 2)",
         "CREATE STREAM plus AS SELECT k, v + 1 AS v, ts FROM t",
         &format!("CREATE STREAM u AS {UNION}"),
     ]);
@@ -48,13 +60,18 @@ fn contents(rows: &[[i64; 3]], size: usize) -> Vec<Vec<Row>> {
         }
     }
     db.start_blocking().unwrap();
-    let source = db.source_untyped("t").unwrap();
-    for part in rows.chunks(size) {
-        let column = |index: usize| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(part.iter().map(|row| row[index])))
-        };
-        let columns = vec![column(0), column(1), column(2)];
-        source.push_arrow(RecordBatch::try_new(source.schema(), columns).unwrap()).unwrap();
+    // Times that go up, and close what is over.
+    let rising = |(at, [k, v, ts]): (usize, &[i64; 3])| [*k, *v, at as i64 / 2 + ts % 4];
+    let rising: Vec<[i64; 3]> = rows.iter().enumerate().map(rising).collect();
+    for (name, rows) in [("t", rows), ("d", &rising)] {
+        let source = db.source_untyped(name).unwrap();
+        for part in rows.chunks(size) {
+            let column = |index: usize| -> ArrayRef {
+                Arc::new(Int64Array::from_iter_values(part.iter().map(|row| row[index])))
+            };
+            let columns = vec![column(0), column(1), column(2)];
+            source.push_arrow(RecordBatch::try_new(source.schema(), columns).unwrap()).unwrap();
+        }
     }
     names.iter().map(|name| content(&db, name)).collect()
 }

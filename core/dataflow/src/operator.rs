@@ -176,6 +176,9 @@ pub trait Operator: Send {
 /// The frontier is that of the input's only event-time column, or of every one of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Marks {
+    /// Every move, and not only for rows that are behind the frontier: what is forgotten by it meets
+    /// no row that comes after it.
+    ForEveryRow,
     /// Every move.
     #[default]
     Every,
@@ -208,6 +211,7 @@ impl Marks {
     /// What matters when either does.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
+            (Self::ForEveryRow, _) | (_, Self::ForEveryRow) => Self::ForEveryRow,
             (Self::Every, _) | (_, Self::Every) => Self::Every,
             (Self::AsReaders, marks) | (marks, Self::AsReaders) => marks,
             (Self::Ends(mut ends), Self::Ends(others)) => {
@@ -221,7 +225,7 @@ impl Marks {
     /// Whether the move of a frontier matters.
     pub fn matter_between(&self, from: Frontier, to: Frontier) -> bool {
         match self {
-            Self::Every => true,
+            Self::ForEveryRow | Self::Every => true,
             Self::Ends(ends) => ends.iter().any(|ends| ends.close_between(from, to)),
             Self::AsReaders => false,
         }

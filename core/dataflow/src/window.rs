@@ -7,6 +7,8 @@
 //! that every window is a whole number of panes and every event belongs to exactly one pane,
 //! however many windows overlap (Li et al., "No Pane, No Gain", 2005).
 
+use std::ops::RangeInclusive;
+
 use laminar_types::{Error, Result, TimeUnit, code, mutant};
 
 /// Windows at regular places.
@@ -63,6 +65,12 @@ impl WindowSpec {
     /// The unit of the event-time column.
     pub fn unit(&self) -> TimeUnit {
         self.unit
+    }
+
+    /// The times whose windows, and those next to them, have bounds that an event-time column can
+    /// hold. Others are in no window.
+    pub fn times(&self) -> RangeInclusive<i64> {
+        bounded(self.size.max(self.step))
     }
 
     /// Whether windows do not overlap and leave no gap.
@@ -159,6 +167,12 @@ pub fn session_gap(unit: TimeUnit, gap_ns: i64) -> Result<i64> {
         gap if gap > 0 => Ok(gap),
         _ => Err(Error::new(code::PLAN, "a session's gap must be positive")),
     }
+}
+
+/// The times that are twice a length away from the ends of `i64`.
+pub(crate) fn bounded(length: i64) -> RangeInclusive<i64> {
+    let length = length.saturating_mul(2);
+    i64::MIN.saturating_add(length)..=i64::MAX.saturating_sub(length)
 }
 
 /// The largest `k * step + offset` at or below a time, saturating at the end of `i64`.

@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast;
 use laminar_dataflow::Content;
 use laminar_dataflow::expr::row_text;
 use laminar_sql::parser::{self, statement::Statement};
-use laminar_types::{Epoch, Error, Position, Result, code};
+use laminar_types::{Epoch, Error, Position, Result, code, mutant};
 
 use crate::adhoc::{self, Ready, Snapshot};
 use crate::catalog::{find, resolve_sink};
@@ -420,7 +420,9 @@ impl Core {
         scratch.output.clear();
         let source = self.source_mut(id)?;
         // A table keeps every row, so how late they are does not matter: one piece will do.
-        source.producers.cut(producer, added, &[], &mut scratch.pieces)?;
+        if !mutant!(UpdateMovesNoWatermark) {
+            source.producers.cut(producer, added, &[], &mut scratch.pieces)?;
+        }
         let watermark = source.producers.watermark();
         source.entry.total_rows.add(added.num_rows() as u64);
         source.entry.batches.add(1);

@@ -88,7 +88,9 @@ impl KeyedTimes {
             let Some(largest) = largest.filter(|_| !is_idle) else { continue };
             if seen_ms <= since_ms {
                 self.of_key[key].is_idle = true;
-                self.leave(largest);
+                if !mutant!(IdleKeyHoldsBack) {
+                    self.leave(largest);
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 //! Each producer has its own largest time seen and its own explicit watermark; the source's
 //! watermark is the minimum over the producers that are open, and never goes back. Lateness is
 //! decided as if rows came one at a time, so a batch is cut before every row that is behind the
-//! frontier of the rows before it (ARCHITECTURE.md, "Lateness").
+//! frontier of the rows before it (ARCHITECTURE.md, "Lateness"); so is what `state_ttl` forgets, and
+//! then it is cut before every row that comes after a move.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +45,9 @@ pub(crate) struct Producers {
     producers: Vec<Producer>,
     opened: u64,
     watermark: Option<Watermark>,
+    /// Whether the source was silent and may be behind others since, and how far those are.
+    is_back: bool,
+    reached: Option<Watermark>,
     /// Which moves of the frontier matter to those who read the source.
     marks: Marks,
 }
@@ -123,6 +127,11 @@ impl Producers {
         let seen = open.filter(|producer| !producer.is_idle).map(|producer| producer.seen_ms);
         let of_keys = self.keyed.as_ref().and_then(KeyedTimes::earliest_seen_ms);
         seen.chain(of_keys).min()
+    }
+
+    /// Whether the source was silent and may be behind others since.
+    pub(crate) fn is_back(&self) -> bool {
+        self.is_back
     }
 
     /// Whether no open producer is expected to send anything for now.
@@ -240,26 +249,34 @@ impl Producers {
         let promised = explicit.map_or(i64::MIN, |w| in_unit(w, declared.unit));
         let most = others.frontier(declared.unit);
         let frontier = |max: i64| declared.frontier(max).max(promised).min(most).max(applied);
+        let reached = self.reached_in(declared.unit);
+        let concerns_all = self.concern_all();
         let may_be_behind = smallest < frontier(last) || !replaced.is_empty();
-        if may_be_behind && !mutant!(LatenessByBatch) {
-            // Some row may be behind: walk.
+        if (may_be_behind || concerns_all) && !mutant!(LatenessByBatch) {
+            // Some row may be behind, or comes after what a frontier makes forgotten: walk.
             let mut max = before;
             let mut applied = applied;
             let mut start = 0;
+            let mut has_behind = false;
             for (row, time) in times.iter().enumerate() {
                 let now = max.map_or(applied, frontier);
                 let of = replaced.get(row).copied().flatten();
                 let of = of.filter(|_| !mutant!(ReplacedRowsUncut));
                 let oldest = of.map_or(*time, |replaced| replaced.time.min(*time));
                 let is_behind = oldest < now - i64::from(mutant!(CutOneUnitLate));
-                let matters = is_behind && now > applied && self.matters(applied, now, declared);
+                let matters = (is_behind || concerns_all)
+                    && now > applied
+                    && self.matters(applied, now, declared);
                 let replaces = of.and_then(|replaced| replaced.row) >= Some(start);
-                if row > start && (matters || replaces) {
+                let is_apart = concerns_all && has_behind;
+                if row > start && (matters || replaces || is_apart) {
                     let watermark = self.reached(producer, max);
                     pieces.push(Piece { offset: start, rows: row - start, watermark });
                     applied = now;
                     start = row;
+                    has_behind = false;
                 }
+                has_behind |= *time < applied.max(reached);
                 max = Some(max.map_or(*time, |max| max.max(*time)));
             }
             let watermark = self.reached(producer, Some(last));
@@ -286,15 +303,23 @@ impl Producers {
         let mut applied = self.watermark.map_or(i64::MIN, |w| in_unit(w, declared.unit));
         // The most that the slowest key came to: a key that is new may be behind that.
         let mut reached = None;
+        let by_others = self.reached_in(declared.unit);
+        let concerns_all = self.concern_all();
         let mut start = 0;
+        let mut has_behind = false;
         for (row, time) in times.iter().enumerate() {
             let now = reached.map_or(applied, |least| declared.frontier(least).max(applied));
-            if *time < now && now > applied && row > start && self.matters(applied, now, declared) {
+            let matters = (*time < now || concerns_all)
+                && now > applied
+                && self.matters(applied, now, declared);
+            if row > start && (matters || (concerns_all && has_behind)) {
                 let watermark = self.reached_by_keys(declared, reached);
                 pieces.push(Piece { offset: start, rows: row - start, watermark });
                 applied = now;
                 start = row;
+                has_behind = false;
             }
+            has_behind |= *time < applied.max(by_others);
             if let Some(keyed) = &mut self.keyed {
                 keyed.see(row, *time, now_ms);
                 reached = reached.max(keyed.least());
@@ -303,6 +328,28 @@ impl Producers {
         let watermark = self.reached_by_keys(declared, reached);
         pieces.push(Piece { offset: start, rows: times.len() - start, watermark });
         Ok(())
+    }
+
+    /// Whether someone forgets what rows to come would meet. Then a row that is behind a frontier is
+    /// a piece of its own as well, since it may be forgotten at once.
+    fn concern_all(&self) -> bool {
+        self.marks == Marks::ForEveryRow && !mutant!(ForgottenByBatch)
+    }
+
+    /// Notes that the source was silent: those who read it may have gone on with other sources.
+    pub(crate) fn come_back(&mut self) {
+        self.is_back = true;
+    }
+
+    /// Notes how far any source has come, if this one was silent and has not come as far.
+    pub(crate) fn catch_up(&mut self, reached: Option<Watermark>) {
+        self.is_back &= self.watermark < reached;
+        self.reached = reached.filter(|_| self.is_back);
+    }
+
+    /// How far those who read this source may have gone on without it.
+    fn reached_in(&self, unit: TimeUnit) -> i64 {
+        self.reached.map_or(i64::MIN, |watermark| in_unit(watermark, unit))
     }
 
     /// Whether it matters to anyone if a row comes before or after such a move of the frontier.

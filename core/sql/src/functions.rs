@@ -26,6 +26,9 @@ pub(crate) use crate::parser::windows::{ROW_WINDOW_END, ROW_WINDOW_START, WINDOW
 /// The function that lists the windows of a time.
 pub(crate) const WINDOW_LIST: &str = "__window_list";
 
+/// The function that fails for NULL and is its argument otherwise.
+pub(crate) const KNOWN_TIME: &str = "__known_time";
+
 /// Every kind of window.
 const KINDS: [WindowKind; 4] =
     [WindowKind::Tumble, WindowKind::Hop, WindowKind::Session, WindowKind::Cumulate];
@@ -67,6 +70,11 @@ pub(crate) fn window_function(kind: WindowKind) -> ScalarUDF {
 /// The end of a window: `__window_end(start [, size])`.
 pub(crate) fn window_end(args: Vec<Expr>) -> Expr {
     Piece::End.function().call(args)
+}
+
+/// A time that may not be NULL: a row without one is in no window.
+pub(crate) fn known_time(time: Expr) -> Expr {
+    Piece::Known.function().call(vec![time])
 }
 
 /// The windows of a time, with the arguments of their call: of hopping windows the starts, of
@@ -209,16 +217,14 @@ impl ScalarUDFImpl for WindowFunction {
             return exec_err!("tumble(...) got a {} as time", args.args[0].data_type());
         };
         let lengths = args.args[1..].iter().map(|length| match length {
-            ColumnarValue::Scalar(value) => Ok(length_ns(value)? / unit.nanos()),
+            ColumnarValue::Scalar(value) => length_ns(value),
             ColumnarValue::Array(_) => exec_err!("the size of tumble(...) must be a constant"),
         });
-        let lengths = lengths.collect::<Result<Vec<i64>>>()?;
-        let (size, offset) = (lengths[0], lengths.get(1).copied().unwrap_or(0));
-        if size <= 0 {
-            return exec_err!("the size of tumble(...) must be positive");
-        }
+        let spec = window_spec(self.kind, &lengths.collect::<Result<Vec<i64>>>()?, unit);
+        let spec = spec.map_err(|error| DataFusionError::Plan(error.message().to_string()))?;
         let times = args.args[0].to_array(args.number_rows)?;
-        moved(&times, |time| (time - offset).div_euclid(size) * size + offset)
+        bounded(&times, &spec)?;
+        moved(&times, |time| spec.start(spec.first_end(time)))
     }
 }
 
@@ -230,6 +236,8 @@ enum Piece {
     End,
     /// `__window_time(end)`: the last time that a window holds, one unit before its end.
     Time,
+    /// `__known_time(ts)`: see [`known_time`].
+    Known,
     /// `__window_list(kind, ts, ...)`: see [`window_list`].
     List,
     /// Stands for the start or the end of the windows of a row; see [`crate::window_tables`].
@@ -245,7 +253,8 @@ struct PieceFunction {
 }
 
 impl Piece {
-    const ALL: [Self; 5] = [Self::End, Self::Time, Self::List, Self::RowStart, Self::RowEnd];
+    const ALL: [Self; 6] =
+        [Self::End, Self::Time, Self::Known, Self::List, Self::RowStart, Self::RowEnd];
 
     fn function(self) -> ScalarUDF {
         let signature = Signature::user_defined(Volatility::Immutable);
@@ -258,6 +267,7 @@ impl ScalarUDFImpl for PieceFunction {
         match self.piece {
             Piece::End => WINDOW_END,
             Piece::Time => WINDOW_TIME,
+            Piece::Known => KNOWN_TIME,
             Piece::List => WINDOW_LIST,
             Piece::RowStart => ROW_WINDOW_START,
             Piece::RowEnd => ROW_WINDOW_END,
@@ -287,9 +297,22 @@ impl ScalarUDFImpl for PieceFunction {
             Piece::Time => {
                 moved(&args.args[0].to_array(args.number_rows)?, |end| end.saturating_sub(1))
             }
+            Piece::Known => {
+                Ok(ColumnarValue::Array(known(args.args[0].to_array(args.number_rows)?)?))
+            }
             Piece::List => list_of(&args),
             Piece::RowStart | Piece::RowEnd => exec_err!("a window as a table was not expanded"),
         }
+    }
+}
+
+/// Refuses times whose windows have bounds that cannot be said.
+fn bounded(times: &ArrayRef, spec: &WindowSpec) -> Result<()> {
+    let numbers = cast(times, &DataType::Int64)?;
+    let range = spec.times();
+    match numbers.as_primitive::<Int64Type>().iter().flatten().find(|time| !range.contains(time)) {
+        Some(time) => exec_err!("the time {time} is too far from 1970 to be in a window"),
+        None => Ok(()),
     }
 }
 
@@ -308,7 +331,15 @@ fn end_of(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         return exec_err!("window_end got a {} as time", start.data_type());
     };
     let size = length_ns(size)? / unit.nanos();
-    moved(&start.to_array(args.number_rows)?, |start| start + size)
+    moved(&start.to_array(args.number_rows)?, |start| start.saturating_add(size))
+}
+
+/// The times, of which none may be missing.
+fn known(times: ArrayRef) -> Result<ArrayRef> {
+    match times.null_count() {
+        0 => Ok(times),
+        _ => exec_err!("a row without an event time has no window"),
+    }
 }
 
 fn list_of(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -325,10 +356,8 @@ fn list_of(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     });
     let spec = window_spec(kind, &lengths.collect::<Result<Vec<i64>>>()?, unit);
     let spec = spec.map_err(|error| DataFusionError::Plan(error.message().to_string()))?;
-    let times = time.to_array(args.number_rows)?;
-    if times.null_count() > 0 {
-        return exec_err!("a row without an event time has no window");
-    }
+    let times = known(time.to_array(args.number_rows)?)?;
+    bounded(&times, &spec)?;
     let numbers = cast(&times, &DataType::Int64)?;
     let mut windows = Vec::new();
     let mut counts = Vec::with_capacity(times.len());

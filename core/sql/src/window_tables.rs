@@ -6,9 +6,13 @@
 //!
 //! | window | plan |
 //! |---|---|
+//! | `tumble` | two columns more: stateless, a function of the row's time |
 //! | `hop`, `cumulate` | an unnested list of the row's windows: stateless, a row for each |
 //! | `session` | the rows of each session, gathered by `GROUP BY keys, session(ts, gap)`, and unnested: a row's bounds are those of its session |
 //! | `session`, in an ad-hoc query | gaps counted along each key's rows in the order of their times (`batch_sessions.rs`) |
+//!
+//! A row without a time is in no window of any kind: it fails, and so is a dead letter, in a
+//! continuous query, and is left out of an ad-hoc one.
 
 use std::sync::Arc;
 
@@ -21,8 +25,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection
 
 use crate::batch_sessions::Sessions;
 use crate::functions::{
-    ROW_WINDOW_END, ROW_WINDOW_START, length_ns, window_call, window_end, window_function,
-    window_list,
+    ROW_WINDOW_END, ROW_WINDOW_START, known_time, length_ns, window_call, window_end,
+    window_function, window_list,
 };
 use crate::parser::windows::{Grouped, WindowKind};
 
@@ -55,7 +59,16 @@ pub fn expand_windows(plan: LogicalPlan, grouped: Grouped) -> Result<LogicalPlan
                     .build()?
             }
             WindowKind::Session => session(projection, &marker.args[0], &marker.args[1..])?,
-            _ => listed(projection, kind, args)?,
+            kind => {
+                let input = match grouped {
+                    Grouped::ByColumns => with_times(&projection.input, args)?,
+                    Grouped::ByOperator => Arc::clone(&projection.input),
+                };
+                match kind {
+                    WindowKind::Tumble => single(input, &projection.expr, args)?,
+                    _ => listed(input, &projection.expr, kind, args)?,
+                }
+            }
         };
         Ok(Transformed::yes(expanded))
     })?;
@@ -76,8 +89,33 @@ fn is_marker(function: &ScalarUDF) -> bool {
     [ROW_WINDOW_START, ROW_WINDOW_END].contains(&function.name())
 }
 
+/// The rows that have a time.
+fn with_times(input: &Arc<LogicalPlan>, args: &[Expr]) -> Result<Arc<LogicalPlan>> {
+    let Some(time) = args.first() else { return Ok(Arc::clone(input)) };
+    let known = LogicalPlanBuilder::from(Arc::clone(input)).filter(time.clone().is_not_null())?;
+    known.build().map(Arc::new)
+}
+
+/// Each row with the only window of its time.
+fn single(input: Arc<LogicalPlan>, exprs: &[Expr], args: &[Expr]) -> Result<LogicalPlan> {
+    let [time, size, ..] = args else {
+        return internal_err!("tumble(...) without its size");
+    };
+    let known = std::iter::once(known_time(time.clone())).chain(args[1..].iter().cloned());
+    let start = window_function(WindowKind::Tumble).call(known.collect());
+    let end = window_end(vec![start.clone(), size.clone()]);
+    let exprs = exprs.iter().map(|expr| with_bounds(expr.clone(), &start, &end));
+    let exprs = exprs.collect::<Result<Vec<Expr>>>()?;
+    LogicalPlanBuilder::from(input).project(exprs)?.build()
+}
+
 /// A row for each of the windows of a row that follow from its time alone.
-fn listed(projection: &Projection, kind: WindowKind, args: &[Expr]) -> Result<LogicalPlan> {
+fn listed(
+    input: Arc<LogicalPlan>,
+    exprs: &[Expr],
+    kind: WindowKind,
+    args: &[Expr],
+) -> Result<LogicalPlan> {
     let [time, first, second, offset @ ..] = args else {
         return internal_err!("{}(...) without its lengths", kind.name());
     };
@@ -86,9 +124,9 @@ fn listed(projection: &Projection, kind: WindowKind, args: &[Expr]) -> Result<Lo
         other => plan_err!("the lengths of {}(...) must be constants, not {other}", kind.name()),
     };
     let size = if length(first)? > length(second)? { first } else { second };
-    let columns = projection.input.schema().columns().into_iter().map(Expr::Column);
+    let columns = input.schema().columns().into_iter().map(Expr::Column);
     let windows = window_list(kind, args).alias(WINDOWS);
-    let input = LogicalPlanBuilder::from(Arc::clone(&projection.input))
+    let input = LogicalPlanBuilder::from(input)
         .project(columns.chain([windows]))?
         .unnest_column(WINDOWS)?;
     let each = Expr::Column(Column::new_unqualified(WINDOWS));
@@ -101,7 +139,7 @@ fn listed(projection: &Projection, kind: WindowKind, args: &[Expr]) -> Result<Lo
             (window_function(WindowKind::Tumble).call(args), each)
         }
     };
-    let exprs = projection.expr.iter().map(|expr| with_bounds(expr.clone(), &start, &end));
+    let exprs = exprs.iter().map(|expr| with_bounds(expr.clone(), &start, &end));
     input.project(exprs.collect::<Result<Vec<Expr>>>()?)?.build()
 }
 

@@ -173,9 +173,12 @@ mod table {
         LateRowsAllCame: "a row that ceased too late is handed on as one that came", "dataflow/late_rows", ["windows over a table"];
         ForgottenOneUnitEarly: "a row is forgotten one unit early", "dataflow/lifetime", ["state_ttl of JOIN", "state_ttl of an outer JOIN"];
         ForgottenByTheOtherSide: "a row is forgotten by the watermark of the other side", "dataflow/lifetime", ["state_ttl of JOIN", "state_ttl of an outer JOIN"];
+        ForgottenByBatch: "what a batch makes forgotten is forgotten after the batch", "db/producers", ["state_ttl of JOIN", "state_ttl of GROUP BY"];
         IdleSourceHoldsBack: "a silent source holds those beside it back", "dataflow/graph", ["idle sources beside others"];
         WatermarkOfTheFastestKey: "the watermark is that of the fastest key", "db/keyed_times", ["watermark by key"];
+        IdleKeyHoldsBack: "a silent key holds the watermark back for ever", "db/keyed_times", ["watermark by key"];
         ClockStands: "event times of the clock wait for the next row", "db/engine/time", ["proctime()"];
+        UpdateMovesNoWatermark: "the times that an UPDATE sets move no watermark", "db/change", ["windows over a table", "versions of a table"];
         ReplacedRowsUncut: "a row that replaces one behind the watermark does not cut its batch", "db/producers", ["windows over a table", "versions of a table"];
         PartitionLost: "what one partition gives is lost", "dataflow/partitioned", ["GROUP BY"];
         RowsDealtInTurn: "rows go to partitions in turn, whatever their keys", "dataflow/partitioned", ["GROUP BY"];

@@ -114,6 +114,11 @@ pub trait Shape: Debug + Send + Sync {
         None
     }
 
+    /// Whether rows leave its content without being taken back.
+    fn forgets_content(&self) -> bool {
+        false
+    }
+
     /// Simpler queries, to shrink to.
     fn simpler(&self) -> Vec<Query> {
         Vec::new()

@@ -74,6 +74,56 @@ fn what_only_has_to_be_there_is_forgotten_row_by_row() {
     assert_eq!(content(&db, "anti"), [row![501]]);
 }
 
+/// What a row of a batch makes forgotten is so for the next row of it, also behind windows and where a
+/// silent source keeps up with another.
+#[test]
+fn what_is_forgotten_does_not_depend_on_pushes() {
+    let rows = [(1, 0), (1, 8), (2, 30), (1, 31), (2, 39), (3, 41), (2, 42), (1, 43), (2, 52)];
+    let run = |size: usize| {
+        let db = LaminarDB::open_with_clock_at(Config::default(), 0).unwrap();
+        for sql in [
+            "CREATE SOURCE s (k BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+            "CREATE SOURCE silent (k BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)
+             WITH (idle_timeout = 5)",
+            "CREATE STREAM counts WITH (state_ttl = 10) AS
+             SELECT k, count(*) AS n, min(ts) AS since FROM s GROUP BY k",
+            "CREATE STREAM pairs WITH (state_ttl = 10) AS
+             SELECT l.ts AS a, r.ts AS b FROM s AS l JOIN s AS r ON l.k = r.k AND l.ts < r.ts",
+            "CREATE STREAM beside WITH (state_ttl = 10) AS
+             SELECT l.ts AS a, r.ts AS b FROM silent AS l JOIN s AS r ON l.k = r.k",
+            "CREATE STREAM tens AS SELECT k, window_start, count(*) AS n
+             FROM TUMBLE(s, ts, 10) GROUP BY k, window_start, window_end",
+            "CREATE STREAM windows WITH (state_ttl = 10) AS
+             SELECT k, sum(n) AS n FROM tens GROUP BY k",
+        ] {
+            execute(&db, sql);
+        }
+        db.start_blocking().unwrap();
+        execute(&db, "INSERT INTO silent VALUES (1, 25)");
+        db.advance_clock(Duration::from_millis(5)).unwrap();
+        for rows in rows.chunks(size) {
+            let values: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
+            execute(&db, &format!("INSERT INTO s VALUES {}", values.join(", ")));
+        }
+        ["counts", "pairs", "beside", "windows"].map(|name| content(&db, name))
+    };
+    // By hand. 1 is forgotten by 30 and by 41, 3 by 52; 2 never falls silent for ten.
+    let counts = vec![row![1, 1, 43], row![2, 4, 30]];
+    // 30 makes 0 and 8 forgotten, 41 makes 30 and 31.
+    let pairs = vec![row![0, 8], row![30, 39], row![39, 42], row![39, 52], row![42, 52]];
+    // The silent side keeps up: 25 is forgotten by 39.
+    let beside = vec![row![25, 0], row![25, 8], row![25, 31]];
+    // 30 closes the window of 0, which is forgotten at once; 41 closes those of 30, 52 those of 40.
+    let windows = vec![row![1, 2], row![2, 3], row![3, 1]];
+    for size in [1, 2, 4, 9] {
+        let contents = run(size);
+        assert_eq!(contents[0], counts, "{size} at a time");
+        assert_eq!(contents[1], pairs, "{size} at a time");
+        assert_eq!(contents[2], beside, "{size} at a time");
+        assert_eq!(contents[3], windows, "{size} at a time");
+    }
+}
+
 /// Without a declared watermark the clock counts.
 #[test]
 fn a_join_forgets_by_the_clock() {

@@ -8,7 +8,9 @@ use arrow::array::{ArrayRef, Int64Array, StringArray};
 
 use super::{SOURCE, late_rows, push, push_times};
 use crate::row;
-use crate::support::database::{batch, content, created, drain_rows, execute, started, subscribe};
+use crate::support::database::{
+    batch, content, created, drain_rows, execute, listed, started, subscribe,
+};
 use crate::support::oracle::Oracle;
 use crate::support::random::{Random, for_seeds};
 use crate::support::replay::Replay;
@@ -40,6 +42,36 @@ fn sessions_merge_and_close_a_gap_after_their_last_row() {
     assert_eq!(content(&db, "w"), all);
     let all = vec![row![1, 100, 128, 3], row![2, 101, 111, 1]];
     assert_eq!(content(&db, "c"), all);
+}
+
+/// A key whose sessions begin ever earlier is to be looked at ever earlier: only the last of these
+/// times is kept.
+#[test]
+fn sessions_that_grow_to_the_past_take_no_memory() {
+    let db = started(&[
+        "CREATE SOURCE t (k BIGINT, v BIGINT, ts BIGINT NOT NULL,
+             WATERMARK FOR ts AS ts - 10000000)",
+        "CREATE STREAM w AS SELECT k, window_start, window_end, count(*) n FROM t
+         GROUP BY k, session(ts, 10)",
+    ]);
+    let source = db.source_untyped("t").unwrap();
+    let mut most = 0;
+    for batch in 0..20 {
+        let rows: Vec<(i64, i64, i64)> =
+            (0..1_000).map(|row| (row % 3, 0, 1_000_000 - batch * 1_000 - row)).collect();
+        push(&source, &rows);
+        most = listed(&db, "SHOW STREAMS", "w", "state_bytes").int().max(most);
+    }
+    // 40,000 times that do not count would be 640,000.
+    assert!(most < 300_000, "{most} bytes for three sessions");
+    source.end_of_input().unwrap();
+    // The last rows of the last batch are 999 of key 0, 998 of key 2 and 997 of key 1.
+    let all = vec![
+        row![0, 980_001, 1_000_010, 6_680],
+        row![1, 980_003, 1_000_009, 6_660],
+        row![2, 980_002, 1_000_008, 6_660],
+    ];
+    assert_eq!(content(&db, "w"), all);
 }
 
 #[test]

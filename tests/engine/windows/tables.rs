@@ -33,6 +33,125 @@ fn with_windows(rows: &[(i64, i64, i64)], windows: impl Fn(i64) -> Vec<(i64, i64
     bounded
 }
 
+/// A row without a time is in no window, whatever its kind and however it is written.
+#[test]
+fn a_row_without_a_time_is_in_no_window() {
+    let db = started(&["CREATE SOURCE s (k BIGINT, ts BIGINT)"]);
+    let windows = [
+        ("TUMBLE(s, ts, 10)", "tumble(ts, 10)", vec![(0, 10)]),
+        ("HOP(s, ts, 10, 20)", "hop(ts, 10, 20)", vec![(-10, 10), (0, 20)]),
+        ("CUMULATE(s, ts, 10, 20)", "cumulate(ts, 10, 20)", vec![(0, 10), (0, 20)]),
+        ("SESSION(s PARTITION BY k, ts, 10)", "session(ts, 10)", vec![(5, 15)]),
+    ];
+    for (index, (table, call, _)) in windows.iter().enumerate() {
+        execute(
+            &db,
+            &format!("CREATE STREAM t{index} AS SELECT k, window_start, window_end FROM {table}"),
+        );
+        let grouped = format!("k, window_start, window_end FROM s GROUP BY k, {call} EMIT CHANGES");
+        execute(&db, &format!("CREATE STREAM g{index} AS SELECT {grouped}"));
+    }
+    execute(&db, "INSERT INTO s VALUES (1, 5), (2, NULL)");
+    for (index, (table, _, bounds)) in windows.iter().enumerate() {
+        let rows: Vec<Row> = bounds.iter().map(|(start, end)| row![1, *start, *end]).collect();
+        for name in [format!("t{index}"), format!("g{index}")] {
+            assert_eq!(content(&db, &name), rows, "{name}");
+            let letters = query(
+                &db,
+                &format!("SELECT row FROM laminar_dead_letters WHERE stream = '{name}'"),
+            );
+            assert_eq!(letters.len(), 1, "{name}: {letters:?}");
+        }
+        // A query leaves it out, as the stream does.
+        let sql = format!("SELECT k, window_start, window_end FROM {table} ORDER BY window_end");
+        assert_eq!(query(&db, &sql), rows, "{table}");
+    }
+}
+
+/// `tumble` of a time is by the arithmetic of windows.
+#[test]
+fn the_start_of_a_window_is_a_function() {
+    let db = started(&["CREATE SOURCE s (ts TIMESTAMP(0))"]);
+    let starts = "SELECT tumble(-1, 10), tumble(7, 10, -4), tumble(CAST(NULL AS BIGINT), 10),
+         tumble(9223372036854775787, 10)";
+    let last = 9_223_372_036_854_775_780_i64;
+    assert_eq!(query(&db, starts), [row![-10, 6, None::<i64>, last]]);
+    execute(&db, "INSERT INTO s VALUES ('2026-01-01 00:00:01')");
+    let error = refused(&db, "SELECT tumble(ts, INTERVAL '1500' MILLISECOND) FROM s").to_string();
+    assert!(error.contains("whole number of Seconds"), "{error}");
+}
+
+/// At the ends of what a column holds windows have no bounds: rows there are dead letters, and all
+/// others are in the windows that they are in.
+#[test]
+fn times_at_the_ends_of_a_column_are_in_no_window() {
+    let db = started(&["CREATE SOURCE s (ts BIGINT)"]);
+    let windows = ["tumble(ts, 10)", "hop(ts, 5, 10)", "cumulate(ts, 5, 10)", "session(ts, 10)"];
+    for (index, call) in windows.iter().enumerate() {
+        let bounds = "window_start, window_end, count(*) AS n FROM s";
+        let sql = format!("CREATE STREAM g{index} AS SELECT {bounds} GROUP BY {call} EMIT CHANGES");
+        execute(&db, &sql);
+    }
+    execute(&db, "CREATE STREAM t AS SELECT window_start, window_end FROM TUMBLE(s, ts, 10)");
+    execute(&db, "CREATE STREAM h AS SELECT window_start, window_end FROM HOP(s, ts, 5, 10)");
+    let (low, high) = (i64::MIN + 20, i64::MAX - 20);
+    for ts in [i64::MIN, low - 1, low, high, high + 1, i64::MAX] {
+        // As a difference: the parser has no literal for the least number.
+        execute(&db, &format!("INSERT INTO s SELECT {} - 1", i128::from(ts) + 1));
+    }
+    // i64::MIN ends in 808 and i64::MAX in 807: the times are ...788 and ...787.
+    let tens = [low - 2, high - 7];
+    let tumbling = vec![row![tens[0], tens[0] + 10, 1], row![tens[1], tens[1] + 10, 1]];
+    assert_eq!(content(&db, "g0"), tumbling);
+    let pairs = |rows: &[Row]| rows.iter().map(|row| row[..2].to_vec()).collect::<Vec<Row>>();
+    assert_eq!(content(&db, "t"), pairs(&tumbling));
+    let hopping: Vec<Row> = tens
+        .iter()
+        .zip([low, high])
+        .flat_map(|(ten, ts)| [ten - 5, *ten, ten + 5].map(|start| (start, ts)))
+        .filter(|(start, ts)| (*start..start + 10).contains(ts))
+        .map(|(start, _)| row![start, start + 10, 1])
+        .collect();
+    assert_eq!(content(&db, "g1"), hopping);
+    assert_eq!(content(&db, "h"), pairs(&hopping));
+    let cumulating: Vec<Row> = tens
+        .iter()
+        .zip([low, high])
+        .flat_map(|(ten, ts)| [5, 10].map(|size| (*ten, ten + size, ts)))
+        .filter(|(start, end, ts)| (start..end).contains(&ts))
+        .map(|(start, end, _)| row![start, end, 1])
+        .collect();
+    assert_eq!(content(&db, "g2"), cumulating);
+    assert_eq!(content(&db, "g3"), vec![row![low, low + 10, 1], row![high, high + 10, 1]]);
+    for name in ["g0", "g1", "g2", "g3", "t", "h"] {
+        let sql = format!("SELECT count(*) FROM laminar_dead_letters WHERE stream = '{name}'");
+        assert_eq!(query(&db, &sql), [row![4]], "{name}");
+    }
+}
+
+/// Grouping by the bounds of a window is a window, and final by default; grouping by columns of another
+/// stream, which carry event time like any others, is not.
+#[test]
+fn bounds_of_a_named_stream_are_columns() {
+    let db = started(&[
+        SOURCE,
+        "CREATE STREAM rows AS SELECT * FROM HOP(t, ts, 5, 10)",
+        "CREATE STREAM windows AS SELECT window_start, count(*) AS n FROM HOP(t, ts, 5, 10)
+         GROUP BY window_start, window_end",
+        "CREATE STREAM columns AS SELECT window_start, window_end, count(*) AS n FROM rows
+         GROUP BY window_start, window_end",
+        "CREATE STREAM waits AS SELECT window_start, count(*) AS n FROM rows
+         GROUP BY window_start, window_end EMIT ON WINDOW CLOSE",
+    ]);
+    push(&db.source_untyped("t").unwrap(), &[(1, 0, 2), (1, 0, 7), (1, 0, 9)]);
+    assert_eq!(content(&db, "windows"), [row![-5, 1]]);
+    assert_eq!(content(&db, "columns"), [row![-5, 5, 1], row![0, 10, 3], row![5, 15, 2]]);
+    assert_eq!(content(&db, "waits"), [row![-5, 1]]);
+    let emit = |name: &str| query(&db, &format!("EXPLAIN {name}"))[0][0].text().to_string();
+    assert!(emit("windows").contains("ON WINDOW CLOSE (by default)"), "{}", emit("windows"));
+    assert!(emit("columns").contains("ON UPDATE (by default)"), "{}", emit("columns"));
+}
+
 #[test]
 fn each_row_stands_in_each_of_its_windows() {
     for_seeds(6, |seed| {

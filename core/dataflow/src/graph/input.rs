@@ -70,16 +70,17 @@ impl Graph {
         })
     }
 
-    /// Which moves of a source's frontiers matter to anyone for rows behind them: batches need not
-    /// be cut at others.
+    /// Which moves of a source's frontiers matter to anyone for rows behind them, or for all: batches
+    /// need not be cut at others.
     pub fn marks(&self, source: NodeId) -> Marks {
         let consumers = self.node(source).consumers.iter();
         consumers.fold(Marks::AsReaders, |marks, (consumer, _)| {
             let node = self.node(*consumer);
             let of_consumer = match &node.body {
-                Body::Operator(operator) => match operator.marks() {
-                    Marks::AsReaders => self.marks(*consumer),
-                    marks => marks,
+                Body::Operator(operator) => match (operator.marks(), self.marks(*consumer)) {
+                    (_, Marks::ForEveryRow) => Marks::ForEveryRow,
+                    (Marks::AsReaders, of_readers) => of_readers,
+                    (marks, _) => marks,
                 },
                 Body::Source | Body::Table(_) => Marks::Every,
             };

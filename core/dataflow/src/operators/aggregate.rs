@@ -177,9 +177,9 @@ impl Operator for Aggregate {
     }
 
     fn marks(&self) -> Marks {
-        match self.aging {
-            Some(_) => Marks::Every,
-            None => Marks::AsReaders,
+        match &self.aging {
+            Some(aging) if aging.lifetime.forgets_by_frontier() => Marks::ForEveryRow,
+            _ => Marks::AsReaders,
         }
     }
 

@@ -55,6 +55,11 @@ impl Lifetime {
         }
     }
 
+    /// Whether a frontier makes forgotten what rows to come would have met.
+    pub(super) fn forgets_by_frontier(&self) -> bool {
+        matches!(self, Self::EventTime { drops_late: false, .. })
+    }
+
     /// What is of a time before this is to go. `frontiers` are those of each port.
     pub(super) fn limit(&self, frontiers: &[Vec<Frontier>], now_ms: i64) -> i64 {
         match self {

@@ -1,5 +1,7 @@
 //! Rows with their event times, as the operators over event time read them.
 
+use std::ops::RangeInclusive;
+
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
@@ -8,31 +10,39 @@ use laminar_types::{Delta, Error, Result, Weights};
 use crate::operator::Context;
 
 /// The rows of a delta whose event time, the column `time`, is known, and these times in units of
-/// the column. Rows without a time are dead letters.
+/// the column. Rows without a time, or with one out of a range, are dead letters.
 pub(super) fn with_times(
     delta: Delta,
     time: usize,
+    range: &RangeInclusive<i64>,
     cx: &mut Context<'_>,
 ) -> Result<(Delta, Int64Array)> {
     let internal = |error| Error::internal(format!("an event time cannot be read: {error}"));
-    let times = delta.batch.column(time);
-    if times.null_count() == 0 {
-        let times = cast(times, &DataType::Int64).map_err(internal)?;
-        return Ok((delta, times.as_primitive::<Int64Type>().clone()));
+    let read = |delta: &Delta| {
+        let times = cast(delta.batch.column(time), &DataType::Int64).map_err(internal)?;
+        Ok(times.as_primitive::<Int64Type>().clone())
+    };
+    let times: Int64Array = read(&delta)?;
+    let is_known = |row: usize| !times.is_null(row) && range.contains(&times.value(row));
+    if times.null_count() == 0 && times.values().iter().all(|time| range.contains(time)) {
+        return Ok((delta, times));
     }
     let name = delta.batch.schema_ref().field(time).name();
     let mut known = Vec::with_capacity(times.len());
     for row in 0..times.len() {
-        if times.is_null(row) {
-            let error = format!("the event time `{name}` is NULL");
-            cx.dead_letter_of(&delta.batch, row, error);
-        } else {
+        if is_known(row) {
             known.push(row as u32);
+            continue;
         }
+        let error = match times.is_null(row) {
+            true => format!("the event time `{name}` is NULL"),
+            false => format!("the event time `{name}` is too far from 1970 to be in a window"),
+        };
+        cx.dead_letter_of(&delta.batch, row, error);
     }
     let delta = select(&delta, &known)?;
-    let times = cast(delta.batch.column(time), &DataType::Int64);
-    Ok((delta, times.map_err(internal)?.as_primitive::<Int64Type>().clone()))
+    let times = read(&delta)?;
+    Ok((delta, times))
 }
 
 /// Some rows of a delta.

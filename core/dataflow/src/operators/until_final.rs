@@ -47,7 +47,7 @@ impl UntilFinal {
 
 impl Operator for UntilFinal {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
-        let (delta, times) = with_times(delta, self.time, cx)?;
+        let (delta, times) = with_times(delta, self.time, &(i64::MIN..=i64::MAX), cx)?;
         let rows = self.rows.encode(&delta.batch)?;
         let mut late = Vec::new();
         for (row, time) in times.values().iter().enumerate() {

@@ -7,7 +7,8 @@
 //! read in order, however many others there are; only what the limit has passed is put in order.
 //!
 //! An index beside columns, like a hash table: whoever owns it keeps in a column which entries count,
-//! leaves out those that no longer do when they come, and enters them anew when parts are put back.
+//! leaves out those that no longer do when they come, and enters those that do anew when parts are put
+//! back, and when too many do not count ([`TimeQueue::is_stale`]).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,18 +20,28 @@ pub struct TimeQueue {
     near: BinaryHeap<Reverse<(i64, u32)>>,
     /// The entries after it, by the level of their time.
     far: Vec<Vec<(i64, u32)>>,
+    /// How many entries there are.
+    len: usize,
 }
+
+/// So many entries that do not count are no matter.
+const FEW: usize = 64;
 
 impl Default for TimeQueue {
     fn default() -> Self {
         let far = (0..i64::BITS).map(|_| Vec::new()).collect();
-        Self { limit: i64::MIN, near: BinaryHeap::new(), far }
+        Self { limit: i64::MIN, near: BinaryHeap::new(), far, len: 0 }
     }
 }
 
 impl TimeQueue {
     /// Adds an entry.
     pub fn insert(&mut self, time: i64, number: u32) {
+        self.len += 1;
+        self.place(time, number);
+    }
+
+    fn place(&mut self, time: i64, number: u32) {
         match time <= self.limit {
             true => self.near.push(Reverse((time, number))),
             false => self.far[level(self.limit, time)].push((time, number)),
@@ -49,7 +60,7 @@ impl TimeQueue {
         }
         let mut dealt = std::mem::take(&mut self.far[highest]);
         for (time, number) in dealt.drain(..) {
-            self.insert(time, number);
+            self.place(time, number);
         }
         // Empty, but for its memory.
         self.far[highest] = dealt;
@@ -63,12 +74,27 @@ impl TimeQueue {
     /// Takes the first entry at or before the limit out: the least time, and of one time the least
     /// number.
     pub fn pop(&mut self) -> Option<(i64, u32)> {
-        self.near.pop().map(|entry| entry.0)
+        let first = self.near.pop().map(|entry| entry.0);
+        self.len -= usize::from(first.is_some());
+        first
+    }
+
+    /// Whether so many entries are there that most do not count, where at most `counting` do.
+    pub fn is_stale(&self, counting: usize) -> bool {
+        self.len > 2 * counting + FEW
+    }
+
+    /// Puts the entries that count in the place of all; the limit stays.
+    pub fn refill(&mut self, entries: impl Iterator<Item = (i64, u32)>) {
+        let limit = self.limit;
+        *self = Self { limit, ..Self::default() };
+        entries.for_each(|(time, number)| self.insert(time, number));
     }
 
     /// Forgets all entries, and the limit.
     pub fn clear(&mut self) {
         self.limit = i64::MIN;
+        self.len = 0;
         self.near.clear();
         self.far.iter_mut().for_each(Vec::clear);
     }
@@ -134,5 +160,31 @@ mod tests {
                 rest.collect::<Vec<_>>()
             );
         }
+    }
+
+    /// Entries that are entered again and again, as where the time of a number falls, take no more
+    /// memory than those that count.
+    #[test]
+    fn what_does_not_count_is_bounded() {
+        let (mut queue, mut times) = (TimeQueue::default(), vec![i64::MAX; 100]);
+        let mut most = 0;
+        for step in 0..200_000 {
+            let number = (step * 37 % 100) as u32;
+            let time = 10_000_000 - step as i64;
+            times[number as usize] = time;
+            queue.insert(time, number);
+            if queue.is_stale(times.len()) {
+                queue.refill(times.iter().enumerate().map(|(at, time)| (*time, at as u32)));
+            }
+            most = most.max(queue.state_bytes());
+        }
+        assert!(most < 20_000, "{most} bytes for 100 numbers");
+        queue.advance(i64::MAX);
+        let mut expected: Vec<(i64, u32)> =
+            times.iter().enumerate().map(|(at, time)| (*time, at as u32)).collect();
+        expected.sort_unstable();
+        let came = std::iter::from_fn(|| queue.pop());
+        let counting: Vec<_> = came.filter(|(t, n)| times[*n as usize] == *t).collect();
+        assert_eq!(counting, expected);
     }
 }

@@ -111,6 +111,16 @@ impl Core {
         result.map(|()| self.epoch)
     }
 
+    /// Tells a source that was silent how far others have come meanwhile.
+    fn catch_up(&mut self, id: SourceId) -> Result<()> {
+        if self.source(id)?.producers.is_back() {
+            let all = self.sources.iter().flatten();
+            let reached = all.filter_map(|source| source.producers.watermark()).max();
+            self.source_mut(id)?.producers.catch_up(reached);
+        }
+        Ok(())
+    }
+
     /// The rows of an epoch as a block: one step, or as a batch where it must be cut.
     pub(super) fn push_block(
         &mut self,
@@ -119,6 +129,7 @@ impl Core {
         rows: &RowBlock,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        self.catch_up(id)?;
         let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
         scratch.times.clear();
         if let Some(declared) = source.producers.declared() {
@@ -177,6 +188,7 @@ impl Core {
         held: bool,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        self.catch_up(id)?;
         let source = self.sources[id.0 as usize].as_mut().ok_or_else(dropped_source)?;
         let replaced = match (self.graph.table_mut(source.node), source.producers.declared()) {
             (Some(table), Some(declared)) => {

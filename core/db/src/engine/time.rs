@@ -76,6 +76,7 @@ impl Core {
         let was_idle = std::mem::take(&mut source.is_idle);
         let node = source.node;
         if was_idle {
+            source.producers.come_back();
             self.graph.set_idle(&[(node, false)]);
         }
         self.alarm.set(now_ms.saturating_add(timeout_ms));

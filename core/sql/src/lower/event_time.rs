@@ -15,7 +15,7 @@ use laminar_types::TimeUnit;
 
 use super::Lowered;
 use crate::compile::Compiler;
-use crate::functions::{WINDOW_LIST, WINDOW_TIME, length_ns};
+use crate::functions::{KNOWN_TIME, WINDOW_LIST, WINDOW_TIME, length_ns};
 use crate::parser::probe::PROBE_TIMES;
 use crate::parser::windows::{WINDOW_END, WindowKind};
 
@@ -154,7 +154,8 @@ fn monotone_column<'e>(expr: &'e Expr, columns: &DFSchema) -> Option<&'e Column>
                     | "to_timestamp_micros"
                     | "to_timestamp_nanos"
                     | "from_unixtime"
-                    | WINDOW_TIME,
+                    | WINDOW_TIME
+                    | KNOWN_TIME,
                     [time],
                 ) => time,
                 (WINDOW_END, [time, rest @ ..]) if !rest.is_empty() && are_literals(rest) => time,

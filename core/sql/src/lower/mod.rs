@@ -176,7 +176,7 @@ struct Lowering<'a> {
     window_nodes: Vec<usize>,
     /// The nodes whose event times are held back by `ALLOW LATENESS`.
     lenient_nodes: Vec<usize>,
-    /// The unions of branches that can get rows of one push.
+    /// The nodes whose rows come in an order that depends on how pushes were cut.
     mixed_nodes: Vec<usize>,
     /// Whether the query asks for that, and it is not the default.
     final_given: bool,
@@ -367,6 +367,9 @@ impl Lowering<'_> {
         inputs: Vec<InputRef>,
         label: String,
     ) -> usize {
+        if self.are_mixed(&inputs) {
+            self.mixed_nodes.push(self.nodes.len());
+        }
         let definition = self.definition();
         self.nodes.push(PlanNode { operator, traits, inputs, label, definition });
         self.nodes.len() - 1

@@ -118,8 +118,9 @@ impl Lowering<'_> {
                  side: a row has one version at a time by that key",
             ));
         }
-        // The versions of a relation that only grows are told apart by their times alone.
-        right_side.append_only &= is_temporal || self.arrives_in_order(&right.lowered.input);
+        // The versions of a relation that only grows are told apart by their times, and then as of
+        // an ASOF join.
+        right_side.append_only &= self.arrives_in_order(&right.lowered.input);
         let can_wait = left_side.append_only && right_side.frontier.is_some();
         if self.final_windows && !can_wait && self.final_given {
             let reason = match left_side.append_only {
@@ -392,6 +393,9 @@ impl Lowering<'_> {
             closed: false,
         };
         let times = [(0, time(&left_side, 0)), (1, time(&right_side, left_width))];
+        let waits_for_matches = outputs
+            .iter()
+            .any(|output| matches!(output, SideOutput::PairsOrPadded | SideOutput::Unmatched));
         let label = format!(
             "Interval join, {}, by ({}): {} from {} before {} to {} after it; left rows are kept \
              until the frontier of {} passes them by that, right rows until that of {} does{}{}",
@@ -403,9 +407,7 @@ impl Lowering<'_> {
             duration(high.span_ns),
             right.columns.field(high.right).name(),
             left.columns.field(low.left).name(),
-            match outputs.iter().any(|output| {
-                matches!(output, SideOutput::PairsOrPadded | SideOutput::Unmatched)
-            }) {
+            match waits_for_matches {
                 true => "; rows without a match come out then",
                 false => "",
             },
@@ -457,6 +459,9 @@ impl Lowering<'_> {
             operator = operator.with_late_rows();
         }
         let lowered = self.timed_node(Box::new(operator), out, left, right, label, &join.schema)?;
+        if let (true, InputRef::Node(node)) = (waits_for_matches, &lowered.input) {
+            self.mixed_nodes.push(*node);
+        }
         self.late_of_left(&lowered, late_of)?;
         Ok(Some(lowered))
     }

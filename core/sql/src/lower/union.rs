@@ -53,25 +53,17 @@ impl Lowering<'_> {
                 .all(|port| of(port).times.is_empty() || of(port).declared_watermark),
             times,
         };
-        let mut behind: Vec<String> = Vec::new();
-        let mut is_mixed = false;
-        for port in &ports {
-            let of_port = self.inputs_behind(&InputRef::Node(*port));
-            is_mixed |= of_port.iter().any(|input| behind.contains(input));
-            behind.extend(of_port);
-        }
         let operator = Union::new(Arc::clone(&arrow_schema), positions);
         let inputs = ports.into_iter().map(InputRef::Node).collect();
         let node = self.add(Box::new(operator), traits, inputs, "Union all".to_string());
-        if is_mixed {
-            self.mixed_nodes.push(node);
-        }
         Ok(self.lowered(node, schema.as_ref().clone(), None, false))
     }
 
     /// Whether rows arrive in an order that is the same however those of the inputs are cut into
-    /// pushes. Those of a union do not where one push gives rows to several of its branches: these
-    /// stand branch by branch, for each push. Where they do not, ties break by all columns.
+    /// pushes. Those of a union, or a join, do not where one push gives rows to several of its
+    /// inputs: these stand input by input, for each push. Nor do those that a frontier brings about
+    /// where others come between its moves: sessions of several keys, and rows of a join in time that
+    /// have no match. Where they do not, ties break by all columns.
     pub(super) fn arrives_in_order(&self, input: &InputRef) -> bool {
         match input {
             InputRef::Relation(name) => self.catalog.arrives_in_order(name),
@@ -80,6 +72,18 @@ impl Lowering<'_> {
                     && self.nodes[*node].inputs.iter().all(|input| self.arrives_in_order(input))
             }
         }
+    }
+
+    /// Whether one push can give rows to several of these inputs.
+    pub(super) fn are_mixed(&self, inputs: &[InputRef]) -> bool {
+        let mut behind: BTreeSet<String> = BTreeSet::new();
+        inputs.len() > 1
+            && inputs.iter().any(|input| {
+                let of_input = self.inputs_behind(input);
+                let is_shared = of_input.iter().any(|input| behind.contains(input));
+                behind.extend(of_input);
+                is_shared
+            })
     }
 
     /// The sources and tables whose rows can come by an input.

@@ -164,6 +164,7 @@ impl Lowering<'_> {
         let slots = WindowSlots { time: ts_column, frontier, keys, start: index };
         let rows = &input_traits.schema;
         let mut workers = String::new();
+        let is_session = kind == WindowKind::Session;
         let (operator, how): (Box<dyn Operator>, &str) = match kind {
             WindowKind::Session => {
                 let gap = session_gap(unit, lengths[0])?;
@@ -205,6 +206,9 @@ impl Lowering<'_> {
         );
         let node = self.add(operator, traits, vec![input], label);
         self.window_nodes.push(node);
+        if is_session {
+            self.mixed_nodes.push(node);
+        }
         if let Some(columns) = late_columns {
             self.late_output(node, input_traits, columns)?;
         }

@@ -33,7 +33,7 @@ use side::{JoinSide, Keyed, internal};
 use super::lifetime::{Ages, Lifetime};
 use super::time_map::TimeMap;
 use crate::expr::{Expr, Selection, row_text};
-use crate::operator::{Content, Context, Metrics, Operator};
+use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::operators::late_rows::LateRows;
 use crate::operators::map::sentence;
 use crate::state::{Container, Parts, Probe, RowChange};
@@ -287,6 +287,14 @@ impl Operator for Join {
         self.age(side, &keyed.delta.batch, cx.now_ms)?;
         self.output.changed[port] |= !self.changes.is_empty();
         self.meet(side, &keyed, cx)
+    }
+
+    fn marks(&self) -> Marks {
+        let mut lifetimes = self.lifetimes.iter().flatten();
+        match lifetimes.any(Lifetime::forgets_by_frontier) {
+            true => Marks::ForEveryRow,
+            false => Marks::Every,
+        }
     }
 
     fn advance(&mut self, port: usize, frontiers: &[Frontier], _: &mut Context<'_>) -> Result<()> {

@@ -32,6 +32,7 @@ use crate::consolidate;
 use crate::expr::row_text;
 use crate::operator::{Context, Metrics, Operator};
 use crate::state::{Container, GroupIndex, Paged, Parts, Slots, TimeQueue};
+use crate::window::bounded;
 use pieces::{Piece, PieceKey, Pieces};
 use sessions::Sessions;
 
@@ -261,6 +262,9 @@ impl SessionAggregate {
         if due.is_none_or(|due| when < due) {
             self.of_key.at_mut(key as usize).due = Some(when);
             self.due.insert(when, key);
+            if self.due.is_stale(self.of_key.len()) {
+                self.due.refill(dues(&self.of_key));
+            }
         }
     }
 
@@ -462,6 +466,11 @@ impl SessionAggregate {
     }
 }
 
+/// When keys are to be looked at.
+fn dues(of_key: &Paged<OfKey>) -> impl Iterator<Item = (i64, u32)> + '_ {
+    (0..of_key.len()).filter_map(|key| Some((of_key.at(key).due?, key as u32)))
+}
+
 /// Where rows went.
 #[derive(Default)]
 struct Placed {
@@ -488,7 +497,7 @@ impl Placed {
 
 impl Operator for SessionAggregate {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
-        let (delta, times) = with_times(delta, self.columns.time, cx)?;
+        let (delta, times) = with_times(delta, self.columns.time, &bounded(self.gap), cx)?;
         let rows = self.read(delta, times)?;
         if self.options.emit == WindowEmit::Updates {
             self.note(&rows)?;
@@ -576,11 +585,7 @@ impl Operator for SessionAggregate {
         of_key.parts(parts)?;
         if parts.are_put_back() {
             due.clear();
-            for key in 0..of_key.len() {
-                if let Some(when) = of_key.at(key).due {
-                    due.insert(when, key as u32);
-                }
-            }
+            due.refill(dues(of_key));
         }
         pieces.parts(parts)?;
         sums.parts(parts)?;

@@ -199,6 +199,9 @@ impl Pieces {
         if least_start < noted {
             self.latest.at_mut(key as usize).least_start = least_start;
             self.least_starts.insert(least_start, key);
+            if self.least_starts.is_stale(self.latest.len()) {
+                self.least_starts.refill(noted_starts(&self.latest));
+            }
         }
     }
 
@@ -333,6 +336,12 @@ impl Pieces {
     }
 }
 
+/// The least starts that are noted.
+fn noted_starts(latest: &Paged<Latest>) -> impl Iterator<Item = (i64, u32)> + '_ {
+    let starts = (0..latest.len()).map(|key| (latest.at(key).least_start, key as u32));
+    starts.filter(|(start, _)| *start < i64::MAX)
+}
+
 impl Stored {
     fn key_of(&self, key: u32) -> PieceKey {
         (key, self.start, self.number)
@@ -347,12 +356,7 @@ impl Container for Pieces {
         earlier.parts(parts)?;
         if parts.are_put_back() {
             least_starts.clear();
-            for key in 0..latest.len() {
-                let noted = latest.at(key).least_start;
-                if noted < i64::MAX {
-                    least_starts.insert(noted, key as u32);
-                }
-            }
+            least_starts.refill(noted_starts(latest));
         }
         Ok(())
     }

@@ -228,7 +228,8 @@ impl Windows {
 
 impl Operator for WindowAggregate {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
-        let (delta, times) = with_times(delta, self.windows.columns.time, cx)?;
+        let (delta, times) =
+            with_times(delta, self.windows.columns.time, &self.windows.spec.times(), cx)?;
         let delta = self.windows.grouping.arrive(delta)?;
         let runs = runs(&self.windows.spec, times.values());
         if runs.len() * SHORT_RUN <= delta.num_rows() || runs.len() == 1 {

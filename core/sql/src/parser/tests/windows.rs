@@ -248,8 +248,8 @@ fn sessions_by_keys() {
 #[test]
 fn table_functions_elsewhere() {
     let derived = format!(
-        "(SELECT *, {T} AS window_start, __window_end({T}) AS window_end, \
-                 __window_time(__window_end({T})) AS window_time FROM t) AS \"t\""
+        "(SELECT *, __row_window_start({T}) AS window_start, __row_window_end({T}) AS window_end, \
+                 __window_time(__row_window_end({T})) AS window_time FROM t) AS \"t\""
     );
     assert_eq!(
         rewritten("SELECT * FROM TUMBLE(t, ts, INTERVAL '1' MINUTE)"),

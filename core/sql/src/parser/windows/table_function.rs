@@ -3,9 +3,8 @@
 //!
 //! Grouped by the bounds that it adds, such a function is the window call in `GROUP BY` over the
 //! table itself. Elsewhere it is a derived table with three columns more: the start, the end and the
-//! last time of a window of the row. A tumbling window is a function of the row; the other kinds
-//! give a row several windows, or a window that later rows change, and stand there as markers, which
-//! the planner replaces (`window_tables.rs`).
+//! last time of a window of the row. They stand there as markers, which the planner replaces
+//! (`window_tables.rs`).
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
@@ -17,7 +16,6 @@ use laminar_types::{Error, Result, error::code};
 use super::{
     PARTITION_BY, ROW_WINDOW_END, ROW_WINDOW_START, WINDOW_TIME,
     call::{Bound, WindowKind, arguments, function_name, is_same_expr, make, normalised},
-    replace::bound_of,
     select::column_bound,
 };
 use crate::parser::lexer::position;
@@ -158,11 +156,10 @@ impl TableWindow {
             let keys = self.keys.iter().flatten();
             call(name, [&self.call].into_iter().chain(keys).cloned().collect())
         };
-        let expr = match (self.kind, bound) {
-            (WindowKind::Tumble, bound) => bound_of(&self.call, bound),
-            (_, Bound::Start) => marker(ROW_WINDOW_START),
-            (_, Bound::End) => marker(ROW_WINDOW_END),
-            (_, Bound::Time) => call(WINDOW_TIME, vec![marker(ROW_WINDOW_END)]),
+        let expr = match bound {
+            Bound::Start => marker(ROW_WINDOW_START),
+            Bound::End => marker(ROW_WINDOW_END),
+            Bound::Time => call(WINDOW_TIME, vec![marker(ROW_WINDOW_END)]),
         };
         SelectItem::ExprWithAlias { expr, alias: Ident::new(bound.column()) }
     }
