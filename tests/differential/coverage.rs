@@ -9,7 +9,7 @@ use super::oracle::Expected;
 use super::schema::Input;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 185] = [
+const CONSTRUCTS: [&str; 187] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -110,6 +110,8 @@ const CONSTRUCTS: [&str; 185] = [
     "percent_rank, cume_dist",
     "ntile",
     "first, last, nth_value OVER",
+    "IGNORE NULLS OVER",
+    "moments OVER",
     "ROWS frame",
     "RANGE frame",
     "GROUPS frame",

@@ -257,6 +257,52 @@ fn a_sum_that_would_overflow_leaves_the_row_out() {
     assert_eq!(content(&db, "wide"), vec![row![exact.to_string().as_str()]]);
 }
 
+/// By hand: an average of DECIMAL(38, 0) is a DECIMAL(38, 4), which holds nothing from 10^34 up.
+#[test]
+fn a_row_whose_running_aggregate_fails_is_absent_while_it_does() {
+    let large = format!("9{}", "0".repeat(36));
+    let db = started(&[
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, k VARCHAR, o BIGINT, v DECIMAL(38, 0))",
+        "CREATE STREAM by_row AS SELECT id, CAST(avg(v) OVER w AS DOUBLE) AS a, count(*) OVER w AS n
+             FROM t WINDOW w AS (PARTITION BY k ORDER BY o, id ROWS UNBOUNDED PRECEDING)",
+        "CREATE STREAM by_peers AS SELECT id, CAST(avg(v) OVER (PARTITION BY k ORDER BY o) AS DOUBLE)
+             AS a FROM t",
+        "CREATE STREAM strict AS SELECT id, avg(v) OVER (PARTITION BY k ORDER BY o, id) AS a FROM t
+             ON ERROR FAIL",
+    ]);
+    execute(&db, "INSERT INTO t VALUES (1, 'a', 1, 10), (5, 'a', 5, 3)");
+    assert_eq!(content(&db, "by_row"), vec![row![1, 10.0, 1], row![5, 6.5, 2]]);
+    assert_eq!(content(&db, "by_peers"), vec![row![1, 10.0], row![5, 6.5]]);
+    // The average is too large from 2 on, until 4 makes it small again.
+    execute(&db, &format!("INSERT INTO t VALUES (2, 'a', 2, {large}), (3, 'a', 2, 8)"));
+    assert_eq!(content(&db, "by_row"), vec![row![1, 10.0, 1]]);
+    assert_eq!(content(&db, "by_peers"), vec![row![1, 10.0]]);
+    assert_eq!(listed(&db, "SHOW STREAMS", "by_row", "dead_letters"), Value::Int(3));
+    assert_eq!(listed(&db, "SHOW STREAMS", "by_peers", "dead_letters"), Value::Int(3));
+    let letters = query(
+        &db,
+        "SELECT row, error FROM laminar_dead_letters WHERE stream = 'by_row' AND row LIKE '%id: 3,%'",
+    );
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0][1].text().contains("avg"), "{letters:?}");
+    execute(&db, &format!("INSERT INTO t VALUES (4, 'a', 3, -{large}), (9, 'b', 1, 7)"));
+    let good = vec![row![1, 10.0, 1], row![4, 4.5, 4], row![5, 4.2, 5], row![9, 7.0, 1]];
+    assert_eq!(content(&db, "by_row"), good);
+    assert_eq!(
+        content(&db, "by_peers"),
+        vec![row![1, 10.0], row![4, 4.5], row![5, 4.2], row![9, 7.0]]
+    );
+    // Rows at the end, and the failing one goes again.
+    execute(&db, "DELETE FROM t WHERE id IN (2, 4)");
+    execute(&db, "INSERT INTO t VALUES (6, 'a', 6, 12)");
+    assert_eq!(
+        content(&db, "by_row"),
+        vec![row![1, 10.0, 1], row![3, 9.0, 2], row![5, 7.0, 3], row![6, 8.25, 4], row![9, 7.0, 1]]
+    );
+    let error = db.query_blocking("SELECT * FROM strict").map(|_| ()).unwrap_err();
+    assert!(error.message().contains("avg"), "{error}");
+}
+
 #[test]
 fn a_failing_row_of_an_updating_stream_is_absent_while_it_fails() {
     let db = started(&[

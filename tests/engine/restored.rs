@@ -115,6 +115,8 @@ const QUERIES: &[&str] = &[
      FROM u WINDOW w AS (PARTITION BY k ORDER BY ts, id)",
     "SELECT k, ts, sum(v) OVER (PARTITION BY k ORDER BY ts) AS total,
             dense_rank() OVER (PARTITION BY k ORDER BY ts) AS place FROM s",
+    "SELECT k, id, stddev(v) OVER w AS s, first_value(t) IGNORE NULLS OVER w AS f,
+            nth_value(v, 2) OVER w AS n FROM u WINDOW w AS (PARTITION BY k ORDER BY ts, id)",
     "SELECT k, avg(x) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW)
      AS a FROM s",
     // In an order, until an event time is over.

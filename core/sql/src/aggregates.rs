@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::expr::{AggregateFunctionParams, NullTreatment};
+use datafusion::logical_expr::expr::{AggregateFunctionParams, NullTreatment, WindowFunction};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable};
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, WindowFunctionDefinition};
 use datafusion::physical_expr::aggregate::AggregateExprBuilder;
 use datafusion::physical_expr::create_physical_expr;
 use laminar_dataflow::aggregate::{AggregateFunction, BatchFunction, Moment};
@@ -63,6 +64,52 @@ pub(crate) fn call(
     Ok(call)
 }
 
+/// How many rows the state of a running `nth_value` may have: it is written down at every row that
+/// keeps one.
+const RUNNING_ROWS: i64 = 16;
+
+/// The function of a window function over rows of these columns, and how many of its arguments are
+/// columns; `None` where it is none whose state, merged into nothing, is itself, and small.
+pub(crate) fn running_call(
+    call: &WindowFunction,
+    columns: &DFSchema,
+) -> Option<(AggregateFunction, usize)> {
+    use AggregateFunction as Of;
+    let params = AggregateFunctionParams {
+        args: call.params.args.clone(),
+        distinct: false,
+        filter: None,
+        order_by: Vec::new(),
+        null_treatment: call.params.null_treatment,
+    };
+    let (function, args) = match &call.fun {
+        WindowFunctionDefinition::AggregateUDF(udf) => {
+            let (of, args) = function(udf, &params, columns, true).ok()?;
+            (of, args.len())
+        }
+        WindowFunctionDefinition::WindowUDF(udf) => match (udf.name(), params.args.as_slice()) {
+            ("first_value", [_]) => (Of::First, 1),
+            ("last_value", [_]) => (Of::Last, 1),
+            ("nth_value", [_, n]) => (Of::Nth(whole(&constant("nth_value", Some(n)).ok()?)?), 1),
+            _ => return None,
+        },
+    };
+    let is_small = match &function {
+        Of::Nth(n) => (1..=RUNNING_ROWS).contains(n),
+        Of::ArrayAgg | Of::StringAgg(_) | Of::Median | Of::Percentile(_) | Of::Batch(_) => false,
+        _ => true,
+    };
+    is_small.then_some((function, args))
+}
+
+/// A whole number of any type.
+pub(crate) fn whole(value: &ScalarValue) -> Option<i64> {
+    match value.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(value)) => value,
+        _ => None,
+    }
+}
+
 fn order_is_of(order: &[datafusion::logical_expr::SortExpr], args: &[Expr]) -> bool {
     order.iter().all(|sort| args.contains(&sort.expr))
 }
@@ -95,14 +142,12 @@ fn function<'a>(
         "array_agg" => Ok((Of::ArrayAgg, args)),
         "median" | "approx_median" => Ok((Of::Median, args)),
         "nth_value" => {
-            match constant(name, args.get(1))?.cast_to(&arrow::datatypes::DataType::Int64) {
-                Ok(ScalarValue::Int64(Some(n))) => of_first(Of::Nth(n)),
-                _ => Err(not_constant(name)),
-            }
+            let n = whole(&constant(name, args.get(1))?).ok_or_else(|| not_constant(name))?;
+            of_first(Of::Nth(n))
         }
         "percentile_cont" | "approx_percentile_cont" => {
             let share = constant(name, args.get(1))?;
-            match share.cast_to(&arrow::datatypes::DataType::Float64) {
+            match share.cast_to(&DataType::Float64) {
                 Ok(ScalarValue::Float64(Some(share))) if (0.0..=1.0).contains(&share) => {
                     let descending = params.order_by.first().is_some_and(|sort| !sort.asc);
                     of_first(Of::Percentile(if descending { 1.0 - share } else { share }))

@@ -16,6 +16,9 @@ use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_na
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
 };
+use laminar_dataflow::aggregate::AggregateFunction;
+
+use crate::sliding_sums;
 
 /// The function.
 pub(crate) fn checked_sum() -> Arc<AggregateUDF> {
@@ -24,7 +27,7 @@ pub(crate) fn checked_sum() -> Arc<AggregateUDF> {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CheckedSum {
-    /// Floats, durations and intervals are summed by it.
+    /// Floats, durations and intervals are summed by it, where no rows go again.
     wrapping: Sum,
 }
 
@@ -55,6 +58,10 @@ impl AggregateUDFImpl for CheckedSum {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match (wide_type(args.return_type()), args.is_distinct) {
             (Some(_), false) => Ok(Box::new(WideSum::new(args.return_type()))),
+            (None, _) => match sliding_sums::accumulator(AggregateFunction::Sum, &args) {
+                Some(own) => Ok(own),
+                None => self.wrapping.create_sliding_accumulator(args),
+            },
             _ => self.wrapping.create_sliding_accumulator(args),
         }
     }

@@ -52,6 +52,7 @@ pub mod plan;
 pub mod planner;
 mod probe_times;
 mod push_down;
+mod sliding_sums;
 pub mod time_joins;
 mod type_names;
 pub mod using_columns;

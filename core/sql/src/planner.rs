@@ -54,6 +54,7 @@ use crate::place::placed;
 use crate::plan::StreamPlan;
 use crate::probe_times::probe_times;
 use crate::push_down::PushDown;
+use crate::sliding_sums::sliding_sums;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_joins};
 use crate::type_names::TypeNames;
 use crate::using_columns::spell_wildcards;
@@ -98,6 +99,7 @@ impl Planner {
         aggregates.extend(first_and_last());
         aggregates.push(checked_sum());
         aggregates.extend(float_extremes());
+        aggregates.extend(sliding_sums());
         let functions = builder.scalar_functions().get_or_insert_default();
         functions.extend(window_functions().into_iter().chain(marker_functions()));
         functions.push(probe_times());

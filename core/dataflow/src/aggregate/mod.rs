@@ -21,6 +21,7 @@
 //! | `retained`, `percentile` | what needs every row of a group, in an order; `min` and `max` over updating input |
 //! | `row_codec` | rows of a call as byte strings in its order |
 //! | `distinct` | any of them over distinct arguments |
+//! | `sliding` | any of them as one of DataFusion's, for frames that move |
 //! | `batchwise` | DataFusion's own accumulators over append-only input |
 //! | `input`, `presence` | rows to take; which slots have seen a value |
 //! | `converted` | arguments cast first |
@@ -47,6 +48,7 @@ mod percentile;
 mod presence;
 mod retained;
 mod row_codec;
+mod sliding;
 mod sum;
 pub mod table;
 
@@ -69,6 +71,7 @@ pub use input::Input;
 use kept_row::KeptRow;
 pub use moments::Moment;
 use retained::Retained;
+pub use sliding::sliding;
 pub use table::{AggregateSnapshot, AggregateTable};
 
 use crate::state::Parts;

@@ -8,9 +8,8 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt64Array, new_null_ar
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, SortField};
-use datafusion::error::DataFusionError;
 use datafusion::physical_plan::WindowExpr;
-use laminar_types::{Delta, Error, Frontier, Result, Weights, code, mutant};
+use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
 use super::map::sentence;
 use super::over_reach::{Place, Point, Reach, joined};
@@ -116,7 +115,7 @@ impl Over {
             _ => None,
         });
         let running: Vec<_> = running.collect();
-        let running = (!running.is_empty()).then(|| Running::new(running)).transpose()?;
+        let running = (!running.is_empty()).then(|| Running::new(running, input)).transpose()?;
         Ok(Self {
             partitions: PartitionRows::new(input, partitioning)?,
             running,
@@ -197,11 +196,11 @@ impl Over {
         let mut rows = Vec::with_capacity(range.len());
         self.partitions.rows.collect(partition, range.clone(), &mut rows);
         let place = Place { rows: &self.partitions.rows, codec: &self.partitions.codec, partition };
+        let mut failures = BTreeMap::new();
         let running = match &mut self.running {
-            Some(running) => running.evaluate(&place, range.clone())?,
+            Some(running) => running.evaluate(&place, range.clone(), &mut failures)?,
             None => Vec::new(),
         };
-        let mut failures = BTreeMap::new();
         let values = self.compute(&place, range, &rows, running, &mut failures)?;
         let encoded = self.types.converter.convert_columns(&values).map_err(arrow_error)?;
         let mut new = Vec::new();
@@ -524,10 +523,6 @@ fn evaluate_by_row(
 /// Whether these are the values of a row that comes out.
 fn is_present(values: &[u8]) -> bool {
     values.last() == Some(&PRESENT)
-}
-
-pub(super) fn failed(error: DataFusionError) -> Error {
-    Error::new(code::EXECUTION, error.strip_backtrace())
 }
 
 /// How values are kept: in Arrow's row format, and behind them [`PRESENT`] or [`FAILING`].

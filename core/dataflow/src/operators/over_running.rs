@@ -1,124 +1,186 @@
 //! [`Running`]: aggregates of a partition's rows from the first one up to the current one.
 //!
 //! A change touches the rows from it on, whose values differ; what is before it must not be read
-//! again. So the states of the accumulators are kept, as they give them to be merged, at some rows:
-//! at the last one of a partition and at about one of sixteen others. A change goes on from the
-//! nearest state before it, so a row at the end costs itself and the way to its place.
+//! again. So the states of the aggregates are kept at some rows: at the last one of a partition and
+//! at about one of sixteen others. A change goes on from the nearest state before it, so a row at
+//! the end costs itself and the way to its place.
 //!
-//! Rows are added as DataFusion's evaluator of ever-expanding frames adds them, one by one or peer
-//! group by peer group, and only functions come here whose state, merged into nothing, is itself.
-//! So values have the same bits whichever state they are computed from.
+//! Rows are added in their order, one by one or peer group by peer group, to accumulators for rows
+//! that are only appended, since none is ever taken out of a state. A state merged into nothing is
+//! itself to the last bit, so values do not depend on the state that they are computed from.
+//!
+//! A row is failing while a call fails on the rows up to it. Where a state could not take rows in,
+//! the rows behind are failing, too, and keep no state.
 //!
 //! Invariant: a row has the state that its partition has now, or none.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter;
-use arrow::row::{RowConverter, SortField};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Accumulator;
-use datafusion::physical_expr::window::PlainAggregateWindowExpr;
-use datafusion::physical_plan::WindowExpr;
-use laminar_types::{Error, Result};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array, new_null_array,
+};
+use arrow::compute::{concat, take};
+use arrow::datatypes::{DataType, Schema};
+use laminar_types::Result;
 
-use super::over::failed;
+use super::aggregate_call::AggregateCall;
 use super::over_reach::Place;
 use super::partition_rows::are_peers;
-use crate::state::{ByteColumn, Container, Parts, arrow_error};
+use crate::aggregate::{Accumulator, CallSpec, Input, create_call};
+use crate::state::{Container, Paged, Parts, Slots, arrow_error};
 
 /// About one of so many rows keeps a state.
 const KEPT: u32 = 16;
 
+/// In the place of a state's slot.
+const NONE: u32 = u32::MAX;
+
 /// An aggregate from the first row of the partition on.
 #[derive(Debug, Clone)]
 pub struct RunningAggregate {
-    /// The aggregate, a `PlainAggregateWindowExpr` over the rows. Its states must merge into
-    /// nothing without a change.
-    pub expr: Arc<dyn WindowExpr>,
-    /// The boolean column of its `FILTER`.
-    pub filter: Option<usize>,
+    /// The call over the columns of the rows. Where its function is ordered it goes by the place
+    /// of a row in its partition, and has no order of its own.
+    pub call: AggregateCall,
     /// Whether it goes up to the last peer of the current row, rather than to the row itself.
     pub by_peers: bool,
 }
 
 impl RunningAggregate {
-    fn accumulator(&self) -> Result<Box<dyn Accumulator>> {
-        let plain = self.expr.as_any().downcast_ref::<PlainAggregateWindowExpr>();
-        let plain = plain.ok_or_else(|| Error::internal("a running aggregate is an aggregate"))?;
-        plain.get_aggregate_expr().create_accumulator().map_err(failed)
+    /// The type of its values over rows of a schema; `None` where it is not for their types.
+    pub fn data_type(&self, input: &Schema) -> Option<DataType> {
+        self.accumulator(input).ok().map(|accumulator| accumulator.result_type())
+    }
+
+    fn accumulator(&self, input: &Schema) -> Result<Box<dyn Accumulator>> {
+        let mut spec: CallSpec = self.call.spec(input);
+        if self.call.function.is_ordered() {
+            spec.order = vec![(DataType::UInt64, Default::default())];
+        }
+        create_call(&spec, true)
     }
 }
 
 /// The running aggregates of an operator.
 pub(super) struct Running {
-    /// With the number of the call that each is.
-    calls: Vec<(usize, RunningAggregate)>,
-    /// How many columns the state of each call has.
-    widths: Vec<usize>,
-    format: RowConverter,
+    calls: Vec<Call>,
     /// Whether states are kept behind whole peer groups alone.
     by_peers: bool,
-    /// By slot of a row, the states of all calls behind it; empty where none are kept.
-    states: ByteColumn,
+    /// By slot of a row, the slot of the states behind it, or [`NONE`].
+    kept: Paged<u32>,
+    slots: Slots,
+}
+
+/// One call, with the states of it that are kept.
+struct Call {
+    /// Which of the operator's calls it is.
+    number: usize,
+    aggregate: RunningAggregate,
+    states: Box<dyn Accumulator>,
 }
 
 /// One call on its way through a range of rows.
 struct Walk {
-    accumulator: Box<dyn Accumulator>,
+    /// Its one slot has the rows so far.
+    state: Box<dyn Accumulator>,
     arguments: Vec<ArrayRef>,
     filter: Option<BooleanArray>,
-    values: Vec<ScalarValue>,
+    /// What the state was behind each row or peer group, by its number.
+    values: Box<dyn Accumulator>,
+    /// Why it could not take rows in, and the first number that this concerns.
+    failure: Option<(usize, String)>,
 }
 
 impl Walk {
-    /// Adds rows and tells the value behind them.
-    fn add(&mut self, rows: Range<usize>) -> Result<ScalarValue> {
-        let mask = self.filter.as_ref().map(|mask| mask.slice(rows.start, rows.len()));
-        let arguments = self.arguments.iter().map(|column| {
-            let column = column.slice(rows.start, rows.len());
-            mask.as_ref().map_or(Ok(column.clone()), |mask| filter(&column, mask))
-        });
-        let arguments = arguments.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
-        self.accumulator.update_batch(&arguments).map_err(failed)?;
-        self.accumulator.evaluate().map_err(failed)
+    /// Adds rows, which get the value of this number.
+    fn add(&mut self, rows: Range<usize>, number: usize) -> Result<()> {
+        if self.failure.is_some() {
+            return Ok(());
+        }
+        let slots = vec![0; rows.len()];
+        let arguments = self.arguments.iter();
+        let args: Vec<ArrayRef> =
+            arguments.map(|column| column.slice(rows.start, rows.len())).collect();
+        let filter = self.filter.as_ref().map(|filter| filter.slice(rows.start, rows.len()));
+        let input = Input { slots: &slots, args: &args, filter: filter.as_ref(), weights: None };
+        match self.state.update(&input) {
+            Ok(()) => self.values.merge(&[number as u32], self.state.as_ref(), &[0])?,
+            Err(error) => self.failure = Some((number, error.message().to_string())),
+        }
+        Ok(())
+    }
+
+    /// The values of so many numbers; NULL where the call fails, `failures` saying why.
+    fn values(&self, count: usize, failures: &mut BTreeMap<usize, String>) -> Result<ArrayRef> {
+        let sound = self.failure.as_ref().map_or(count, |(number, _)| *number);
+        let numbers: Vec<u32> = (0..sound as u32).collect();
+        let mut values = match self.values.evaluate(&numbers) {
+            Ok(values) => vec![values],
+            Err(_) => numbers
+                .iter()
+                .map(|number| match self.values.evaluate(&[*number]) {
+                    Ok(value) => value,
+                    Err(error) => {
+                        failures.insert(*number as usize, error.message().to_string());
+                        new_null_array(&self.values.result_type(), 1)
+                    }
+                })
+                .collect(),
+        };
+        if let Some((_, message)) = &self.failure {
+            failures.extend((sound..count).map(|number| (number, message.clone())));
+            values.push(new_null_array(&self.values.result_type(), count - sound));
+        }
+        match values.as_slice() {
+            [values] => Ok(Arc::clone(values)),
+            values => {
+                let values: Vec<&dyn Array> = values.iter().map(|values| &**values).collect();
+                concat(&values).map_err(arrow_error)
+            }
+        }
     }
 }
 
 impl Running {
-    /// These calls, with their numbers.
+    /// These calls over rows of a schema, with their numbers.
     ///
     /// # Errors
-    /// `INTERNAL` when a call is no aggregate or has no state that can be kept.
-    pub(super) fn new(calls: Vec<(usize, RunningAggregate)>) -> Result<Self> {
-        let (mut fields, mut widths) = (Vec::new(), Vec::new());
-        for (_, call) in &calls {
-            let state = call.accumulator()?.state().map_err(failed)?;
-            fields.extend(state.iter().map(|value| SortField::new(value.data_type())));
-            widths.push(state.len());
-        }
+    /// `UNSUPPORTED` when a call is not for the types of its arguments.
+    pub(super) fn new(calls: Vec<(usize, RunningAggregate)>, input: &Schema) -> Result<Self> {
         let by_peers = calls.iter().any(|(_, call)| call.by_peers);
-        let format = RowConverter::new(fields).map_err(arrow_error)?;
-        Ok(Self { calls, widths, format, by_peers, states: ByteColumn::default() })
+        let calls = calls.into_iter().map(|(number, aggregate)| {
+            let states = aggregate.accumulator(input)?;
+            Ok(Call { number, aggregate, states })
+        });
+        let calls = calls.collect::<Result<_>>()?;
+        Ok(Self { calls, by_peers, kept: Paged::new(NONE), slots: Slots::default() })
     }
 
     /// Makes room for `slots` rows.
     pub(super) fn resize(&mut self, slots: usize) {
-        self.states.resize(slots);
+        self.kept.resize(slots);
     }
 
     /// Forgets a row that ceased.
     pub(super) fn forget(&mut self, row: u32) {
-        self.states.set(row as usize, &[]);
+        let slot = *self.kept.at(row as usize);
+        if slot == NONE {
+            return;
+        }
+        self.calls.iter_mut().for_each(|call| call.states.reset(slot));
+        self.slots.release(slot);
+        *self.kept.at_mut(row as usize) = NONE;
     }
 
     /// The values of a range of rows, which is not empty, by the number of their call. Every row
-    /// of the partition behind the first one that changed is in it.
+    /// of the partition behind the first one that changed is in it. `failures` gets why a call
+    /// failed on a row, by the row's place in the range.
     pub(super) fn evaluate(
         &mut self,
         place: &Place<'_>,
         range: Range<usize>,
+        failures: &mut BTreeMap<usize, String>,
     ) -> Result<Vec<(usize, ArrayRef)>> {
         let (from, known) = self.known_before(place, range.start);
         let to = match self.by_peers {
@@ -128,7 +190,7 @@ impl Running {
         let mut rows = Vec::with_capacity(to - from);
         place.rows.collect(place.partition, from..to, &mut rows);
         let bytes: Vec<&[u8]> = rows.iter().map(|row| place.rows.bytes(*row)).collect();
-        let mut walks = self.walks(known, &place.codec.decode(&bytes)?)?;
+        let mut walks = self.walks(known, &place.codec.decode(&bytes)?, from)?;
         let mut start = 0;
         while start < rows.len() {
             let mut end = start + 1;
@@ -141,7 +203,7 @@ impl Running {
                 if range.contains(&position) {
                     let is_last = position + 1 == place.len();
                     let is_kept = start + at + 1 == end && (is_last || row % KEPT == 0);
-                    self.keep(*row, is_kept, &mut walks)?;
+                    self.keep(*row, is_kept, &walks)?;
                 }
             }
             start = end;
@@ -151,12 +213,44 @@ impl Running {
             self.forget(row);
         }
         let wanted = range.start - from..range.end - from;
+        let first_peers = self.first_peers(&bytes);
         let calls = self.calls.iter().zip(walks);
-        let values = calls.map(|((call, _), walk)| {
-            let values = walk.values.into_iter().skip(wanted.start).take(wanted.len());
-            Ok((*call, ScalarValue::iter_to_array(values).map_err(failed)?))
+        let values = calls.map(|(call, walk)| {
+            let mut failed = BTreeMap::new();
+            let mut values = walk.values(rows.len(), &mut failed)?;
+            let number = |at: usize| match call.aggregate.by_peers {
+                true => first_peers[at] as usize,
+                false => at,
+            };
+            if call.aggregate.by_peers {
+                let numbers = UInt32Array::from(first_peers.clone());
+                values = take(&values, &numbers, None).map_err(arrow_error)?;
+            }
+            if !failed.is_empty() {
+                for at in wanted.clone() {
+                    if let Some(message) = failed.get(&number(at)) {
+                        failures.entry(at - wanted.start).or_insert_with(|| message.clone());
+                    }
+                }
+            }
+            Ok((call.number, values.slice(wanted.start, wanted.len())))
         });
         values.collect()
+    }
+
+    /// For each row the first of its peers among these rows, whose number their values have.
+    fn first_peers(&self, rows: &[&[u8]]) -> Vec<u32> {
+        if !self.by_peers {
+            return Vec::new();
+        }
+        let mut first = 0;
+        let of = |at: usize| {
+            if at > 0 && !are_peers(rows[at - 1], rows[at]) {
+                first = at as u32;
+            }
+            first
+        };
+        (0..rows.len()).map(of).collect()
     }
 
     /// The nearest position at or before one from which values can be computed, and the row before
@@ -169,7 +263,7 @@ impl Running {
         let mut position = start_of(position);
         while let Some(before) = position.checked_sub(1) {
             let row = place.rows.row_at(place.partition, before);
-            if !self.states.value(row as usize).is_empty() {
+            if *self.kept.at(row as usize) != NONE {
                 return (position, Some(row));
             }
             position = start_of(before);
@@ -177,73 +271,67 @@ impl Running {
         (0, None)
     }
 
-    /// The calls behind a row that has a state, about to go through a batch.
-    fn walks(&self, known: Option<u32>, batch: &RecordBatch) -> Result<Vec<Walk>> {
-        let mut states = match known {
-            Some(row) => {
-                let parser = self.format.parser();
-                let row = parser.parse(self.states.value(row as usize));
-                self.format.convert_rows([row]).map_err(arrow_error)?
+    /// The calls behind a row that has a state, about to go through a batch whose first row has
+    /// this position.
+    fn walks(&self, known: Option<u32>, batch: &RecordBatch, from: usize) -> Result<Vec<Walk>> {
+        let walks = self.calls.iter().map(|Call { aggregate, states, .. }| {
+            let mut state = states.fresh();
+            state.resize(1);
+            if let Some(row) = known {
+                state.merge(&[0], states.as_ref(), &[*self.kept.at(row as usize)])?;
             }
-            None => Vec::new(),
-        };
-        let calls = self.calls.iter().zip(&self.widths);
-        let walks = calls.map(|((_, call), width)| {
-            let mut accumulator = call.accumulator()?;
-            if known.is_some() {
-                let state: Vec<ArrayRef> = states.drain(..*width).collect();
-                accumulator.merge_batch(&state).map_err(failed)?;
+            let call = &aggregate.call;
+            let mut arguments: Vec<ArrayRef> =
+                call.args.iter().map(|column| batch.column(*column).clone()).collect();
+            if call.function.is_ordered() {
+                let positions = from as u64..(from + batch.num_rows()) as u64;
+                arguments.push(Arc::new(UInt64Array::from_iter_values(positions)));
             }
-            let arguments = call.expr.evaluate_args(batch).map_err(failed)?;
             let filter = call.filter.map(|column| batch.column(column).as_boolean().clone());
-            Ok(Walk { accumulator, arguments, filter, values: Vec::new() })
+            let mut values = states.fresh();
+            values.resize(batch.num_rows());
+            Ok(Walk { state, arguments, filter, values, failure: None })
         });
         walks.collect()
     }
 
     /// Adds a row, or rows that are peers, to all calls.
     fn add(&self, walks: &mut [Walk], rows: Range<usize>) -> Result<()> {
-        for ((_, call), walk) in self.calls.iter().zip(walks) {
-            if call.by_peers {
-                let value = walk.add(rows.clone())?;
-                walk.values.extend(std::iter::repeat_n(value, rows.len()));
-                continue;
-            }
-            for row in rows.clone() {
-                let value = walk.add(row..row + 1)?;
-                walk.values.push(value);
+        for (call, walk) in self.calls.iter().zip(walks) {
+            match call.aggregate.by_peers {
+                true => walk.add(rows.clone(), rows.start)?,
+                false => rows.clone().try_for_each(|row| walk.add(row..row + 1, row))?,
             }
         }
         Ok(())
     }
 
     /// Keeps the states behind a row, or sees to it that it has none.
-    fn keep(&mut self, row: u32, is_kept: bool, walks: &mut [Walk]) -> Result<()> {
-        if !is_kept {
-            if !self.states.value(row as usize).is_empty() {
-                self.forget(row);
-            }
+    fn keep(&mut self, row: u32, is_kept: bool, walks: &[Walk]) -> Result<()> {
+        self.forget(row);
+        if !is_kept || walks.iter().any(|walk| walk.failure.is_some()) {
             return Ok(());
         }
-        let mut columns = Vec::new();
-        for walk in walks {
-            for value in walk.accumulator.state().map_err(failed)? {
-                columns.push(value.to_array().map_err(failed)?);
-            }
+        let slot = self.slots.allocate()?;
+        for (call, walk) in self.calls.iter_mut().zip(walks) {
+            call.states.resize(self.slots.end());
+            call.states.merge(&[slot], walk.state.as_ref(), &[0])?;
         }
-        let rows = self.format.convert_columns(&columns).map_err(arrow_error)?;
-        self.states.set(row as usize, rows.row(0).data());
+        *self.kept.at_mut(row as usize) = slot;
         Ok(())
     }
 }
 
 impl Container for Running {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { calls: _, widths: _, format: _, by_peers: _, states } = self;
-        states.parts(parts)
+        let Self { calls, by_peers: _, kept, slots } = self;
+        kept.parts(parts)?;
+        slots.parts(parts)?;
+        calls.iter_mut().try_for_each(|call| call.states.parts(parts))
     }
 
     fn state_bytes(&self) -> usize {
-        self.states.state_bytes()
+        let states = self.calls.iter().map(|call| call.states.state_bytes()).sum::<usize>();
+        self.kept.state_bytes() + self.slots.state_bytes() + states
     }
 }

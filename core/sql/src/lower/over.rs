@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams};
@@ -14,8 +14,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_planner::create_window_expr;
 use laminar_dataflow::operators::{
-    OrderColumn, Over, OverCall, OverColumn, OverFunction, PartitionTime, Partitioning, Reach,
-    RunningAggregate, TimeMap, ValueDistance,
+    AggregateCall, OrderColumn, Over, OverCall, OverColumn, OverFunction, PartitionTime,
+    Partitioning, Reach, RunningAggregate, TimeMap, ValueDistance,
 };
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, code};
@@ -23,6 +23,7 @@ use laminar_types::{Error, Result, code};
 use super::aggregate::Arguments;
 use super::window::{WindowColumns, with_hidden};
 use super::{Lowered, Lowering};
+use crate::aggregates::{self, whole};
 use crate::clock::refuse_clock;
 use crate::plan::InputRef;
 use crate::planner::sentence;
@@ -241,6 +242,14 @@ fn read_arguments(function: &WindowFunction, arguments: &mut Arguments) {
     for expr in args.filter(|expr| !matches!(expr, Expr::Literal(..))) {
         arguments.add(expr);
     }
+    // What is aggregated as rows come is read from columns.
+    if let (WindowFunctionDefinition::AggregateUDF(udf), [first, ..]) =
+        (&function.fun, params.args.as_slice())
+        && is_running(params)
+        && udf.name() != "count"
+    {
+        arguments.add(first);
+    }
 }
 
 /// Finds expressions among the columns of the operator's input.
@@ -249,6 +258,7 @@ struct Reader<'a> {
     places: &'a [usize],
     /// The input's columns, named by their numbers.
     schema: DFSchema,
+    input: &'a Schema,
     order: &'a [OrderColumn],
 }
 
@@ -260,7 +270,8 @@ impl<'a> Reader<'a> {
             .collect();
         let schema = DFSchema::from_unqualified_fields(fields.into(), Default::default())
             .map_err(|error| Error::internal(sentence(&error)))?;
-        Ok(Self { arguments, places, schema, order: &over.partitioning.order })
+        let (input, order) = (over.traits.schema.as_ref(), &over.partitioning.order);
+        Ok(Self { arguments, places, schema, input, order })
     }
 
     fn column(&self, expr: &Expr) -> Result<Expr> {
@@ -272,11 +283,16 @@ impl<'a> Reader<'a> {
 
     /// Where an expression stands in the operator's input.
     fn place(&self, expr: &Expr) -> Result<usize> {
-        let plain = expr.clone().unalias();
-        let known = self.arguments.exprs.iter().position(|known| *known == plain);
-        known.map(|known| self.places[known]).ok_or_else(|| {
+        self.known(expr).ok_or_else(|| {
             Error::internal(format!("{expr} is not among the columns of its window"))
         })
+    }
+
+    /// Where an expression stands, if it does.
+    fn known(&self, expr: &Expr) -> Option<usize> {
+        let plain = expr.clone().unalias();
+        let known = self.arguments.exprs.iter().position(|known| *known == plain);
+        known.map(|known| self.places[known])
     }
 
     /// A call over the operator's input, one partition at a time.
@@ -343,13 +359,38 @@ fn call(function: &WindowFunction, reader: &Reader<'_>) -> Result<OverCall> {
         &PhysicalPlanningContext::default(),
     )
     .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
-    if is_running(function, &reach) && !reader.order.is_empty() {
-        let filter = params.filter.as_deref().map(|filter| reader.place(filter)).transpose()?;
-        let by_peers = matches!(reach, Reach::Groups { .. });
-        let running = RunningAggregate { expr, filter, by_peers };
-        return Ok(OverCall { function: OverFunction::Running(running), reach });
+    let looks_at_first = matches!(
+        reach,
+        Reach::Rows { before: None, after: Some(0) }
+            | Reach::Groups { before: None, after: Some(0) }
+    );
+    if looks_at_first && let Some(running) = running(function, reader)? {
+        let field = expr.field().map_err(|error| Error::internal(sentence(&error)))?;
+        let data_type = running.data_type(reader.input);
+        if data_type.as_ref() == Some(field.data_type()) {
+            return Ok(OverCall { function: OverFunction::Running(running), reach });
+        }
     }
     Ok(OverCall { function: OverFunction::Evaluate(expr), reach })
+}
+
+/// The call as an aggregate that goes on from a state, if it is one.
+fn running(function: &WindowFunction, reader: &Reader<'_>) -> Result<Option<RunningAggregate>> {
+    let params = &function.params;
+    if !is_running(params) {
+        return Ok(None);
+    }
+    let mapped = reader.call(function)?;
+    let Some((of, args)) = aggregates::running_call(&mapped, &reader.schema) else {
+        return Ok(None);
+    };
+    let args = params.args[..args].iter().map(|arg| reader.known(arg));
+    let Some(args) = args.collect() else { return Ok(None) };
+    let mut call = AggregateCall::new(of, args);
+    call.filter = params.filter.as_deref().map(|filter| reader.place(filter)).transpose()?;
+    call.skip_nulls = params.null_treatment == Some(NullTreatment::IgnoreNulls);
+    let by_peers = params.window_frame.units != WindowFrameUnits::Rows;
+    Ok(Some(RunningAggregate { call, by_peers }))
 }
 
 /// Whether a call looks at nothing behind the row and its peers.
@@ -364,22 +405,14 @@ fn looks_back(reach: &Reach) -> bool {
     }
 }
 
-/// Whether a call aggregates all rows up to the current one by a function whose state, merged into
-/// nothing, is itself to the last bit.
-fn is_running(function: &WindowFunction, reach: &Reach) -> bool {
-    const EXACT: [&str; 10] = [
-        "count", "sum", "avg", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor",
-    ];
-    let WindowFunctionDefinition::AggregateUDF(udf) = &function.fun else { return false };
-    let up_to_row = matches!(
-        reach,
-        Reach::Rows { before: None, after: Some(0) }
-            | Reach::Groups { before: None, after: Some(0) }
-    );
-    let frame = &function.params.window_frame;
+/// Whether a call is of all rows up to the current one.
+fn is_running(params: &WindowFunctionParams) -> bool {
+    let frame = &params.window_frame;
+    // Without an order all rows of a partition are peers.
+    let is_ordered = frame.units == WindowFrameUnits::Rows || !params.order_by.is_empty();
     let is_whole =
         frame.start_bound.is_unbounded() && frame.end_bound == WindowFrameBound::CurrentRow;
-    up_to_row && is_whole && EXACT.contains(&udf.name()) && !function.params.distinct
+    is_ordered && is_whole && !params.distinct
 }
 
 /// How far `lag` and `lead` look.
@@ -474,14 +507,6 @@ impl Distance {
             Self::By(ScalarValue::IntervalMonthDayNano(Some(span))) if span.months != 0 => None,
             Self::By(value) => Some(Some(ValueDistance::By(value.clone()))),
         }
-    }
-}
-
-/// A whole number of any type.
-pub(super) fn whole(value: &ScalarValue) -> Option<i64> {
-    match value.cast_to(&DataType::Int64) {
-        Ok(ScalarValue::Int64(value)) => value,
-        _ => None,
     }
 }
 

@@ -15,9 +15,10 @@ use laminar_dataflow::operators::{OverColumn, Ranking, TopN, TopNSpec};
 use laminar_dataflow::{Changes, Traits};
 use laminar_types::{Error, Result, code};
 
-use super::over::{functions, order_text, ordering, over_arguments, whole};
+use super::over::{functions, order_text, ordering, over_arguments};
 use super::window::with_hidden;
 use super::{Lowered, Lowering};
+use crate::aggregates::whole;
 use crate::planner::sentence;
 
 /// A filter on a rank.
