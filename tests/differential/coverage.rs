@@ -9,7 +9,7 @@ use super::oracle::Expected;
 use super::schema::Input;
 
 /// What a run of the first cases must have tested, each at least once.
-const CONSTRUCTS: [&str; 187] = [
+const CONSTRUCTS: [&str; 192] = [
     "projection",
     "WHERE",
     "failing expression",
@@ -133,8 +133,13 @@ const CONSTRUCTS: [&str; 187] = [
     "correlated scalar subquery",
     "correlated count",
     "comparison with a scalar subquery",
+    "subquery correlated by a comparison",
+    "EXISTS as a value",
+    "ALL (SELECT)",
+    "correlated NOT IN",
     "UNNEST",
     "UNNEST in FROM",
+    "UNNEST WITH ORDINALITY",
     "EMIT by default",
     "EMIT ON UPDATE",
     "EMIT CHANGES",

@@ -25,6 +25,7 @@ use laminar_sql::catalog::Catalog;
 use laminar_sql::checked::CheckedArithmetic;
 use laminar_sql::counted_sets::number_copies;
 use laminar_sql::event_order::order_by_event_time;
+use laminar_sql::lateral_unnest;
 use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
@@ -258,6 +259,7 @@ pub(crate) fn prepared(shared: &Shared, query: &ast::Query) -> Result<ast::Query
         Some(schema.fields().iter().map(|field| field.name().clone()).collect())
     };
     prepare_windows(&mut query, Grouped::ByColumns, &columns_of)?;
+    lateral_unnest::spell(&mut query);
     prepare_joins(&mut query)?;
     spell_wildcards(&mut query);
     Ok(query)

@@ -1,22 +1,25 @@
-//! [`as_values`]: `IN (SELECT ...)` and `EXISTS` where their value matters, not only whether it is
-//! true: in select lists, and in conditions in which a NULL and a false differ.
+//! [`as_values`]: `IN (SELECT ...)`, `EXISTS`, `ANY` and `ALL` where their value matters, not only
+//! whether it is true: in select lists, and in conditions in which a NULL and a false differ.
 //!
 //! The rules of DataFusion make joins of what stands as a condition. Everywhere else these become
 //! counts, which are scalar subqueries: `EXISTS (q)` is `(SELECT count(*) FROM q) > 0`, and `x IN (q)`
-//! is true where a row of q equals x, else NULL where x or a row of q is NULL, else false.
+//! is true where a row of q equals x, else NULL where x or a row of q is NULL, else false. Likewise
+//! `x > ALL (q)` is false where x is not greater than a row of q, else NULL where that is unknown of
+//! one, else true.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Subquery, lit, when,
+    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Subquery, binary_expr, lit, when,
 };
 
+use crate::dependent::is_in_steps;
 use crate::lower::is_condition;
 
 /// See the module.
@@ -49,7 +52,7 @@ fn of_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         LogicalPlan::Filter(filter) => {
             let parts = split_conjunction(&filter.predicate).into_iter().map(|part| {
-                match is_condition(part) {
+                match is_condition(part) && !is_of_steps(part)? {
                     true => Ok(part.clone()),
                     false => as_value(part.clone(), filter.input.schema()),
                 }
@@ -62,23 +65,36 @@ fn of_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
+/// Whether a condition asks for rows of a subquery that must be computed for each row around it.
+fn is_of_steps(condition: &Expr) -> Result<bool> {
+    condition.exists(|expr| {
+        let subquery = match expr {
+            Expr::Exists(exists) => &exists.subquery,
+            Expr::InSubquery(membership) => &membership.subquery,
+            _ => return Ok(false),
+        };
+        Ok(!subquery.outer_ref_columns.is_empty() && is_in_steps(&subquery.subquery)?)
+    })
+}
+
 /// A column that was computed otherwise may be NULL now.
 fn recomputed(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     node.recompute_schema().map(Transformed::yes)
 }
 
 fn is_membership(expr: &Expr) -> bool {
-    matches!(expr, Expr::InSubquery(_) | Expr::Exists(_))
+    matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
 }
 
 /// The expression with counts in the place of memberships.
 fn as_value(expr: Expr, columns: &DFSchema) -> Result<Expr> {
     let value = expr.transform_up(|expr| match expr {
         Expr::Exists(Exists { subquery, negated }) => {
-            let any = any(subquery.subquery.as_ref().clone(), subquery.outer_ref_columns)?;
+            let any = Rows::of(&subquery).any(None, Vec::new())?;
             Ok(Transformed::yes(if negated { !any } else { any }))
         }
         Expr::InSubquery(membership) => is_in(membership, columns).map(Transformed::yes),
+        Expr::SetComparison(comparison) => compared(comparison, columns).map(Transformed::yes),
         expr => Ok(Transformed::no(expr)),
     })?;
     Ok(value.data)
@@ -86,27 +102,16 @@ fn as_value(expr: Expr, columns: &DFSchema) -> Result<Expr> {
 
 fn is_in(membership: InSubquery, columns: &DFSchema) -> Result<Expr> {
     let InSubquery { expr: x, subquery, negated } = membership;
-    let (rows, refs) = (subquery.subquery.as_ref().clone(), subquery.outer_ref_columns);
-    let y = Expr::Column(Column::from(rows.schema().qualified_field(0)));
-    let filtered =
-        |condition: Expr| LogicalPlanBuilder::from(rows.clone()).filter(condition)?.build();
-    let mut refs_of_x = refs.clone();
-    let outer_x = x.as_ref().clone().transform(|expr| match expr {
-        Expr::Column(column) => {
-            let field = Arc::clone(columns.field_from_column(&column)?);
-            let outer = Expr::OuterReferenceColumn(field, column);
-            refs_of_x.push(outer.clone());
-            Ok(Transformed::yes(outer))
-        }
-        expr => Ok(Transformed::no(expr)),
-    })?;
-    let found = any(filtered(y.clone().eq(outer_x.data))?, refs_of_x)?;
+    let rows = Rows::of(&subquery);
+    let y = rows.column();
+    let (outer_x, outer_columns) = outer(&x, columns)?;
+    let found = rows.any(Some(y.clone().eq(outer_x)), outer_columns)?;
     let mut unknown = Vec::new();
-    if y.nullable(rows.schema())? {
-        unknown.push(any(filtered(y.is_null())?, refs.clone())?);
+    if y.nullable(rows.plan.schema())? {
+        unknown.push(rows.any(Some(y.is_null()), Vec::new())?);
     }
     if x.nullable(columns)? {
-        unknown.push(x.is_null().and(any(rows, refs)?));
+        unknown.push(x.is_null().and(rows.any(None, Vec::new())?));
     }
     let mut cases = when(found, lit(!negated));
     if let Some(unknown) = unknown.into_iter().reduce(Expr::or) {
@@ -115,14 +120,72 @@ fn is_in(membership: InSubquery, columns: &DFSchema) -> Result<Expr> {
     cases.otherwise(lit(negated))
 }
 
-/// Whether a plan, which refers to the query around it by `refs`, has rows.
-fn any(plan: LogicalPlan, refs: Vec<Expr>) -> Result<Expr> {
-    let count = count_udaf().call(vec![lit(1_i64)]);
-    let counted = LogicalPlanBuilder::from(plan).aggregate(Vec::<Expr>::new(), vec![count])?;
-    let subquery = Subquery {
-        subquery: Arc::new(counted.build()?),
-        outer_ref_columns: refs,
-        spans: Default::default(),
+/// `x > ANY (q)` and its like.
+fn compared(comparison: SetComparison, columns: &DFSchema) -> Result<Expr> {
+    let SetComparison { expr: x, subquery, op, quantifier } = comparison;
+    let rows = Rows::of(&subquery);
+    let (outer_x, outer_columns) = outer(&x, columns)?;
+    let holds = binary_expr(outer_x, op, rows.column());
+    // One row decides: that it holds of, or that it does not.
+    let (decides, value) = match quantifier {
+        SetQuantifier::Any => (holds.clone(), true),
+        SetQuantifier::All => (!holds.clone(), false),
     };
-    Ok(Expr::ScalarSubquery(subquery).gt(lit(0_i64)))
+    let decided = rows.any(Some(decides), outer_columns.clone())?;
+    let unknown = rows.any(Some(holds.is_null()), outer_columns)?;
+    when(decided, lit(value)).when(unknown, lit(ScalarValue::Boolean(None))).otherwise(lit(!value))
+}
+
+/// An expression over these columns as a subquery refers to it, and the columns in it.
+fn outer(expr: &Expr, columns: &DFSchema) -> Result<(Expr, Vec<Expr>)> {
+    let mut refs = Vec::new();
+    let outer = expr.clone().transform(|expr| match expr {
+        Expr::Column(column) => {
+            let field = Arc::clone(columns.field_from_column(&column)?);
+            let outer = Expr::OuterReferenceColumn(field, column);
+            refs.push(outer.clone());
+            Ok(Transformed::yes(outer))
+        }
+        expr => Ok(Transformed::no(expr)),
+    })?;
+    Ok((outer.data, refs))
+}
+
+/// The name of a count: no column of a user's can have it.
+const COUNT: &str = "__count";
+
+/// The rows of a subquery.
+struct Rows<'a> {
+    plan: &'a LogicalPlan,
+    /// What they refer to of the query around them.
+    refs: &'a [Expr],
+}
+
+impl<'a> Rows<'a> {
+    fn of(subquery: &'a Subquery) -> Self {
+        Self { plan: &subquery.subquery, refs: &subquery.outer_ref_columns }
+    }
+
+    fn column(&self) -> Expr {
+        Expr::Column(Column::from(self.plan.schema().qualified_field(0)))
+    }
+
+    /// Whether there are rows, on which a condition, which has these columns of the query around,
+    /// holds.
+    fn any(&self, condition: Option<Expr>, refs: Vec<Expr>) -> Result<Expr> {
+        let count = count_udaf().call(vec![lit(1_i64)]);
+        let mut rows = LogicalPlanBuilder::from(self.plan.clone());
+        if let Some(condition) = condition {
+            rows = rows.filter(condition)?;
+        }
+        let counted = rows.aggregate(Vec::<Expr>::new(), vec![count])?;
+        let column = Expr::Column(Column::from(counted.schema().qualified_field(0)));
+        let counted = counted.project([column.alias(COUNT)])?.build()?;
+        let subquery = Subquery {
+            subquery: Arc::new(counted),
+            outer_ref_columns: self.refs.iter().cloned().chain(refs).collect(),
+            spans: Default::default(),
+        };
+        Ok(Expr::ScalarSubquery(subquery).gt(lit(0_i64)))
+    }
 }

@@ -38,6 +38,7 @@ use laminar_types::{Error, Position, Result, code};
 use crate::catalog::Catalog;
 use crate::checked_sum::checked_sum;
 use crate::cross_joins::CrossJoins;
+use crate::dependent::Dependent;
 use crate::distinct_on;
 use crate::event_order::order_by_event_time;
 use crate::float_extremes::float_extremes;
@@ -55,6 +56,7 @@ use crate::plan::StreamPlan;
 use crate::probe_times::probe_times;
 use crate::push_down::PushDown;
 use crate::sliding_sums::sliding_sums;
+use crate::subquery_columns;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_joins};
 use crate::type_names::TypeNames;
 use crate::using_columns::spell_wildcards;
@@ -248,6 +250,7 @@ impl Planner {
         let columns_of = |name: &str| Some(columns(&catalog.relation(name)?.schema));
         prepare_windows(&mut query, Grouped::ByOperator, &columns_of)?;
         lateral_unnest::spell(&mut query);
+        lateral_unnest::spell_series(&mut query);
         prepare_joins(&mut query)?;
         spell_wildcards(&mut query);
         let state = self.session();
@@ -256,7 +259,8 @@ impl Planner {
         let plan = binder
             .sql_statement_to_plan(ast::Statement::Query(Box::new(query.clone())))
             .map_err(|error| self.plan_error(catalog, &query, &error))?;
-        let plan = resolve_joins(plan, catalog)?;
+        let plan = subquery_columns::as_columns(resolve_joins(plan, catalog)?)
+            .map_err(|error| self.plan_error(catalog, &query, &error))?;
         let options = state.config_options();
         let plan = state
             .analyzer()
@@ -279,9 +283,11 @@ impl Planner {
         let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
             Arc::new(SimplifyExpressions::new()),
             Arc::new(ReplaceDistinctWithAggregate::new()),
+            Arc::new(Dependent::BeforeOthers),
             Arc::new(DecorrelatePredicateSubquery::new()),
             Arc::new(ScalarSubqueryToJoin::new()),
             Arc::new(DecorrelateLateralJoin::new()),
+            Arc::new(Dependent::AfterOthers),
             Arc::new(CrossJoins),
         ];
         // Late rows are handed on unfiltered and with all of their columns.

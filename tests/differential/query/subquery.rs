@@ -32,9 +32,17 @@ enum Form {
     CorrelatedCount,
     /// `key >= (SELECT min(key))` as a condition.
     Compared,
+    /// How many inner rows have a smaller key than the outer row.
+    CountOfSmaller,
+    /// Whether one has a smaller key, as a value.
+    ExistsSmaller,
+    /// `key <= ALL (SELECT key)` as a value.
+    LeastOfAll,
+    /// `key NOT IN (SELECT key)` of the rows with a smaller value.
+    NotInSmaller,
 }
 
-const FORMS: [(Form, &str); 8] = [
+const FORMS: [(Form, &str); 12] = [
     (Form::In, "IN (SELECT)"),
     (Form::NotIn, "NOT IN (SELECT)"),
     (Form::Exists, "EXISTS"),
@@ -43,6 +51,10 @@ const FORMS: [(Form, &str); 8] = [
     (Form::Correlated, "correlated scalar subquery"),
     (Form::CorrelatedCount, "correlated count"),
     (Form::Compared, "comparison with a scalar subquery"),
+    (Form::CountOfSmaller, "subquery correlated by a comparison"),
+    (Form::ExistsSmaller, "EXISTS as a value"),
+    (Form::LeastOfAll, "ALL (SELECT)"),
+    (Form::NotInSmaller, "correlated NOT IN"),
 ];
 
 pub(super) fn random(
@@ -68,7 +80,8 @@ impl Subquery {
     fn has_value(&self) -> Option<Type> {
         match self.form {
             Form::Scalar | Form::Correlated => Some(self.value.data_type),
-            Form::CorrelatedCount => Some(Type::BigInt),
+            Form::CorrelatedCount | Form::CountOfSmaller => Some(Type::BigInt),
+            Form::ExistsSmaller | Form::LeastOfAll => Some(Type::BigInt),
             _ => None,
         }
     }
@@ -94,8 +107,11 @@ impl Shape for Subquery {
         let filter = conditions(self.filter.as_ref(), Dialect::Engine);
         let filter: Vec<String> = filter.into_iter().map(|text| format!("({text})")).collect();
         let plain = filtered(&filter);
-        let keyed: Vec<String> = std::iter::once(format!("i.{b} = l.{a}")).chain(filter).collect();
+        let with = |own: String| std::iter::once(own).chain(filter.iter().cloned()).collect();
+        let (keyed, smaller): (Vec<String>, Vec<String>) =
+            (with(format!("i.{b} = l.{a}")), with(format!("i.{b} < l.{a}")));
         let keyed = filtered(&keyed);
+        let smaller = filtered(&smaller);
         let value = &self.value.name;
         let (item, condition) = match self.form {
             Form::In => (None, format!("l.{a} IN (SELECT i.{b} FROM {inner} i{plain})")),
@@ -112,6 +128,21 @@ impl Shape for Subquery {
                 (Some(format!("(SELECT count(*) FROM {inner} i{keyed})")), String::new())
             }
             Form::Compared => (None, format!("l.{a} >= (SELECT min(i.{b}) FROM {inner} i{plain})")),
+            Form::CountOfSmaller => {
+                (Some(format!("(SELECT count(*) FROM {inner} i{smaller})")), String::new())
+            }
+            Form::ExistsSmaller => {
+                let exists = format!("EXISTS (SELECT 1 FROM {inner} i{smaller})");
+                (Some(format!("CASE WHEN {exists} THEN 1 ELSE 0 END")), String::new())
+            }
+            Form::LeastOfAll => {
+                let all = format!("l.{a} <= ALL (SELECT i.{b} FROM {inner} i{plain})");
+                (Some(format!("CASE WHEN {all} THEN 1 WHEN NOT ({all}) THEN 0 END")), String::new())
+            }
+            Form::NotInSmaller => {
+                let rows = format!("SELECT i.{b} FROM {inner} i{smaller}");
+                (None, format!("l.{a} NOT IN ({rows})"))
+            }
         };
         let items = self.items().into_iter().map(|column| format!("l.{}", column.name));
         let condition = match condition.as_str() {
@@ -127,6 +158,14 @@ impl Shape for Subquery {
         let inner = format!("(SELECT * FROM {}{filter})", self.inner.name);
         let keys = format!("(SELECT DISTINCT {b} AS _k FROM {inner} WHERE {b} IS NOT NULL)");
         let value = &self.value.name;
+        // For each key of the outer rows: the inner keys below it, and those of which that is unknown.
+        let counted = format!(
+            "JOIN (SELECT d._d, count(i._i) FILTER (WHERE i._y < d._d) AS _smaller, \
+             count(i._i) FILTER (WHERE (i._y < d._d) IS NULL) AS _unknown \
+             FROM (SELECT DISTINCT {a} AS _d FROM {}) d LEFT JOIN (SELECT {b} AS _y, 1 AS _i \
+             FROM {inner}) i ON true GROUP BY d._d) i ON l.{a} IS NOT DISTINCT FROM i._d",
+            self.outer.name
+        );
         let (item, join) = match self.form {
             Form::In | Form::Exists => (None, format!("JOIN {keys} i ON l.{a} = i._k")),
             Form::NotExists => {
@@ -163,6 +202,19 @@ impl Shape for Subquery {
                      l.{a} = i._k"
                 ),
             ),
+            Form::CountOfSmaller => (Some("i._smaller".to_string()), counted),
+            Form::ExistsSmaller => {
+                (Some("CASE WHEN i._smaller > 0 THEN 1 ELSE 0 END".to_string()), counted)
+            }
+            Form::LeastOfAll => (
+                Some(
+                    "CASE WHEN i._smaller > 0 THEN 0 WHEN i._unknown > 0 THEN NULL ELSE 1 END"
+                        .to_string(),
+                ),
+                counted,
+            ),
+            // A smaller key is known, and not the row's own.
+            Form::NotInSmaller => (None, String::new()),
         };
         let items = self.items().into_iter().map(|column| format!("l.{}", column.name));
         format!("SELECT {} FROM {} l {join}", numbered(items.chain(item)), self.outer.name)

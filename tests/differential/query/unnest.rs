@@ -17,6 +17,8 @@ struct Unnest {
     /// Where the list is not NULL.
     condition: Option<Predicate>,
     is_in_from: bool,
+    /// The number of each element in the place of the key.
+    is_numbered: bool,
 }
 
 pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
@@ -29,7 +31,9 @@ pub(super) fn random(from: Relation, random: &mut Random) -> Option<Query> {
     }
     let key = random.pick(&from.columns).clone();
     let condition = sound_filter(&from, 50, random);
-    Some(Arc::new(Unnest { from, key, elements, condition, is_in_from: random.chance(40) }))
+    let (is_in_from, is_numbered) = (random.chance(50), random.chance(40));
+    let is_numbered = is_in_from && is_numbered;
+    Some(Arc::new(Unnest { from, key, elements, condition, is_in_from, is_numbered }))
 }
 
 impl Shape for Unnest {
@@ -38,11 +42,16 @@ impl Shape for Unnest {
     }
 
     fn constructs(&self) -> Vec<&'static str> {
-        vec![if self.is_in_from { "UNNEST in FROM" } else { "UNNEST" }]
+        vec![match (self.is_in_from, self.is_numbered) {
+            (_, true) => "UNNEST WITH ORDINALITY",
+            (true, _) => "UNNEST in FROM",
+            _ => "UNNEST",
+        }]
     }
 
     fn types(&self) -> Vec<Type> {
-        vec![self.key.data_type, self.elements[0].data_type]
+        let key = if self.is_numbered { Type::BigInt } else { self.key.data_type };
+        vec![key, self.elements[0].data_type]
     }
 
     fn engine(&self) -> String {
@@ -56,6 +65,10 @@ impl Shape for Unnest {
         };
         let (key, name) = (&self.key.name, &self.from.name);
         match self.is_in_from {
+            true if self.is_numbered => format!(
+                "SELECT n AS o0, e AS o1 FROM (SELECT {list} AS list FROM {name}) \
+                 CROSS JOIN UNNEST(list) WITH ORDINALITY AS u(e, n)"
+            ),
             true => format!(
                 "SELECT k0 AS o0, e AS o1 FROM (SELECT {key} AS k0, {list} AS list FROM {name}) \
                  CROSS JOIN UNNEST(list) AS u(e)"
@@ -70,8 +83,12 @@ impl Shape for Unnest {
     fn oracle(&self, _frontiers: &[i64]) -> String {
         let condition = self.condition.as_ref().map(|condition| condition.sql(Dialect::Oracle));
         let filter = filtered(&condition.into_iter().collect::<Vec<_>>());
-        let queries = self.elements.iter().map(|element| {
-            let items = numbered([self.key.name.clone(), element.name.clone()]);
+        let queries = self.elements.iter().enumerate().map(|(index, element)| {
+            let key = match self.is_numbered {
+                true => format!("CAST({} AS BIGINT)", index + 1),
+                false => self.key.name.clone(),
+            };
+            let items = numbered([key, element.name.clone()]);
             format!("SELECT {items} FROM {}{filter}", self.from.name)
         });
         queries.collect::<Vec<_>>().join(" UNION ALL ")

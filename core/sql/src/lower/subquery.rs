@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, NullEquality};
+use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, Join as LogicalJoin, JoinConstraint, LogicalPlan,
-    Operator, Projection, lit,
+    Operator, Projection, Subquery, lit,
 };
 use laminar_types::{Error, Result, mutant};
 
@@ -49,11 +50,18 @@ pub(crate) fn is_condition(part: &Expr) -> bool {
     is_negated_in(part) || counts_unknown_as_false(part)
 }
 
-/// Whether the predicate is one `NOT IN (SELECT ...)`.
+/// Whether the predicate is one `[NOT] IN (SELECT ...)`; where it is negated, of a subquery that
+/// does not refer to the query around it.
 fn is_negated_in(expr: &Expr) -> bool {
+    let is_alone = |subquery: &Subquery| subquery.outer_ref_columns.is_empty();
     match expr {
-        Expr::InSubquery(_) => true,
-        Expr::Not(inner) => matches!(inner.as_ref(), Expr::InSubquery(_)),
+        Expr::InSubquery(InSubquery { negated, subquery, .. }) => !negated || is_alone(subquery),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(InSubquery { negated, subquery, .. }) => {
+                *negated || is_alone(subquery)
+            }
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -75,7 +83,11 @@ fn counts_unknown_as_false(expr: &Expr) -> bool {
             counts_unknown_as_false(left) && counts_unknown_as_false(right)
         }
         Expr::InSubquery(subquery) => !subquery.negated,
-        other => !other.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_)))).unwrap_or(true),
+        other => {
+            let is_value =
+                |expr: &Expr| Ok(matches!(expr, Expr::InSubquery(_) | Expr::SetComparison(_)));
+            !other.exists(is_value).unwrap_or(true)
+        }
     }
 }
 
@@ -89,10 +101,7 @@ impl Lowering<'_> {
         let [Expr::BinaryExpr(BinaryExpr { left: x, op: Operator::Eq, right: y })] =
             conditions.as_slice()
         else {
-            return Err(Error::unsupported(
-                "NOT IN (SELECT ...) that refers to the query around it cannot be kept up to date \
-                 in a continuous query: use NOT EXISTS, which NULLs do not change",
-            ));
+            return Err(Error::internal("NOT IN of a subquery for each row was made a join"));
         };
         let is_left = |expr: &Expr| {
             expr.column_refs().iter().all(|column| join.left.schema().has_column(column))

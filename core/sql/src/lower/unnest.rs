@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-use datafusion::logical_expr::{Expr, LogicalPlan, Unnest as LogicalUnnest};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::{ColumnUnnestList, Expr, LogicalPlan, Unnest as LogicalUnnest};
 use laminar_dataflow::operators::{OnTime, TimeMap, Unnest, UnnestColumn};
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
 
 use super::{Lowered, Lowering};
+use crate::plan::InputRef;
 use crate::probe_times::is_probe;
 use crate::window_tables::WINDOWS;
 
 impl Lowering<'_> {
     pub(super) fn unnest(&mut self, unnest: &LogicalUnnest) -> Result<Lowered> {
-        if unnest.list_type_columns.iter().any(|(_, list)| list.depth > 1) {
+        let depth_of = |column: usize| {
+            let mut lists = unnest.list_type_columns.iter().filter(|(list, _)| *list == column);
+            lists.next().map_or(0, |(_, list)| list.depth)
+        };
+        let is_twice = |(column, list): &(usize, ColumnUnnestList)| depth_of(*column) != list.depth;
+        if unnest.list_type_columns.iter().any(is_twice) {
             return Err(Error::unsupported(
-                "unnest(unnest(...)) in one expression is not built yet in continuous queries: \
-                 unnest in a subquery and again above it",
+                "unnest(x) and unnest(unnest(x)) of one list cannot stand in one select list of a \
+                 continuous query: unnest in a subquery and again above it",
             ));
         }
         let mut input = self.plain(&unnest.input)?;
@@ -27,7 +33,14 @@ impl Lowering<'_> {
             input = self.lenient(input)?;
         }
         let holds_content = input.holds_content;
-        let (port, input_traits) = self.operator_input(input)?;
+        let (mut port, mut input_traits) = self.operator_input(input)?;
+        let depth = unnest.list_type_columns.iter().map(|(_, list)| list.depth).max();
+        for depth in (2..=depth.unwrap_or(1)).rev() {
+            let columns: Vec<bool> = (0..input_traits.schema.fields().len())
+                .map(|column| depth_of(column) >= depth)
+                .collect();
+            (port, input_traits) = self.outer_lists(unnest, port, &input_traits, &columns)?;
+        }
         let mut columns = vec![UnnestColumn::Keep; unnest.input.schema().fields().len()];
         for (column, _) in &unnest.list_type_columns {
             columns[*column] = UnnestColumn::List;
@@ -78,6 +91,50 @@ impl Lowering<'_> {
             self.late_output(node, &input_traits, width)?;
         }
         Ok(self.lowered(node, unnest.schema.as_ref().clone(), None, holds_content))
+    }
+
+    /// Takes the outermost lists of some columns apart, whose elements are lists.
+    fn outer_lists(
+        &mut self,
+        unnest: &LogicalUnnest,
+        port: InputRef,
+        traits: &Traits,
+        columns: &[bool],
+    ) -> Result<(InputRef, Traits)> {
+        let fields = traits.schema.fields().iter().zip(columns).map(|(field, is_list)| {
+            match (field.data_type(), is_list) {
+                (
+                    DataType::List(item)
+                    | DataType::LargeList(item)
+                    | DataType::FixedSizeList(item, _),
+                    true,
+                ) => Arc::new(Field::new(field.name(), item.data_type().clone(), true)),
+                _ => Arc::clone(field),
+            }
+        });
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let kept = traits.times.iter().enumerate().filter(|(_, time)| !columns[time.column]);
+        let (times, maps) =
+            kept.map(|(position, time)| (*time, TimeMap::identity(position))).unzip();
+        let above = Traits {
+            schema: Arc::clone(&schema),
+            changes: match traits.changes {
+                Changes::AppendOnly => Changes::AppendOnly,
+                _ => Changes::Retract,
+            },
+            unique_key: None,
+            times,
+            declared_watermark: traits.declared_watermark,
+        };
+        let kinds = columns.iter().map(|is_list| match is_list {
+            true => UnnestColumn::List,
+            false => UnnestColumn::Keep,
+        });
+        let preserve_nulls = unnest.options.preserve_nulls();
+        let operator = Unnest::new(kinds.collect(), preserve_nulls, schema, maps, None);
+        let label = "Unnest lists of lists".to_string();
+        let node = self.add(Box::new(operator), above.clone(), vec![port], label);
+        Ok((InputRef::Node(node), above))
     }
 
     /// A relation with exactly the columns of its plan.
