@@ -34,7 +34,7 @@ impl Noun for Db {
 ///   | `path` | directory of a durable database; absent or `":memory:"` keeps all in memory |
 ///   | `buffer_size` | rows that a subscription's ring holds, a power of two (65536) |
 ///   | `max_queued_bytes` | bytes that wait before `laminar_start` (268435456) |
-///   | `retain_history` | rows of its past that a source keeps for queries (65536) |
+///   | `retain_history` | rows of its past that a source keeps for queries, or a size as `"64 MB"` (65536) |
 ///   | `push_timeout_ms` | how long a push waits for room (30000) |
 ///   | `variables` | an object of strings: the values of `${NAME}` in the strings of definitions |
 ///   | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |

@@ -104,7 +104,7 @@ fn too_much_before_the_start_is_refused_and_nothing_is_lost() {
 
 #[test]
 fn a_source_that_nothing_reads_never_fills() {
-    let config = Config { max_queued_bytes: 1_024, retain_history: 10, ..Config::default() };
+    let config = Config { max_queued_bytes: 1_024, retain_history: 10.into(), ..Config::default() };
     let db = LaminarDB::open_with_config(config).unwrap();
     execute(&db, SOURCE);
     let source = source(&db);

@@ -18,7 +18,7 @@ fn shown(db: &LaminarDB, name: &str) -> Value {
 
 #[test]
 fn a_setting_goes_back_to_what_the_configuration_says() {
-    let config = Config { retain_history: 7, ..Config::default() };
+    let config = Config { retain_history: 7.into(), ..Config::default() };
     let db = LaminarDB::open_with_config(config).unwrap();
     assert_eq!(shown(&db, "retain_history"), "7".into());
     execute(&db, "SET retain_history = 9");

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use laminar_dataflow::graph::Audience;
 use laminar_dataflow::{Content, Graph, Metrics, NodeId, StepOutput, Traits, Work};
-use laminar_sql::outline::Outline;
+use laminar_sql::outline::{ExplainForm, Outline};
 use laminar_sql::parser::statement::{Name, OnError, StreamQuery};
 use laminar_sql::plan::{InputRef, StreamPlan};
 use laminar_types::{Error, Frontier, Result};
@@ -18,13 +18,13 @@ use crate::engine::{Core, StreamId, whole};
 use crate::stream::Stream;
 
 /// The plan of a stream with the work of its operators since its creation.
-pub(crate) fn of_stream(core: &Core, id: StreamId, stream: &Stream) -> String {
-    annotated(&core.outline_of(id, stream), &core.graph, &stream.nodes)
+pub(crate) fn of_stream(core: &Core, id: StreamId, stream: &Stream, form: ExplainForm) -> String {
+    annotated(&core.outline_of(id, stream), &core.graph, &stream.nodes, form)
 }
 
 /// A plan with what each operator, and each of its partitions, did in lines below it.
-fn annotated(outline: &Outline, graph: &Graph, nodes: &[NodeId]) -> String {
-    outline.annotated(|index| {
+fn annotated(outline: &Outline, graph: &Graph, nodes: &[NodeId], form: ExplainForm) -> String {
+    outline.told(form, |index| {
         let Some(&node) = nodes.get(index) else { return Vec::new() };
         let mut lines = vec![counters(&graph.work(node), &graph.metrics(node), "time")];
         for (number, partition) in graph.partitions(node).iter().enumerate() {
@@ -61,13 +61,18 @@ struct Held {
 
 impl LaminarDB {
     /// The plan of a continuous query with the work of one run over what its inputs hold.
-    pub(crate) fn analyze_query(&self, query: &StreamQuery, columns: &[Name]) -> Result<String> {
+    pub(crate) fn analyze_query(
+        &self,
+        query: &StreamQuery,
+        columns: &[Name],
+        form: ExplainForm,
+    ) -> Result<String> {
         let (plan, held) = self.with_plan(query, columns, |core, plan| {
             let held = plan.relations().into_iter().map(|name| held(core, name));
             let held = held.collect::<Result<Vec<Held>>>()?;
             Ok((plan, held))
         })?;
-        run(plan, held, query.on_error, self.shared.clock.now_ms())
+        run(plan, held, query.on_error, self.shared.clock.now_ms(), form)
     }
 }
 
@@ -84,6 +89,7 @@ fn run(
     held: Vec<Held>,
     on_error: Option<OnError>,
     now_ms: i64,
+    form: ExplainForm,
 ) -> Result<String> {
     /// The only epoch there is.
     const EPOCH: u64 = 1;
@@ -132,5 +138,5 @@ fn run(
             first.row
         ));
     }
-    Ok(annotated(&outline, &graph, &nodes))
+    Ok(annotated(&outline, &graph, &nodes, form))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use laminar_types::{Config, Error, Result, WaitStrategy, code};
+use laminar_types::{Config, Error, Result, Retention, WaitStrategy, code};
 
 use crate::database::LaminarDB;
 
@@ -107,9 +107,10 @@ impl Builder {
         self
     }
 
-    /// Rows of its past that a source or an append-only stream keeps for queries, by default.
-    pub fn retain_history(mut self, rows: usize) -> Self {
-        self.config.retain_history = rows;
+    /// How much of its past a source or an append-only stream keeps for queries, by default: a number
+    /// of rows, or a [`Retention`].
+    pub fn retain_history(mut self, retention: impl Into<Retention>) -> Self {
+        self.config.retain_history = retention.into();
         self
     }
 

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use laminar_dataflow::Workers;
 use laminar_sql::host_functions::{AggregateFunction, ScalarFunction};
+use laminar_sql::outline::ExplainForm;
 use laminar_sql::parser::{
     self,
     statement::{ExplainTarget, Name, Statement, StreamQuery},
@@ -358,11 +359,14 @@ impl LaminarDB {
     /// The plan of a statement or of a stream's name, for people.
     pub fn explain(&self, sql: &str) -> Result<String> {
         if let Some(name) = self.named(sql)? {
-            return self.explain_name(&name);
+            return self.explain_name(&name, ExplainForm::default());
         }
         match self.parse(sql)? {
             Statement::Explain(explain) => self.explain_statement(explain),
-            other => self.explain_target(ExplainTarget::Statement(Box::new(other))),
+            other => {
+                let target = ExplainTarget::Statement(Box::new(other));
+                self.explain_target(target, ExplainForm::default())
+            }
         }
     }
 

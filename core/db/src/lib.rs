@@ -99,7 +99,7 @@ pub use laminar_sql::host_functions::{
 };
 pub use laminar_types::{
     Code, Config, ConnectorConfig, Epoch, Error, ErrorKind, OptionForm, OptionReader, OptionSpec,
-    OptionValue, Position, Result, WaitStrategy, Weights, code,
+    OptionValue, Position, Result, Retention, WaitStrategy, Weights, code,
 };
 pub use log::{LogLevel, LogListener};
 pub use query::{Query, QueryCanceller};

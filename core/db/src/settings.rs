@@ -114,7 +114,7 @@ impl Settings {
             Setting::PushTimeout => {
                 u64::try_from(config.push_timeout.as_millis()).unwrap_or(u64::MAX)
             }
-            Setting::RetainHistory => word_of(Retention::Rows(config.retain_history)),
+            Setting::RetainHistory => word_of(config.retain_history),
             Setting::StateTtl => 0,
             Setting::Workers => config.workers as u64,
         });

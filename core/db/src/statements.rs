@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast;
+use laminar_sql::outline::{ExplainForm, both_ways};
 use laminar_sql::parser::{Options, statement::*};
 use laminar_sql::plan::StreamPlan;
 use laminar_types::{Error, Result, Retention, TimeUnit, code};
@@ -306,30 +307,35 @@ impl LaminarDB {
     }
 
     pub(crate) fn explain_statement(&self, explain: Explain) -> Result<String> {
+        let form = explain.form;
         match explain.target {
             ExplainTarget::Name(name) if explain.analyze => {
-                let analyzed = self.explain_stream(&name.value, analyze::of_stream);
+                let analyzed = self.explain_stream(&name.value, |core, id, stream| {
+                    analyze::of_stream(core, id, stream, form)
+                });
                 analyzed.map_err(|error| error.at(name.position))
             }
             ExplainTarget::Statement(statement) if explain.analyze => {
-                self.analyze_statement(*statement)
+                self.analyze_statement(*statement, form)
             }
-            target => self.explain_target(target),
+            target => self.explain_target(target, form),
         }
     }
 
-    fn analyze_statement(&self, statement: Statement) -> Result<String> {
+    fn analyze_statement(&self, statement: Statement, form: ExplainForm) -> Result<String> {
         match statement {
-            Statement::CreateStream(stream) => self.analyze_query(&stream.query, &stream.columns),
+            Statement::CreateStream(stream) => {
+                self.analyze_query(&stream.query, &stream.columns, form)
+            }
             Statement::CreateMaterializedView(view) => {
-                self.analyze_query(&view.query, &view.columns)
+                self.analyze_query(&view.query, &view.columns, form)
             }
             Statement::CreateSink(CreateSink { input: SinkInput::Query(query), .. }) => {
-                self.analyze_query(&query, &[])
+                self.analyze_query(&query, &[], form)
             }
             Statement::Query(query) => {
-                let continuous = self.analyze_query(&query, &[]);
-                Ok(both_ways(continuous, adhoc::analyze(&self.shared, &query.query)))
+                let continuous = self.analyze_query(&query, &[], form);
+                Ok(both_ways(form, continuous, adhoc::analyze(&self.shared, &query.query)))
             }
             _ => Err(Error::unsupported(
                 "EXPLAIN ANALYZE runs a query, CREATE STREAM ... AS query and its like, or tells of \
@@ -338,10 +344,15 @@ impl LaminarDB {
         }
     }
 
-    pub(crate) fn explain_target(&self, target: ExplainTarget) -> Result<String> {
+    pub(crate) fn explain_target(
+        &self,
+        target: ExplainTarget,
+        form: ExplainForm,
+    ) -> Result<String> {
         let statement = match target {
             ExplainTarget::Name(name) => {
-                return self.explain_name(&name.value).map_err(|error| error.at(name.position));
+                let explained = self.explain_name(&name.value, form);
+                return explained.map_err(|error| error.at(name.position));
             }
             ExplainTarget::Statement(statement) => *statement,
         };
@@ -350,25 +361,25 @@ impl LaminarDB {
             Statement::CreateStream(stream) => {
                 let query = self.shared.settings.complete(&stream.query);
                 let plan = self.shared.planner.plan_stream(&catalog, &query, &stream.columns)?;
-                self.explain_plan(plan, &query, Some(Backfill::Updating))
+                self.explain_plan(plan, &query, Some(Backfill::Updating), form)
             }
             Statement::CreateMaterializedView(view) => {
                 let query = self.shared.settings.complete(&view.query);
                 let mut plan = self.shared.planner.plan_stream(&catalog, &query, &view.columns)?;
                 plan.default_to_changes();
-                self.explain_plan(plan, &query, Some(Backfill::All))
+                self.explain_plan(plan, &query, Some(Backfill::All), form)
             }
             Statement::CreateSink(CreateSink { input: SinkInput::Query(query), .. }) => {
                 let query = self.shared.settings.complete(&query);
                 let plan = self.shared.planner.plan_stream(&catalog, &query, &[])?;
-                self.explain_plan(plan, &query, Some(Backfill::Updating))
+                self.explain_plan(plan, &query, Some(Backfill::Updating), form)
             }
             Statement::Query(query) => {
                 let completed = self.shared.settings.complete(&query);
                 let continuous = self.shared.planner.plan_stream(&catalog, &completed, &[]);
                 let continuous =
-                    continuous.and_then(|plan| self.explain_plan(plan, &completed, None));
-                Ok(both_ways(continuous, adhoc::explain(&self.shared, &query.query)))
+                    continuous.and_then(|plan| self.explain_plan(plan, &completed, None, form));
+                Ok(both_ways(form, continuous, adhoc::explain(&self.shared, &query.query)))
             }
             other => Err(not_built(&other)),
         }
@@ -381,17 +392,20 @@ impl LaminarDB {
         plan: StreamPlan,
         query: &StreamQuery,
         named: Option<Backfill>,
+        form: ExplainForm,
     ) -> Result<String> {
         let on_error = query.on_error.unwrap_or(OnError::DeadLetter);
         let backfill = named.unwrap_or(Backfill::All);
         self.shared.run(|core| {
             let is_held = named.is_some() && !core.started;
-            core.explain_new(plan, Terms { on_error, backfill, is_held })
+            core.explain_new(plan, Terms { on_error, backfill, is_held }, form)
         })
     }
 
-    pub(crate) fn explain_name(&self, name: &str) -> Result<String> {
-        self.explain_stream(name, |core, id, stream| core.outline_of(id, stream).text())
+    pub(crate) fn explain_name(&self, name: &str, form: ExplainForm) -> Result<String> {
+        self.explain_stream(name, |core, id, stream| {
+            core.outline_of(id, stream).told(form, |_| Vec::new())
+        })
     }
 
     /// What can be told of the stream behind a name.
@@ -559,14 +573,4 @@ fn not_built(statement: &Statement) -> Error {
         _ => "this statement here",
     };
     Error::unsupported(format!("{what} is not built yet"))
-}
-
-/// What is told of a query as a continuous and as an ad-hoc one; it may be refused as either.
-fn both_ways(continuous: Result<String>, ad_hoc: Result<String>) -> String {
-    let told = |told: Result<String>| indented(&told.unwrap_or_else(|error| error.to_string()));
-    format!("As a continuous query:\n{}As an ad-hoc query:\n{}", told(continuous), told(ad_hoc))
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
 }

@@ -1,6 +1,8 @@
 //! [`Outline`]: a plan for people, which outlives the operators that were made from it.
 
 use laminar_dataflow::Traits;
+use laminar_types::{Error, Result};
+use serde_json::{Value, json};
 
 use crate::plan::{InputRef, promises};
 
@@ -17,6 +19,15 @@ pub struct Outline {
     pub warnings: Vec<String>,
 }
 
+/// How a plan is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExplainForm {
+    /// `VERBOSE`: with the columns of each operator.
+    pub verbose: bool,
+    /// `FORMAT JSON`: for programs.
+    pub json: bool,
+}
+
 /// One operator.
 #[derive(Debug, Clone)]
 pub struct OutlineNode {
@@ -28,12 +39,43 @@ pub struct OutlineNode {
     pub inputs: Vec<InputRef>,
     /// The other streams that use the same operator.
     pub shared_with: Vec<String>,
+    /// The columns of its output.
+    pub columns: Vec<OutlineColumn>,
+}
+
+/// A column of an operator's output.
+#[derive(Debug, Clone)]
+pub struct OutlineColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as `DESCRIBE` tells it.
+    pub data_type: String,
+    /// Whether it can be NULL.
+    pub nullable: bool,
 }
 
 impl OutlineNode {
     /// An operator of a label that reads `inputs`.
     pub fn new(label: String, traits: &Traits, inputs: Vec<InputRef>) -> Self {
-        Self { label, promises: promises(traits), inputs, shared_with: Vec::new() }
+        let columns = traits.schema.fields().iter().map(|field| OutlineColumn {
+            name: field.name().clone(),
+            data_type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+        });
+        Self {
+            label,
+            promises: promises(traits),
+            inputs,
+            shared_with: Vec::new(),
+            columns: columns.collect(),
+        }
+    }
+}
+
+impl OutlineColumn {
+    fn text(&self) -> String {
+        let null = if self.nullable { "" } else { " NOT NULL" };
+        format!("{} {}{null}", self.name, self.data_type)
     }
 }
 
@@ -42,6 +84,70 @@ impl Outline {
     /// promises.
     pub fn text(&self) -> String {
         self.annotated(|_| Vec::new())
+    }
+
+    /// The plan in a form, with lines for each operator.
+    pub fn told(&self, form: ExplainForm, lines: impl Fn(usize) -> Vec<String>) -> String {
+        if form.json {
+            return format!("{:#}\n", self.json(form.verbose, &lines));
+        }
+        self.annotated(|index| {
+            let mut told = Vec::new();
+            if form.verbose {
+                let columns = self.nodes[index].columns.iter().map(OutlineColumn::text);
+                told.push(format!("columns: {}", columns.collect::<Vec<String>>().join(", ")));
+            }
+            told.append(&mut lines(index));
+            told
+        })
+    }
+
+    /// The plan as an object: `emit`, `plan`, the result with its inputs inside, and `notes`.
+    fn json(&self, verbose: bool, lines: &impl Fn(usize) -> Vec<String>) -> Value {
+        let mut shown = vec![false; self.nodes.len()];
+        let result = self.nodes.len().checked_sub(1);
+        let plan =
+            result.map(|last| self.json_node(&InputRef::Node(last), verbose, &mut shown, lines));
+        let notes: Vec<&String> = self.notes.iter().chain(&self.warnings).collect();
+        json!({ "emit": self.heading, "plan": plan, "notes": notes })
+    }
+
+    fn json_node(
+        &self,
+        input: &InputRef,
+        verbose: bool,
+        shown: &mut [bool],
+        lines: &impl Fn(usize) -> Vec<String>,
+    ) -> Value {
+        let index = match input {
+            InputRef::Relation(name) => return json!({ "read": name }),
+            InputRef::Node(index) => *index,
+        };
+        let node = &self.nodes[index];
+        let mut told = json!({ "id": index, "operator": node.label });
+        if std::mem::replace(&mut shown[index], true) {
+            told["shared"] = true.into();
+            return told;
+        }
+        told["promises"] = node.promises.clone().into();
+        if verbose {
+            let column = |column: &OutlineColumn| {
+                json!({
+                    "name": column.name,
+                    "type": column.data_type,
+                    "nullable": column.nullable,
+                })
+            };
+            told["columns"] = node.columns.iter().map(column).collect();
+        }
+        let work = lines(index);
+        if !work.is_empty() {
+            told["work"] = work.into();
+        }
+        let inputs = node.inputs.iter();
+        let inputs = inputs.map(|input| self.json_node(input, verbose, shown, lines));
+        told["inputs"] = Value::Array(inputs.collect());
+        told
     }
 
     /// The text with the lines below each operator that there are for it.
@@ -90,4 +196,22 @@ impl Outline {
             self.node(input, depth + 1, shown, lines, text);
         }
     }
+}
+
+/// What can be told of a query as a continuous and as an ad-hoc one.
+pub fn both_ways(form: ExplainForm, continuous: Result<String>, ad_hoc: Result<String>) -> String {
+    if form.json {
+        let error = |error: Error| json!({ "error": error.to_string() });
+        let continuous = continuous.map_or_else(error, |text| {
+            serde_json::from_str(&text).unwrap_or_else(|_| json!({ "text": text }))
+        });
+        let ad_hoc = ad_hoc.map_or_else(error, |text| json!({ "text": text }));
+        return format!("{:#}\n", json!({ "continuous": continuous, "ad_hoc": ad_hoc }));
+    }
+    let told = |told: Result<String>| indented(&told.unwrap_or_else(|error| error.to_string()));
+    format!("As a continuous query:\n{}As an ad-hoc query:\n{}", told(continuous), told(ad_hoc))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{Error, Result, code};
+use crate::{Retention, parse_size_bytes};
 
 /// How a call waits for the executor's token or for rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +91,8 @@ pub struct Config {
     pub buffer_size: usize,
     /// Bytes that wait before `start()` until pushes are refused.
     pub max_queued_bytes: usize,
-    /// Rows of its past that a source or an append-only stream keeps for queries, by default.
-    pub retain_history: usize,
+    /// How much of its past a source or an append-only stream keeps for queries, by default.
+    pub retain_history: Retention,
     /// How long a push waits for room before it answers that there is none.
     pub push_timeout: Duration,
     /// How calls wait.
@@ -118,7 +119,7 @@ impl Default for Config {
             path: None,
             buffer_size: 65_536,
             max_queued_bytes: 256 << 20,
-            retain_history: 65_536,
+            retain_history: Retention::Rows(65_536),
             push_timeout: Duration::from_secs(30),
             wait_strategy: WaitStrategy::default(),
             variables: BTreeMap::new(),
@@ -138,7 +139,7 @@ impl Config {
     /// | `path` | string; `":memory:"` or absent keeps everything in memory |
     /// | `buffer_size` | rows, a power of two |
     /// | `max_queued_bytes` | bytes |
-    /// | `retain_history` | rows |
+    /// | `retain_history` | rows, or a size as text: `"64 MB"` |
     /// | `push_timeout_ms` | milliseconds |
     /// | `wait_strategy` | `"spin"`, `"spin_yield"`, `"spin_yield(N)"` or `"park"` |
     /// | `variables` | an object of strings: `${NAME}` in definitions |
@@ -157,7 +158,10 @@ impl Config {
             path: raw.path.filter(|path| path != ":memory:" && !path.is_empty()).map(PathBuf::from),
             buffer_size: raw.buffer_size.unwrap_or(defaults.buffer_size),
             max_queued_bytes: raw.max_queued_bytes.unwrap_or(defaults.max_queued_bytes),
-            retain_history: raw.retain_history.unwrap_or(defaults.retain_history),
+            retain_history: match raw.retain_history {
+                Some(raw) => raw.retention()?,
+                None => defaults.retain_history,
+            },
             push_timeout: raw.push_timeout_ms.map_or(defaults.push_timeout, Duration::from_millis),
             wait_strategy: raw
                 .wait_strategy
@@ -197,7 +201,7 @@ struct RawConfig {
     path: Option<String>,
     buffer_size: Option<usize>,
     max_queued_bytes: Option<usize>,
-    retain_history: Option<usize>,
+    retain_history: Option<RawRetention>,
     push_timeout_ms: Option<u64>,
     wait_strategy: Option<String>,
     variables: Option<BTreeMap<String, String>>,
@@ -205,6 +209,27 @@ struct RawConfig {
     core_affinity: Option<usize>,
     workers: Option<usize>,
     worker_min_rows: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawRetention {
+    Rows(usize),
+    Size(String),
+    Other(serde_json::Value),
+}
+
+impl RawRetention {
+    fn retention(self) -> Result<Retention> {
+        const REMEDY: &str = "use a number of rows, or a size such as \"64 MB\"";
+        match self {
+            Self::Rows(rows) => Ok(Retention::Rows(rows)),
+            Self::Size(text) => parse_size_bytes(&text)
+                .map(Retention::Bytes)
+                .map_err(|_| invalid("retain_history", text, REMEDY)),
+            Self::Other(value) => Err(invalid("retain_history", value, REMEDY)),
+        }
+    }
 }
 
 fn parse_wait_strategy(text: &str) -> Result<WaitStrategy> {
@@ -227,6 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn history_is_bounded_by_rows_or_by_a_size() {
+        for (json, retention) in [
+            ("{\"retain_history\": 7}", Retention::Rows(7)),
+            ("{\"retain_history\": 0}", Retention::Rows(0)),
+            ("{\"retain_history\": \"64 MB\"}", Retention::Bytes(64_000_000)),
+            ("{\"retain_history\": \"1.5KiB\"}", Retention::Bytes(1_536)),
+        ] {
+            assert_eq!(Config::from_json(json).unwrap().retain_history, retention, "{json}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (json, part) in [
             ("{\"bufer_size\": 1}", "bufer_size"),
@@ -234,6 +271,12 @@ mod tests {
             ("{\"wait_strategy\": \"nap\"}", "nap"),
             ("{\"workers\": 0}", "from 1 to 64"),
             ("{\"workers\": 65}", "from 1 to 64"),
+            (
+                "{\"retain_history\": \"64\"}",
+                "`retain_history` cannot be `64`: use a number of rows",
+            ),
+            ("{\"retain_history\": -1}", "`-1`: use a number of rows, or a size"),
+            ("{\"retain_history\": [2]}", "`[2]`: use a number of rows, or a size"),
             ("[", "cannot be read"),
         ] {
             let error = Config::from_json(json).unwrap_err();

@@ -9,6 +9,7 @@
 //! | [`time`] | event-time columns, [`Watermark`] and the exclusive [`Frontier`] |
 //! | [`outside`] | host code put off until the token has been given back |
 //! | [`retention`] | [`Retention`]: how much of its past a relation keeps |
+//! | [`size`] | sizes in bytes as text |
 //! | [`connector_config`] | options of connectors by key, and the structs that are made of them |
 //! | [`config`] | [`Config`] of a database, its defaults and its JSON form |
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod mutants;
 pub mod outside;
 pub mod retention;
 pub mod rows;
+pub mod size;
 pub mod time;
 
 pub use config::{Backpressure, Config, MOST_WORKERS, WaitStrategy};
@@ -30,6 +32,7 @@ pub use delta::{Delta, Weights};
 pub use error::{Code, Error, ErrorKind, Position, Result, code};
 pub use retention::Retention;
 pub use rows::{Change, RowBlock, RowLayout};
+pub use size::parse_size_bytes;
 pub use time::{Frontier, TimeUnit, Watermark};
 
 /// Counts the changes of a database: every push, watermark call, timer and DDL statement is one

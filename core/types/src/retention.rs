@@ -11,6 +11,12 @@ pub enum Retention {
     Bytes(usize),
 }
 
+impl From<usize> for Retention {
+    fn from(rows: usize) -> Self {
+        Self::Rows(rows)
+    }
+}
+
 /// As SQL spells it: `100`, `64 MB`.
 impl fmt::Display for Retention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

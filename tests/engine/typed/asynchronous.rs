@@ -195,7 +195,7 @@ fn a_builder_refuses_what_cannot_be() {
     assert_eq!(refused(at_a_path), code::UNSUPPORTED);
     let without_a_pause = checkpoint().data_dir("data").checkpoint_interval(Duration::ZERO);
     assert_eq!(refused(without_a_pause), code::CONFIG);
-    let config = Config { retain_history: 7, ..Config::default() };
+    let config = Config { retain_history: 7.into(), ..Config::default() };
     let db = LaminarDB::builder().config(config).core_affinity(0).build_blocking().unwrap();
-    assert_eq!((db.config().retain_history, db.config().core_affinity), (7, Some(0)));
+    assert_eq!((db.config().retain_history, db.config().core_affinity), (7.into(), Some(0)));
 }

@@ -15,8 +15,8 @@ class LaminarConfig:
     power of two."""
     max_queued_bytes: int | None = None
     """Bytes that wait before start() until inserts are refused (256 MiB)."""
-    retain_history: int | None = None
-    """Rows of its past that a source or a stream keeps for queries (65,536)."""
+    retain_history: int | str | None = None
+    """Rows of its past that a source or a stream keeps for queries (65,536), or a size as ``"64 MB"``."""
     push_timeout_ms: int | None = None
     """How long an insert waits for room before it raises BACKPRESSURE (30,000)."""
     variables: dict[str, str] | None = None

@@ -18,7 +18,7 @@ use std::collections::HashSet;
 
 use laminar_dataflow::{Changes, NodeId};
 use laminar_sql::definition::Definition;
-use laminar_sql::outline::Outline;
+use laminar_sql::outline::{ExplainForm, Outline};
 use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{InputRef, PlanNode, StreamPlan};
 use laminar_types::{Delta, Epoch, Error, Result, mutant};
@@ -312,7 +312,12 @@ impl Core {
     }
 
     /// A plan for people, with the streams whose operators it would use.
-    pub(crate) fn explain_new(&mut self, mut plan: StreamPlan, terms: Terms) -> String {
+    pub(crate) fn explain_new(
+        &mut self,
+        mut plan: StreamPlan,
+        terms: Terms,
+        form: ExplainForm,
+    ) -> String {
         let shared = self.shared_nodes(&plan, terms);
         if shared.last().is_some_and(Option::is_some) {
             plan.separate_result();
@@ -321,7 +326,7 @@ impl Core {
         for (node, shared) in outline.nodes.iter_mut().zip(shared) {
             node.shared_with = shared.map_or(vec![], |shared| self.users(shared.node, None));
         }
-        outline.text()
+        outline.told(form, |_| Vec::new())
     }
 
     /// The plan of a stream for people, with the streams that use the same operators by now.

@@ -1,7 +1,7 @@
 //! `DESCRIBE` and `EXPLAIN`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use laminar_types::Result;
+use laminar_types::{Error, Result};
 
 use super::{
     alter,
@@ -10,6 +10,7 @@ use super::{
     query,
     statement::{Describe, Explain, ExplainTarget, Statement, Target},
 };
+use crate::outline::ExplainForm;
 
 /// `DESCRIBE [EXTENDED] [kind] name`, or of a query.
 pub(super) fn parse_describe(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -32,21 +33,30 @@ pub(super) fn target(cursor: &mut Cursor<'_>) -> Result<Target> {
     cursor.name("a name or a query").map(Target::Name)
 }
 
-/// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT word] statement`, or a name, with its kind or not.
+/// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT word] statement`, or a name, with its kind or not; or the
+/// same options in parentheses.
 pub(super) fn parse_explain(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect(&["EXPLAIN"])?;
-    let (mut analyze, mut verbose, mut format) = (false, false, None);
-    loop {
-        if !analyze && is_modifier(cursor, "ANALYZE") && cursor.eat(&["ANALYZE"]) {
-            analyze = true;
-        } else if !verbose && is_modifier(cursor, "VERBOSE") && cursor.eat(&["VERBOSE"]) {
-            verbose = true;
-        } else if format.is_none() && is_modifier(cursor, "FORMAT") && cursor.eat(&["FORMAT"]) {
-            format = Some(cursor.name("the name of a format")?);
-        } else {
-            break;
+    let mut options = ExplainOptions::default();
+    let is_list = cursor.peek() == &Token::LParen
+        && matches!(cursor.peek_at(1), Token::Word(word) if OPTIONS.contains(&&*word.value.to_uppercase()));
+    if is_list {
+        cursor.index += 1;
+        loop {
+            if !options.eat(cursor)? {
+                return Err(cursor.expected("ANALYZE, VERBOSE or FORMAT"));
+            }
+            match cursor.peek() {
+                Token::Comma => cursor.index += 1,
+                Token::RParen => break,
+                _ => return Err(cursor.expected("a comma or a closing parenthesis")),
+            }
         }
+        cursor.index += 1;
+    } else {
+        while OPTIONS.iter().any(|word| is_modifier(cursor, word)) && options.eat(cursor)? {}
     }
+    let ExplainOptions { analyze, form, .. } = options;
     let target = if is_kind(cursor) {
         alter::eat_kind(cursor);
         ExplainTarget::Name(cursor.name("the name of a stream or view")?)
@@ -56,7 +66,46 @@ pub(super) fn parse_explain(cursor: &mut Cursor<'_>) -> Result<Statement> {
         ExplainTarget::Statement(Box::new(super::statement(cursor)?))
     };
     cursor.expect_end()?;
-    Ok(Statement::Explain(Explain { analyze, verbose, format, target }))
+    Ok(Statement::Explain(Explain { analyze, form, target }))
+}
+
+/// The options of `EXPLAIN`.
+const OPTIONS: [&str; 3] = ["ANALYZE", "VERBOSE", "FORMAT"];
+
+/// Those that were read.
+#[derive(Default)]
+struct ExplainOptions {
+    analyze: bool,
+    form: ExplainForm,
+    has_format: bool,
+}
+
+impl ExplainOptions {
+    /// Passes an option that was not there before. Answers whether one came next.
+    fn eat(&mut self, cursor: &mut Cursor<'_>) -> Result<bool> {
+        if !self.analyze && cursor.eat(&["ANALYZE"]) {
+            self.analyze = true;
+        } else if !self.form.verbose && cursor.eat(&["VERBOSE"]) {
+            self.form.verbose = true;
+        } else if !self.has_format && cursor.eat(&["FORMAT"]) {
+            self.has_format = true;
+            let format = cursor.name("TEXT or JSON")?;
+            self.form.json = match &*format.value.to_lowercase() {
+                "text" => false,
+                "json" => true,
+                other => {
+                    return Err(Error::unsupported(format!(
+                        "EXPLAIN has no format `{other}`: write FORMAT TEXT, the default, or \
+                         FORMAT JSON"
+                    ))
+                    .at(format.position));
+                }
+            };
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
 }
 
 /// Whether a word is a modifier here: something follows it.

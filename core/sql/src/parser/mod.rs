@@ -11,7 +11,7 @@
 //! | [`statement`] | the statements: the output of this folder |
 //! | `lexer`, `cursor` | tokens, a place in them |
 //! | `dialect`, `run` | sqlparser's settings, running it |
-//! | [`duration`], [`size`], [`options`] | durations, bytes, `key = value` lists |
+//! | [`duration`], [`options`] | durations, `key = value` lists |
 //! | `columns` | column lists with `PRIMARY KEY` and `WATERMARK FOR` |
 //! | `create`, `create_stream`, `create_sink` | `CREATE` |
 //! | `query`, `clauses` | a query and the clauses behind it |
@@ -40,7 +40,6 @@ pub mod probe;
 mod query;
 mod run;
 mod show;
-pub mod size;
 pub mod statement;
 mod subscribe;
 #[cfg(test)]

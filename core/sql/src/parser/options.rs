@@ -1,9 +1,10 @@
 //! Options: the `key = value` lists of `WITH (...)` and of connectors.
 
-use laminar_types::{Error, MOST_WORKERS, Position, Result, Retention, error::code};
+use laminar_types::{
+    Error, MOST_WORKERS, Position, Result, Retention, error::code, parse_size_bytes,
+};
 
 use super::duration::parse_duration_ns;
-use super::size::parse_size_bytes;
 
 /// A list of options. Keys are lower case and unique.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast;
 use laminar_types::Position;
 
 use super::options::{OptionValue, Options};
+use crate::outline::ExplainForm;
 
 /// One statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -377,15 +378,14 @@ pub enum Target {
     Query(Box<StreamQuery>),
 }
 
-/// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT word] statement`, or the name of a stream or view.
+/// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT word] statement`, or the name of a stream or view; the
+/// options may stand in parentheses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
     /// `ANALYZE`: run it and show what it did.
     pub analyze: bool,
-    /// `VERBOSE`.
-    pub verbose: bool,
-    /// `FORMAT word`, lower case.
-    pub format: Option<Name>,
+    /// `VERBOSE` and `FORMAT`.
+    pub form: ExplainForm,
     /// What to explain.
     pub target: ExplainTarget,
 }

@@ -42,6 +42,9 @@ fn of_statements() {
     refused("SET ^= 3", "the name of a setting");
     refused("DESCRIBE a^.b", "has one part");
     refused("EXPLAIN^", "expected a statement");
+    refused("EXPLAIN FORMAT ^TREE SELECT 1", "no format `tree`: write FORMAT TEXT");
+    refused("EXPLAIN (VERBOSE, ^VERBOSE) SELECT 1", "expected ANALYZE, VERBOSE or FORMAT");
+    refused("EXPLAIN (VERBOSE ^FORMAT JSON) SELECT 1", "expected a comma");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `SHOW`, `SET`, `DESCRIBE`, `EXPLAIN`, `SUBSCRIBE`, `DROP`, `ALTER` and what sqlparser reads.
 
 use super::one;
+use crate::outline::ExplainForm;
 use crate::parser::{
     Explain, ExplainTarget, ObjectKind, OptionValue, Show, Statement, Subscribe, Target,
 };
@@ -81,7 +82,7 @@ fn explain() {
         }
     };
     let query = explain("EXPLAIN ANALYZE VERBOSE SELECT 1 FROM t EMIT FINAL");
-    assert!(query.analyze && query.verbose && query.format.is_none());
+    assert!(query.analyze && query.form == ExplainForm { verbose: true, json: false });
     match query.target {
         ExplainTarget::Statement(inner) => {
             assert!(matches!(*inner, Statement::Query(query) if query.emit.is_some()));
@@ -95,7 +96,22 @@ fn explain() {
             "{sql}"
         );
     }
-    assert_eq!(explain("EXPLAIN FORMAT TREE SELECT 1").format.expect("there").value, "tree");
+    for (sql, analyze, verbose, json) in [
+        ("EXPLAIN FORMAT JSON SELECT 1", false, false, true),
+        ("EXPLAIN FORMAT text SELECT 1", false, false, false),
+        ("EXPLAIN (FORMAT JSON) s", false, false, true),
+        ("EXPLAIN (VERBOSE, ANALYZE, FORMAT JSON) SELECT 1", true, true, true),
+        ("EXPLAIN VERBOSE FORMAT JSON s", false, true, true),
+        ("EXPLAIN (SELECT 1)", false, false, false),
+    ] {
+        let read = explain(sql);
+        assert_eq!((read.analyze, read.form), (analyze, ExplainForm { verbose, json }), "{sql}");
+    }
+    // What looks like an option may be a name.
+    assert!(matches!(
+        explain("EXPLAIN format").target,
+        ExplainTarget::Name(name) if name.value == "format"
+    ));
     assert!(matches!(
         explain("EXPLAIN CREATE STREAM s AS SELECT 1").target,
         ExplainTarget::Statement(inner) if matches!(*inner, Statement::CreateStream(_))

@@ -1,6 +1,6 @@
 //! Sizes in bytes, as options are written with: `64 MB`, `1.5GiB`.
 
-use laminar_types::{Error, Result, error::code};
+use crate::{Error, Result, code};
 
 /// The units: powers of 1000, and with an `i` of 1024.
 const UNITS: [(&str, u64); 7] = [
