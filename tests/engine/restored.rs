@@ -135,6 +135,19 @@ const QUERIES: &[&str] = &[
      GROUP BY k, t, tumble(ts, INTERVAL '10' MILLISECOND) WITH (workers = 3)",
     "SELECT k, window_end, min(v) AS m FROM u GROUP BY k, tumble(ts, INTERVAL '20' MILLISECOND)
      EMIT CHANGES ALLOW LATENESS INTERVAL '10' MILLISECOND WITH (workers = 2)",
+    "SELECT k, window_end, sum(v) AS s FROM u GROUP BY k, tumble(ts, INTERVAL '10' MILLISECOND)
+     EMIT ON WINDOW CLOSE WITH (workers = 3)",
+    "SELECT k, window_end, count(*) AS n FROM s GROUP BY k, session(ts, INTERVAL '4' MILLISECOND)
+     WITH (workers = 2)",
+    "SELECT s.id, u.id AS other, s.v, u.x FROM s FULL JOIN u ON s.k = u.k WITH (workers = 3)",
+    "SELECT a.id, b.id AS other FROM s a FULL JOIN r b
+     ON a.k = b.k AND b.ts - a.ts BETWEEN INTERVAL '-4' MILLISECOND AND INTERVAL '6' MILLISECOND
+     WITH (workers = 2)",
+    "SELECT a.id, b.v FROM s a ASOF LEFT JOIN r b MATCH_CONDITION (a.ts <= b.ts) ON a.k = b.k
+     WITH (workers = 3)",
+    "SELECT k, v, n FROM (SELECT k, v, rank() OVER (PARTITION BY k ORDER BY v) AS n FROM u)
+     WHERE n <= 2 WITH (workers = 2)",
+    "SELECT k, id, sum(v) OVER (PARTITION BY k ORDER BY ts, id) AS total FROM u WITH (workers = 3)",
 ];
 
 const INPUTS: [&str; 3] = ["s", "r", "u"];

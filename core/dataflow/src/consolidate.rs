@@ -27,7 +27,7 @@ pub fn consolidate(
     let net = if schema.fields().is_empty() {
         net_of_equal_rows(changes)
     } else {
-        net_weights(schema, changes)?
+        net_weights(schema, changes, None)?
     };
     let retractions = net.iter().filter(|row| row.weight < 0);
     let kept: Vec<&NetRow> = retractions.chain(net.iter().filter(|row| row.weight > 0)).collect();
@@ -46,15 +46,86 @@ pub fn consolidate(
     Ok(Some((batch.map_err(internal)?, weights)))
 }
 
+/// What is left of changes when those that cancel each other are gone.
+pub(crate) struct Cancelled {
+    /// Retractions first, otherwise in the order in which the rows came.
+    pub(crate) batch: RecordBatch,
+    /// Of its rows.
+    pub(crate) weights: Weights,
+    /// Which rows they were: their batches, and their rows there.
+    pub(crate) from: Vec<(usize, usize)>,
+}
+
+/// The changes without those that cancel each other, or `None` when nothing remains. A row that both
+/// came and ceased stands once, with its net weight, where it first was; all others stay as they are.
+/// So what is left of a row follows from its own changes alone, whatever others there are.
+///
+/// # Errors
+/// As [`consolidate`].
+pub(crate) fn cancel(
+    schema: &SchemaRef,
+    changes: &[(RecordBatch, Option<Weights>)],
+) -> Result<Option<Cancelled>> {
+    if schema.fields().is_empty() {
+        let net = consolidate(schema, changes)?;
+        return Ok(net.map(|(batch, weights)| Cancelled { batch, weights, from: vec![(0, 0)] }));
+    }
+    let weight = |(batch, row): (usize, usize)| {
+        let weights: Option<&Weights> = changes[batch].1.as_ref();
+        weights.map_or(1, |weights| weights[row])
+    };
+    let places = || {
+        let batches = changes.iter().enumerate();
+        batches.flat_map(|(at, (batch, _))| (0..batch.num_rows()).map(move |row| (at, row)))
+    };
+    let signs = places().fold([false; 2], |[ceased, came], place| {
+        [ceased || weight(place) < 0, came || weight(place) > 0]
+    });
+    let left: Vec<((usize, usize), i64)> = if signs == [true; 2] {
+        let mut known = Vec::new();
+        let net = net_weights(schema, changes, Some(&mut known))?;
+        let of_row = places().zip(known);
+        let left = of_row.filter_map(|(place, row)| {
+            let row = &net[row as usize];
+            match row.is_mixed {
+                false => Some((place, weight(place))),
+                true => (row.place == place).then_some((place, row.weight)),
+            }
+        });
+        left.filter(|(_, weight)| *weight != 0).collect()
+    } else {
+        places().map(|place| (place, weight(place))).filter(|(_, weight)| *weight != 0).collect()
+    };
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let (mut ordered, came): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, w)| *w < 0);
+    ordered.extend(came);
+    let (from, weights): (Vec<(usize, usize)>, Vec<i64>) = ordered.into_iter().unzip();
+    let batches: Vec<&RecordBatch> = changes.iter().map(|(batch, _)| batch).collect();
+    let is_whole = batches.len() == 1
+        && from.len() == batches[0].num_rows()
+        && from.iter().enumerate().all(|(at, (_, row))| at == *row);
+    let batch = match is_whole {
+        true => batches[0].clone(),
+        false => interleave_record_batch(&batches, &from).map_err(internal)?,
+    };
+    Ok(Some(Cancelled { batch, weights: weights.into(), from }))
+}
+
 struct NetRow {
     weight: i64,
+    /// Whether it both came and ceased.
+    is_mixed: bool,
     /// The first such row: its batch, and its row there.
     place: (usize, usize),
 }
 
+/// The different rows; `known` gets, row by row, which of them it is.
 fn net_weights(
     schema: &SchemaRef,
     changes: &[(RecordBatch, Option<Weights>)],
+    mut known: Option<&mut Vec<u32>>,
 ) -> Result<Vec<NetRow>> {
     let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
     let columns = RowColumns::new(&types)?;
@@ -73,7 +144,10 @@ fn net_weights(
         views[at].hash(&hasher, &mut hashes);
         for (row, hash) in hashes.iter().enumerate() {
             let weight = weights.as_ref().map_or(1, |weights| weights[row]);
-            net.add(*hash, weight, (at, row), &views);
+            let of = net.add(*hash, weight, (at, row), &views);
+            if let Some(known) = &mut known {
+                known.push(of);
+            }
         }
     }
     Ok(net.rows)
@@ -101,7 +175,8 @@ impl NetRows {
         }
     }
 
-    fn add(&mut self, hash: u64, weight: i64, place: (usize, usize), views: &[View<'_>]) {
+    /// Adds a row, and tells which of the different ones it is.
+    fn add(&mut self, hash: u64, weight: i64, place: (usize, usize), views: &[View<'_>]) -> u32 {
         // More than half of the table is empty, so there is an end.
         let mut at = (hash >> self.shift) as usize;
         while let Some(known) = (self.table[at] as usize).checked_sub(1) {
@@ -109,14 +184,16 @@ impl NetRows {
             let is_same =
                 |(batch, row): (usize, usize)| views[batch].equals(row, &views[place.0], place.1);
             if self.hashes[known] == hash && is_same(row.place) {
+                row.is_mixed |= (row.weight < 0) != (weight < 0);
                 row.weight += weight;
-                return;
+                return known as u32;
             }
             at = (at + 1) % self.table.len();
         }
-        self.rows.push(NetRow { weight, place });
+        self.rows.push(NetRow { weight, is_mixed: false, place });
         self.hashes.push(hash);
         self.table[at] = self.rows.len() as u32;
+        self.rows.len() as u32 - 1
     }
 }
 
@@ -129,7 +206,7 @@ fn net_of_equal_rows(changes: &[(RecordBatch, Option<Weights>)]) -> Vec<NetRow> 
             None => batch.num_rows() as i64,
         })
         .sum();
-    vec![NetRow { weight, place: (0, 0) }]
+    vec![NetRow { weight, is_mixed: false, place: (0, 0) }]
 }
 
 fn internal(error: ArrowError) -> Error {

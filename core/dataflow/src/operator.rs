@@ -282,11 +282,16 @@ impl Context<'_> {
         self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal: 0 });
     }
 
+    /// The same, of a row with an ordinal: zero where rows have none.
+    pub(crate) fn dead_letter_at(&mut self, ordinal: u64, row: String, error: String) {
+        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal });
+    }
+
     /// The same, of a row of a batch.
     pub fn dead_letter_of(&mut self, batch: &RecordBatch, row: usize, error: String) {
         let ordinal = ordinals::of(batch).map_or(0, |ordinals| ordinals[row]);
         let row = row_text(&ordinals::without(batch), row);
-        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal });
+        self.dead_letter_at(ordinal, row, error);
     }
 }
 

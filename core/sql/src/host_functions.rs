@@ -14,12 +14,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as PlanResult};
 pub use datafusion::logical_expr::Volatility;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Expr, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, WindowFunctionDefinition,
 };
 use laminar_types::{Error, Result, code, outside};
 
@@ -91,6 +92,39 @@ impl AggregateFunction {
 pub(crate) fn is_host(udaf: &AggregateUDF) -> bool {
     let inner: &dyn Any = udaf.inner().as_ref();
     inner.is::<HostAggregate>()
+}
+
+/// The name of a function of the host that some expressions call.
+pub(crate) fn host_function<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> Option<String> {
+    let mut found = None;
+    for expr in exprs {
+        let searched = expr.apply(|expr| {
+            found = match expr {
+                Expr::ScalarFunction(call) => {
+                    let inner: &dyn Any = call.func.inner().as_ref();
+                    inner.is::<HostScalar>().then(|| call.func.name().to_string())
+                }
+                Expr::AggregateFunction(call) => {
+                    is_host(&call.func).then(|| call.func.name().to_string())
+                }
+                Expr::WindowFunction(call) => match &call.fun {
+                    WindowFunctionDefinition::AggregateUDF(udaf) => {
+                        is_host(udaf).then(|| udaf.name().to_string())
+                    }
+                    WindowFunctionDefinition::WindowUDF(_) => None,
+                },
+                _ => None,
+            };
+            Ok(match &found {
+                Some(_) => TreeNodeRecursion::Stop,
+                None => TreeNodeRecursion::Continue,
+            })
+        });
+        if searched.is_ok() && found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 /// Whether an aggregate function is one of the host's that cannot stand over changing rows.

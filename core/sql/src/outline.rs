@@ -130,6 +130,9 @@ impl Outline {
             return told;
         }
         told["promises"] = node.promises.clone().into();
+        if !node.shared_with.is_empty() {
+            told["shared_with"] = node.shared_with.clone().into();
+        }
         if verbose {
             let column = |column: &OutlineColumn| {
                 json!({

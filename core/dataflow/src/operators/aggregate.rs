@@ -81,7 +81,7 @@ impl Aggregate {
 
     /// The same as a partition of several.
     pub fn as_partition(self) -> Self {
-        Self { groups: self.groups.with_ordinals(), ..self }
+        Self { groups: self.groups.with_origins(), ..self }
     }
 
     /// How the groups changed in the step that ends.
@@ -166,7 +166,7 @@ impl Operator for Aggregate {
             self.groups.table().slots_of(&keys, delta.num_rows(), &mut aging.slots)?;
             delta = aging.remembered(delta)?;
         }
-        for (row, error) in self.groups.add(&self.grouping, &delta)? {
+        for (row, error) in self.groups.add(&self.grouping, &delta, 0)? {
             let batch = self.grouping.original(&delta.batch);
             cx.dead_letter_of(&batch, row, error.message().to_string());
         }

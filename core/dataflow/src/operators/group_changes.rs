@@ -9,8 +9,8 @@ use arrow::error::ArrowError;
 use laminar_types::{Delta, Error, Result, RowBlock, mutant};
 
 use super::aggregate_call::Grouping;
+use super::partitioned::{Origin, Place, ordinals};
 use super::row_changes::RowChanges;
-use super::{Place, ordinals};
 use crate::aggregate::{AggregateSnapshot, AggregateTable};
 use crate::state::{Container, Parts};
 
@@ -21,8 +21,8 @@ pub(super) struct GroupChanges {
     keys: usize,
     /// Whether every group is taken as new: nothing has been told yet.
     untold: bool,
-    /// For each touched group the ordinal of the row that touched it first, if that is asked for.
-    ordinals: Option<Vec<u64>>,
+    /// For each touched group what it comes from, the row that touched it first, if that is asked for.
+    origins: Option<Vec<Origin>>,
     /// The rows before the step, with the slot of each, in the order of first touch.
     before: Vec<(Vec<u32>, Vec<ArrayRef>)>,
     scratch: Vec<u32>,
@@ -36,28 +36,28 @@ pub(super) struct Changed {
     pub(super) new: Vec<ArrayRef>,
     pub(super) old_rows: usize,
     pub(super) new_rows: usize,
-    /// By row of both, the ordinal of the row that touched its group first, if that is asked for.
-    pub(super) old_ordinals: Vec<u64>,
-    pub(super) new_ordinals: Vec<u64>,
+    /// By row of both, what its group comes from, if that is asked for.
+    pub(super) old_origins: Vec<Origin>,
+    pub(super) new_origins: Vec<Origin>,
 }
 
 impl Changed {
     /// Puts the places of the rows behind others: first those that ceased.
     pub(super) fn places(&self, section: i64, places: &mut Vec<Place>) {
-        places.extend(self.old_ordinals.iter().map(|ordinal| Place::ceased(section, *ordinal)));
-        places.extend(self.new_ordinals.iter().map(|ordinal| Place::came(section, *ordinal)));
+        places.extend(self.old_origins.iter().map(|origin| Place::ceased(section, *origin)));
+        places.extend(self.new_origins.iter().map(|origin| Place::came(section, *origin)));
     }
 }
 
 impl GroupChanges {
     pub(super) fn new(table: AggregateTable, keys: usize) -> Self {
         let (before, scratch) = (Vec::new(), Vec::new());
-        Self { table, keys, untold: true, ordinals: None, before, scratch, by_row: None }
+        Self { table, keys, untold: true, origins: None, before, scratch, by_row: None }
     }
 
-    /// The same for the groups of a partition, which tells the ordinals of rows.
-    pub(super) fn with_ordinals(self) -> Self {
-        Self { ordinals: Some(Vec::new()), ..self }
+    /// The same for the groups of a partition, which tells the origins of rows.
+    pub(super) fn with_origins(self) -> Self {
+        Self { origins: Some(Vec::new()), ..self }
     }
 
     /// Takes blocks of rows from now on, if keys, calls, input and output all have that form; the
@@ -96,19 +96,22 @@ impl GroupChanges {
         true
     }
 
-    /// Adds rows. Answers the rows that failed, which are left out, with what failed.
+    /// Adds rows, all of one time where several additions of a step are ordered by that. Answers the
+    /// rows that failed, which are left out, with what failed.
     pub(super) fn add(
         &mut self,
         grouping: &Grouping,
         delta: &Delta,
+        time: i64,
     ) -> Result<Vec<(usize, Error)>> {
-        if self.add_batch(grouping, &delta.batch, delta.weights.as_deref()).is_ok() {
+        if self.add_batch(grouping, &delta.batch, delta.weights.as_deref(), time).is_ok() {
             return Ok(Vec::new());
         }
         let mut failed = Vec::new();
         for row in 0..delta.num_rows() {
             let one = delta.slice(row, 1);
-            if let Err(error) = self.add_batch(grouping, &one.batch, one.weights.as_deref()) {
+            let weights = one.weights.as_deref();
+            if let Err(error) = self.add_batch(grouping, &one.batch, weights, time) {
                 failed.push((row, error));
             }
         }
@@ -120,6 +123,7 @@ impl GroupChanges {
         grouping: &Grouping,
         batch: &RecordBatch,
         weights: Option<&[i64]>,
+        time: i64,
     ) -> Result<()> {
         let first = self.table.locate(&grouping.keys(batch), batch.num_rows())?;
         self.scratch.clear();
@@ -137,9 +141,12 @@ impl GroupChanges {
         if let Some(before) = before {
             self.before.push((self.scratch.clone(), before));
         }
-        if let Some(known) = &mut self.ordinals {
+        if let Some(known) = &mut self.origins {
             let of_rows = ordinals::of(batch);
-            let of_row = |row: usize| of_rows.map_or(0, |ordinals| ordinals[row]);
+            let of_row = |row: usize| {
+                let ordinal = of_rows.map_or(0, |ordinals| ordinals[row]);
+                Origin { time, ..Origin::from(ordinal) }
+            };
             known.extend(self.table.first_rows(first).map(of_row));
         }
         Ok(())
@@ -167,7 +174,7 @@ impl GroupChanges {
             false => Some(self.compare(before, &slots)?),
         };
         self.table.settle();
-        self.ordinals.iter_mut().for_each(Vec::clear);
+        self.origins.iter_mut().for_each(Vec::clear);
         self.scratch = slots;
         Ok(changed.filter(|changed| changed.old_rows + changed.new_rows > 0))
     }
@@ -186,9 +193,9 @@ impl GroupChanges {
         let same = self.same_rows(&old_slots, &old, slots, &new).map_err(unequal)?;
         if same.is_empty() {
             let (old_rows, new_rows) = (old_slots.len(), slots.len());
-            let old_ordinals = self.ordinals_of(old_slots.iter());
-            let new_ordinals = self.ordinals_of(slots.iter());
-            return Ok(Changed { old, new, old_rows, new_rows, old_ordinals, new_ordinals });
+            let old_origins = self.origins_of(old_slots.iter());
+            let new_origins = self.origins_of(slots.iter());
+            return Ok(Changed { old, new, old_rows, new_rows, old_origins, new_origins });
         }
         // Leave out the rows that are in both halves.
         let others = |rows: usize, same: Vec<u32>| {
@@ -207,16 +214,19 @@ impl GroupChanges {
             new: keep(&new, &new_kept).map_err(unequal)?,
             old_rows: old_kept.len(),
             new_rows: new_kept.len(),
-            old_ordinals: self.ordinals_of(picked(&old_slots, &old_kept)),
-            new_ordinals: self.ordinals_of(picked(slots, &new_kept)),
+            old_origins: self.origins_of(picked(&old_slots, &old_kept)),
+            new_origins: self.origins_of(picked(slots, &new_kept)),
         })
     }
 
-    /// The ordinals of some of the touched groups, in their order.
-    fn ordinals_of<'a>(&self, slots: impl Iterator<Item = &'a u32>) -> Vec<u64> {
-        let Some(ordinals) = &self.ordinals else { return Vec::new() };
-        let mut touched = self.table.touched().iter().zip(ordinals);
-        let of = |slot: &u32| touched.find(|(other, _)| *other == slot).map_or(0, |of| *of.1);
+    /// The origins of some of the touched groups, in their order.
+    fn origins_of<'a>(&self, slots: impl Iterator<Item = &'a u32>) -> Vec<Origin> {
+        let Some(origins) = &self.origins else { return Vec::new() };
+        let mut touched = self.table.touched().iter().zip(origins);
+        let of = |slot: &u32| {
+            let found = touched.find(|(other, _)| *other == slot);
+            found.map_or_else(Origin::default, |of| *of.1)
+        };
         slots.map(of).collect()
     }
 
@@ -265,7 +275,7 @@ impl GroupChanges {
 
 impl Container for GroupChanges {
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { table, keys: _, untold, ordinals: _, before: _, scratch: _, by_row: _ } = self;
+        let Self { table, keys: _, untold, origins: _, before: _, scratch: _, by_row: _ } = self;
         table.parts(parts)?;
         parts.number(untold)
     }

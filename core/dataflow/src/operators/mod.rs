@@ -3,6 +3,7 @@
 mod aggregate;
 mod aggregate_call;
 mod constant;
+mod emission;
 mod group_changes;
 mod join;
 mod late_rows;

@@ -11,13 +11,14 @@ use arrow::row::{RowConverter, SortField};
 use datafusion::physical_plan::WindowExpr;
 use laminar_types::{Delta, Error, Frontier, Result, Weights, mutant};
 
+use super::emission::Emission;
 use super::map::sentence;
-use super::over_reach::{Place, Point, Reach, joined};
+use super::over_reach::{Place as Within, Point, Reach, joined};
 use super::over_running::{Running, RunningAggregate};
-use super::partition_rows::{OverColumn, PartitionRows, Partitioning, are_peers, output};
+use super::partition_rows::{OverColumn, PartitionRows, Partitioning, Told, are_peers, output};
+use super::partitioned::Place;
 use super::row_codec::{RowCodec, restored};
 use super::time_map::{PassedTimes, TimeMap};
-use crate::consolidate::consolidate;
 use crate::expr::row_text;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{ByteColumn, Container, OrderedRows, Parts, arrow_error};
@@ -81,8 +82,18 @@ pub struct Over {
     old_values: Vec<u8>,
     /// Rows that ceased in this step.
     removed: Vec<u32>,
+    told: Told,
     output: Option<Delta>,
+    /// The places of its rows, where the operator is a partition.
+    places: Vec<Place>,
     times: PassedTimes,
+}
+
+/// Where rows of a partition are noted on which a call fails.
+struct Failures<'a, 'b> {
+    cx: &'a mut Context<'b>,
+    /// Of the partition.
+    ordinal: Option<u64>,
 }
 
 struct Retracted {
@@ -128,7 +139,9 @@ impl Over {
             inserted: Vec::new(),
             old_values: Vec::new(),
             removed: Vec::new(),
+            told: Told::default(),
             output: None,
+            places: Vec::new(),
             times: PassedTimes::default(),
         })
     }
@@ -143,7 +156,7 @@ impl Over {
         &mut self,
         partition: u32,
         changes: &[(&[u8], i64)],
-        cx: &mut Context<'_>,
+        failed: &mut Failures<'_, '_>,
     ) -> Result<()> {
         for (bytes, weight) in changes {
             for _ in 0..-weight {
@@ -171,7 +184,7 @@ impl Over {
             })
             .collect();
         let balanced = changes.iter().map(|(_, weight)| weight).sum::<i64>() == 0;
-        let place = Place { rows, codec: &self.partitions.codec, partition };
+        let place = Within { rows, codec: &self.partitions.codec, partition };
         let mut ranges = Vec::new();
         for call in &self.calls {
             match mutant!(OverSeesChangedRowsOnly) {
@@ -180,7 +193,7 @@ impl Over {
             }
         }
         for range in joined(ranges) {
-            self.evaluate(partition, range, cx)?;
+            self.evaluate(partition, range, failed)?;
         }
         Ok(())
     }
@@ -191,11 +204,12 @@ impl Over {
         &mut self,
         partition: u32,
         range: Range<usize>,
-        cx: &mut Context<'_>,
+        failed: &mut Failures<'_, '_>,
     ) -> Result<()> {
         let mut rows = Vec::with_capacity(range.len());
         self.partitions.rows.collect(partition, range.clone(), &mut rows);
-        let place = Place { rows: &self.partitions.rows, codec: &self.partitions.codec, partition };
+        let place =
+            Within { rows: &self.partitions.rows, codec: &self.partitions.codec, partition };
         let mut failures = BTreeMap::new();
         let running = match &mut self.running {
             Some(running) => running.evaluate(&place, range.clone(), &mut failures)?,
@@ -221,7 +235,8 @@ impl Over {
                 Some(error) if !was_failing => {
                     let bytes = self.partitions.rows.bytes(row);
                     let text = row_text(&self.partitions.codec.decode(&[bytes])?, 0);
-                    cx.dead_letter(text, error.clone());
+                    let ordinal = failed.ordinal.unwrap_or(0);
+                    failed.cx.dead_letter_at(ordinal, text, error.clone());
                 }
                 Some(_) => {}
             }
@@ -241,7 +256,7 @@ impl Over {
     /// known. `failures` gets why a call failed on a row, by the row's place among these.
     fn compute(
         &self,
-        place: &Place<'_>,
+        place: &Within<'_>,
         range: Range<usize>,
         rows: &[u32],
         running: Vec<(usize, ArrayRef)>,
@@ -295,7 +310,7 @@ impl Over {
         &self,
         function: &OverFunction,
         index: usize,
-        place: &Place<'_>,
+        place: &Within<'_>,
         range: Range<usize>,
         rows: &[u32],
     ) -> Result<ArrayRef> {
@@ -385,15 +400,15 @@ impl Over {
         let rows: Vec<(&[u8], &[u8])> = retracted.chain(inserted).collect();
         let batch =
             with_values(&self.partitions.codec, &self.types, &rows, &self.columns, &self.schema)?;
-        let mut weights = vec![1i64; rows.len()];
-        weights[..self.retracted.len()].fill(-1);
-        let weights = Weights::from(weights);
         // Rows that differ in their arrival alone, or in what does not come out, may change places.
-        if self.retracted.is_empty() || self.inserted.is_empty() {
-            return Ok(Some(Delta::weighted(batch, weights)));
-        }
-        let net = consolidate(&self.schema, &[(batch, Some(weights))])?;
-        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
+        let mut emission = Emission::default();
+        let [of_ceased, of_came] = self.told.take_origins();
+        let retracted = self.retracted.len();
+        let inserted = batch.num_rows() - retracted;
+        let ceased = Weights::from(vec![-1; retracted]);
+        emission.push(0, batch.slice(0, retracted), Some(ceased), of_ceased);
+        emission.push(1, batch.slice(retracted, inserted), None, of_came);
+        emission.take_net(&self.schema, &mut self.places)
     }
 }
 
@@ -401,8 +416,10 @@ impl Operator for Over {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let delta = self.partitions.in_time(delta, cx)?;
         let changes = self.partitions.changes(&delta)?;
-        for (partition, changes) in changes.partitions() {
-            self.change(partition, &changes, cx)?;
+        for (place, (partition, of_partition)) in changes.partitions().enumerate() {
+            let ordinal = changes.ordinal(place);
+            self.change(partition, &of_partition, &mut Failures { cx, ordinal })?;
+            self.told.note(ordinal, self.retracted.len(), self.inserted.len());
         }
         self.output = self.delta()?;
         for row in std::mem::take(&mut self.removed) {
@@ -442,6 +459,19 @@ impl Operator for Over {
         true
     }
 
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        places.append(&mut self.places);
+        Ok(self.output.take())
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
+    }
+
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
         if self.partitions.forgets() {
             return None;
@@ -469,7 +499,9 @@ impl Operator for Over {
             inserted: _,
             old_values: _,
             removed: _,
+            told: _,
             output: _,
+            places: _,
             times,
         } = self;
         partitions.parts(parts)?;
@@ -499,7 +531,7 @@ fn bucket(position: u64, len: u64, buckets: u64) -> u64 {
 /// that fails.
 fn evaluate_by_row(
     (expr, reach, data_type): (&Arc<dyn WindowExpr>, &Reach, &DataType),
-    place: &Place<'_>,
+    place: &Within<'_>,
     range: Range<usize>,
     failures: &mut BTreeMap<usize, String>,
 ) -> Result<ArrayRef> {

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Frontier, Result};
 
 use super::partition_times::{PartitionTime, PartitionTimes};
+use super::partitioned::{Origin, ordinals};
 use super::row_codec::{Encoded, OrderColumn, RowCodec};
 use crate::operator::{Context, Metrics};
 use crate::state::{Container, GroupIndex, OrderedPartitions, OrderedRows, Parts, arrow_error};
@@ -54,6 +55,32 @@ pub(super) struct Changes {
     encoded: Encoded,
     partitions: Vec<(u32, Range<usize>)>,
     changes: Vec<(u32, i64)>,
+    /// By partition, the ordinal of the row that touched it first, where rows have one.
+    ordinals: Vec<u64>,
+}
+
+/// Which of the rows that a step tells are of which partition, where rows have ordinals.
+#[derive(Default)]
+pub(super) struct Told {
+    /// By partition its ordinal, and how many rows had ceased and come with it.
+    partitions: Vec<(u64, usize, usize)>,
+}
+
+impl Told {
+    /// Notes that a partition has told all of its rows.
+    pub(super) fn note(&mut self, ordinal: Option<u64>, ceased: usize, came: usize) {
+        self.partitions.extend(ordinal.map(|ordinal| (ordinal, ceased, came)));
+    }
+
+    /// The origins of the rows: of those that ceased, then of those that came.
+    pub(super) fn take_origins(&mut self) -> [Vec<Origin>; 2] {
+        let (mut ceased, mut came) = (Vec::new(), Vec::new());
+        for (ordinal, ceased_to, came_to) in self.partitions.drain(..) {
+            ceased.resize(ceased_to, Origin::from(ordinal));
+            came.resize(came_to, Origin::from(ordinal));
+        }
+        [ceased, came]
+    }
 }
 
 impl Changes {
@@ -63,6 +90,11 @@ impl Changes {
             let changes = changes.map(|(row, weight)| (self.encoded.row(*row as usize), *weight));
             (*partition, changes.collect())
         })
+    }
+
+    /// The ordinal of the row that touched a partition first, by its place among them.
+    pub(super) fn ordinal(&self, place: usize) -> Option<u64> {
+        self.ordinals.get(place).copied()
     }
 }
 
@@ -134,11 +166,14 @@ impl PartitionRows {
         // Bring the rows of each partition together, in the order of arrival.
         self.ordinals.resize(self.index.slots(), UNTOUCHED);
         let mut partitions: Vec<(u32, Range<usize>)> = Vec::new();
-        for &slot in &self.slots {
+        let of_rows = ordinals::of(&delta.batch);
+        let mut ordinals = Vec::new();
+        for (row, &slot) in self.slots.iter().enumerate() {
             let ordinal = &mut self.ordinals[slot as usize];
             if *ordinal == UNTOUCHED {
                 *ordinal = partitions.len() as u32;
                 partitions.push((slot, 0..0));
+                ordinals.extend(of_rows.map(|of_rows| of_rows[row]));
             }
             partitions[*ordinal as usize].1.end += 1;
         }
@@ -161,7 +196,7 @@ impl PartitionRows {
                 range.end = range.start + len;
             }
         }
-        Ok(Changes { encoded, partitions, changes })
+        Ok(Changes { encoded, partitions, changes, ordinals })
     }
 
     /// Takes out the last of the rows equal to `bytes`.

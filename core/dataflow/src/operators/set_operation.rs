@@ -6,6 +6,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use laminar_types::{Delta, Error, Result, mutant};
 
+use super::emission::Emission;
+use super::partitioned::{Origin, Place, ordinals};
 use crate::operator::{Content, Context, Metrics, Operator};
 use crate::state::{Container, GroupIndex, GroupKeys, Paged, Parts, SlotSet};
 
@@ -43,6 +45,8 @@ pub struct SetOperation {
     counts: Paged<[i64; 2]>,
     /// The rows that the step touched, with their counts before it.
     touched: Vec<(u32, [i64; 2])>,
+    /// For each of them the ordinal of the row that touched it first, where rows have one.
+    origins: Vec<Origin>,
     is_touched: SlotSet,
     /// Scratch.
     slots: Vec<u32>,
@@ -64,6 +68,7 @@ impl SetOperation {
             rows: GroupIndex::new(&types)?,
             counts: Paged::new([0; 2]),
             touched: Vec::new(),
+            origins: Vec::new(),
             is_touched: SlotSet::default(),
             slots: Vec::new(),
         })
@@ -72,56 +77,61 @@ impl SetOperation {
 
 impl Operator for SetOperation {
     fn input(&mut self, port: usize, delta: Delta, _cx: &mut Context<'_>) -> Result<()> {
-        self.rows.intern(delta.batch.columns(), delta.num_rows(), &mut self.slots)?;
+        let columns = &delta.batch.columns()[..self.schema.fields().len()];
+        self.rows.intern(columns, delta.num_rows(), &mut self.slots)?;
+        let ordinals = ordinals::of(&delta.batch);
         self.counts.resize(self.rows.slots());
         let mut counts = self.counts.writer();
         for (row, &slot) in self.slots.iter().enumerate() {
             let count = counts.at(slot as usize);
             if self.is_touched.insert(slot) {
                 self.touched.push((slot, *count));
+                self.origins.extend(ordinals.map(|ordinals| Origin::from(ordinals[row])));
             }
             count[port] += delta.weight(row);
         }
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
-        let (mut ceased, mut came) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
-        for &(slot, before) in &self.touched {
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.finish_placed(cx, &mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        let (mut slots, mut weights, mut origins) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, &(slot, before)) in self.touched.iter().enumerate() {
             let counts = *self.counts.at(slot as usize);
-            match self.quantity.of(counts) - self.quantity.of(before) {
-                0 => {}
-                more @ 1.. if self.append_only => {
-                    came.0.extend((0..more).map(|_| slot));
-                }
-                more @ 1.. => {
-                    came.0.push(slot);
-                    came.1.push(more);
-                }
-                less => {
-                    ceased.0.push(slot);
-                    ceased.1.push(less);
-                }
+            let more = self.quantity.of(counts) - self.quantity.of(before);
+            if more != 0 {
+                slots.push(slot);
+                weights.push(more);
+                origins.extend(self.origins.get(index));
             }
         }
-        let slots = [ceased.0, came.0].concat();
-        let delta = match slots.is_empty() {
-            true => None,
-            false => {
-                let batch = batch(&self.schema, self.rows.keys(&slots)?, slots.len())?;
-                Some(match self.append_only {
-                    true => Delta::insert(batch),
-                    false => Delta::weighted(batch, [ceased.1, came.1].concat().into()),
-                })
-            }
-        };
+        let mut emission = Emission::default();
+        if !slots.is_empty() {
+            let batch = batch(&self.schema, self.rows.keys(&slots)?, slots.len())?;
+            emission.push(0, batch, Some(weights.into()), origins);
+        }
+        self.origins.clear();
         for (slot, _) in self.touched.drain(..) {
             self.is_touched.remove(slot);
             if *self.counts.at(slot as usize) == [0; 2] {
                 self.rows.remove(slot);
             }
         }
-        Ok(delta)
+        match self.append_only {
+            true => emission.take_appended(&self.schema, places),
+            false => emission.take_in_order(&self.schema, places),
+        }
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
     }
 
     fn follows_content(&self) -> bool {
@@ -145,6 +155,7 @@ impl Operator for SetOperation {
             rows,
             counts,
             touched: _,
+            origins: _,
             is_touched: _,
             slots: _,
         } = self;

@@ -7,12 +7,13 @@ use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Frontier, Result, Weights, mutant};
 
+use super::emission::Emission;
 use super::partition_rows::{
-    OverColumn, PartitionRows, Partitioning, are_peers, output, peers_end, peers_start,
+    OverColumn, PartitionRows, Partitioning, Told, are_peers, output, peers_end, peers_start,
 };
+use super::partitioned::Place;
 use super::row_codec::RowCodec;
 use super::time_map::{PassedTimes, TimeMap};
-use crate::consolidate::consolidate;
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::state::{Container, OrderedRows, Parts};
 
@@ -60,7 +61,10 @@ pub struct TopN {
     scratch: Vec<u32>,
     retracted: Vec<Ranked>,
     inserted: Vec<Ranked>,
+    told: Told,
     output: Option<Delta>,
+    /// The places of its rows, where the operator is a partition.
+    places: Vec<Place>,
     times: PassedTimes,
 }
 
@@ -94,7 +98,9 @@ impl TopN {
             scratch: Vec::new(),
             retracted: Vec::new(),
             inserted: Vec::new(),
+            told: Told::default(),
             output: None,
+            places: Vec::new(),
             times: PassedTimes::default(),
         })
     }
@@ -185,20 +191,19 @@ impl TopN {
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut weights = vec![1i64; rows.len()];
-        weights[..self.retracted.len()].fill(-1);
-        let can_cancel = !self.retracted.is_empty() && !self.inserted.is_empty();
+        let retracted = self.retracted.len();
         self.retracted.clear();
         self.inserted.clear();
         let PartitionRows { rows: stored, codec, .. } = &self.partitions;
         let batch = ranked(codec, stored, &rows, &self.columns, &self.schema)?;
-        let weights = Weights::from(weights);
-        if !can_cancel {
-            return Ok(Some(Delta::weighted(batch, weights)));
-        }
         // Rows that differ in their arrival alone, or in what does not come out, may change places.
-        let net = consolidate(&self.schema, &[(batch, Some(weights))])?;
-        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
+        let mut emission = Emission::default();
+        let [of_ceased, of_came] = self.told.take_origins();
+        let inserted = batch.num_rows() - retracted;
+        let ceased = Weights::from(vec![-1; retracted]);
+        emission.push(0, batch.slice(0, retracted), Some(ceased), of_ceased);
+        emission.push(1, batch.slice(retracted, inserted), None, of_came);
+        emission.take_net(&self.schema, &mut self.places)
     }
 }
 
@@ -206,8 +211,9 @@ impl Operator for TopN {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let delta = self.partitions.in_time(delta, cx)?;
         let changes = self.partitions.changes(&delta)?;
-        for (partition, changes) in changes.partitions() {
-            self.change(partition, &changes)?;
+        for (place, (partition, of_partition)) in changes.partitions().enumerate() {
+            self.change(partition, &of_partition)?;
+            self.told.note(changes.ordinal(place), self.retracted.len(), self.inserted.len());
         }
         self.output = self.delta()?;
         self.partitions.settle(&changes);
@@ -239,6 +245,19 @@ impl Operator for TopN {
         true
     }
 
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        places.append(&mut self.places);
+        Ok(self.output.take())
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
+    }
+
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
         if self.partitions.forgets() {
             return None;
@@ -263,7 +282,9 @@ impl Operator for TopN {
             scratch: _,
             retracted: _,
             inserted: _,
+            told: _,
             output: _,
+            places: _,
             times,
         } = self;
         partitions.parts(parts)?;

@@ -13,7 +13,7 @@ use laminar_types::{Error, Result, code};
 
 use super::grouping_sets::GroupingSets;
 use super::window::{is_window_bound, resolve_window_end};
-use super::workers::undivided_groups;
+use super::workers::{column_keys, undivided_groups};
 use super::{Lowered, Lowering};
 use crate::aggregates;
 use crate::functions::window_call;
@@ -220,7 +220,7 @@ impl Lowering<'_> {
                 None => operator,
             })
         };
-        let inputs = vec![(Arc::clone(schema), keys.clone())];
+        let inputs = vec![(Arc::clone(schema), column_keys(schema, &keys))];
         let operator =
             self.divided(inputs, hindrance, &mut label, make, Aggregate::as_partition)?;
         let node = self.add(operator, traits, vec![input], label);

@@ -14,6 +14,7 @@ use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
 
 use super::band::Band;
+use super::workers::{LATE_ROWS, column_keys, undivided};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
 use crate::equalities::Equality;
@@ -80,12 +81,12 @@ impl Lowering<'_> {
             (None, None) => "keeps for ever".to_string(),
         };
         let keeping = [left_input.keeping, right_input.keeping];
-        let label = label(kind, &condition, &kept, keeping);
+        let mut label = label(kind, &condition, &kept, keeping);
         let filter = condition.filter.as_ref();
         let filter = filter.map(|filter| join_filter(filter, sides, &columns)).transpose()?;
         let (traits, times) =
             promises(kind, sides.map(|side| &side.traits), &condition, band.as_ref(), &join.schema);
-        let operator = Join::new(JoinSpec {
+        let spec = JoinSpec {
             kind,
             inputs: [left_input, right_input],
             null_equals_null: condition.null_equals_null,
@@ -93,15 +94,23 @@ impl Lowering<'_> {
             schema: Arc::clone(&traits.schema),
             times,
             lifetimes,
-        })?;
+        };
         let width = left.traits.schema.fields().len();
         let hands_on = band.is_some() && self.takes_late_rows(&left.input);
-        let operator = match hands_on {
-            true => operator.with_late_rows(width, left.traits.changes == Changes::AppendOnly),
-            false => operator,
+        let sides = spec.inputs.iter();
+        let keys = sides.map(|side| (Arc::clone(&side.schema), side.keys.clone())).collect();
+        let hindrance = undivided(condition.keys.len(), condition.exprs())
+            .or_else(|| hands_on.then(|| LATE_ROWS.to_string()));
+        let make = || {
+            let operator = Join::new(spec.clone())?;
+            Ok(match hands_on {
+                true => operator.with_late_rows(width, left.traits.changes == Changes::AppendOnly),
+                false => operator,
+            })
         };
+        let operator = self.divided(keys, hindrance, &mut label, make, |join| join)?;
         let ports = vec![left.input, right.input];
-        let node = self.add(Box::new(operator), traits, ports, label);
+        let node = self.add(operator, traits, ports, label);
         if hands_on {
             self.late_output(node, &left.traits, width)?;
         }
@@ -171,9 +180,16 @@ impl Lowering<'_> {
             times: Vec::new(),
             declared_watermark: declared([&left.traits, &right.traits]),
         };
-        let operator = SetOperation::new(schema, quantity, append_only)?;
-        let label = format!("{name}: counts by row, kept for ever");
-        let node = self.add(Box::new(operator), traits, vec![left.input, right.input], label);
+        let mut label = format!("{name}: counts by row, kept for ever");
+        let columns: Vec<usize> = (0..schema.fields().len()).collect();
+        let keys = [&left, &right].map(|side| {
+            let schema = &side.traits.schema;
+            (Arc::clone(schema), column_keys(schema, &columns))
+        });
+        let make = || SetOperation::new(Arc::clone(&schema), quantity, append_only);
+        let hindrance = undivided(columns.len(), []);
+        let operator = self.divided(keys.into(), hindrance, &mut label, make, |of| of)?;
+        let node = self.add(operator, traits, vec![left.input, right.input], label);
         Ok(self.lowered(node, join.schema.as_ref().clone(), None, true))
     }
 }
@@ -196,6 +212,11 @@ struct Condition {
 }
 
 impl Condition {
+    /// Everything that the join computes.
+    fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.keys.iter().flat_map(|key| [&key.left, &key.right]).chain(&self.filter)
+    }
+
     /// Takes the equalities between the sides as keys. One that can fail is a key only if it comes
     /// first: a condition before it could have kept it from being computed.
     fn of(join: &LogicalJoin, left: &DFSchema, right: &DFSchema, both: &DFSchema) -> Result<Self> {

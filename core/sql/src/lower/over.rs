@@ -22,6 +22,7 @@ use laminar_types::{Error, Result, code};
 
 use super::aggregate::Arguments;
 use super::window::{WindowColumns, with_hidden};
+use super::workers::{column_keys, undivided};
 use super::{Lowered, Lowering};
 use crate::aggregates::{self, whole};
 use crate::clock::refuse_clock;
@@ -80,12 +81,19 @@ impl Lowering<'_> {
             times,
             declared_watermark: over.traits.declared_watermark,
         };
-        let operator = Over::new(&over.traits.schema, &over.partitioning, calls, columns, schema)?
-            .with_times(maps);
+        let rows = &over.traits.schema;
+        let make = || {
+            let (calls, columns) = (calls.clone(), columns.clone());
+            let schema = Arc::clone(&schema);
+            let operator = Over::new(rows, &over.partitioning, calls, columns, schema)?;
+            Ok(operator.with_times(maps.clone()))
+        };
         let forgets = over.forgets(params);
-        let label = format!("Over {}: {}{forgets}", ordering(params), labels.join(", "));
+        let mut label = format!("Over {}: {}{forgets}", ordering(params), labels.join(", "));
         let holds_content = forgets.is_empty();
-        let node = self.add(Box::new(operator), traits, vec![over.input], label);
+        let hindrance = undivided(over.partitioning.keys.len(), &window.window_expr);
+        let operator = self.divided(over.keys(), hindrance, &mut label, make, |over| over)?;
+        let node = self.add(operator, traits, vec![over.input], label);
         let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, holds_content);
         lowered.columns = with_hidden(&window.schema, &lowered)?;
         Ok(lowered)
@@ -149,6 +157,12 @@ impl Lowering<'_> {
 }
 
 impl OverInput {
+    /// The columns that come, and the key of the partitions.
+    pub(super) fn keys(&self) -> Vec<(SchemaRef, Vec<laminar_dataflow::expr::Expr>)> {
+        let rows = &self.traits.schema;
+        vec![(Arc::clone(rows), column_keys(rows, &self.partitioning.keys))]
+    }
+
     /// The output's columns: the logical ones, then the hidden end of a window.
     pub(super) fn schema(
         &self,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
@@ -17,6 +17,7 @@ use laminar_types::{Error, Result, TimeUnit, code};
 
 use super::band::{Band, Bound, bounds_of, may_bound, unbounded};
 use super::event_time::{carried_time, moved_time};
+use super::workers::{LATE_ROWS, column_keys, undivided};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
 use crate::equalities::is_over;
@@ -156,7 +157,7 @@ impl Lowering<'_> {
             },
             declared_watermark: declared(&left_traits) && declared(&right_traits),
         };
-        let label = asof_label(&AsofLabel {
+        let mut label = asof_label(&AsofLabel {
             is_temporal,
             outer,
             matching,
@@ -169,7 +170,10 @@ impl Lowering<'_> {
         });
         let late_of = left_side.frontier.is_some() && self.takes_late_rows(&left.lowered.input);
         let late_of = late_of.then(|| (left_traits.clone(), left_side.width));
-        let mut operator = AsofJoin::new(AsofPlan {
+        let sides = timed_keys(&left_side, &right_side);
+        let hindrance =
+            undivided(keys.len(), []).or_else(|| late_of.is_some().then(|| LATE_ROWS.to_string()));
+        let plan = AsofPlan {
             left: left_side,
             right: right_side,
             matching,
@@ -178,12 +182,13 @@ impl Lowering<'_> {
             versions,
             has_time,
             schema: Arc::clone(&traits.schema),
-        })?;
-        if late_of.is_some() {
-            operator = operator.with_late_rows();
-        }
-        let lowered =
-            self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)?;
+        };
+        let make = || {
+            let operator = AsofJoin::new(plan.clone())?;
+            Ok(if late_of.is_some() { operator.with_late_rows() } else { operator })
+        };
+        let operator = self.divided(sides, hindrance, &mut label, make, AsofJoin::as_partition)?;
+        let lowered = self.timed_node(operator, traits, left, right, label, &join.schema)?;
         self.late_of_left(&lowered, late_of)?;
         Ok(lowered)
     }
@@ -289,7 +294,7 @@ impl Lowering<'_> {
             times: left.lowered.traits.times.clone(),
             declared_watermark: left.lowered.traits.declared_watermark,
         };
-        let label = format!(
+        let mut label = format!(
             "Lookup{} join by ({}): the right rows when a left row comes, not corrected later; the \
              right side is kept whole",
             if outer { " left" } else { "" },
@@ -298,15 +303,18 @@ impl Lowering<'_> {
         self.notes.push(format!(
             "not exact: {name} depends on what the right side held when each row came"
         ));
-        let operator = CurrentJoin::new(CurrentPlan {
+        let sides = timed_keys(&left_side, &right_side);
+        let plan = CurrentPlan {
             left: left_side,
             right: right_side,
             outer,
             times: traits.times.len(),
             schema: Arc::clone(&traits.schema),
-        })?;
-        let pairs =
-            self.timed_node(Box::new(operator), traits, left, right, label, &join.schema)?;
+        };
+        let make = || CurrentJoin::new(plan.clone());
+        let hindrance = undivided(keys.len(), []);
+        let operator = self.divided(sides, hindrance, &mut label, make, |join| join)?;
+        let pairs = self.timed_node(operator, traits, left, right, label, &join.schema)?;
         of_pairs.iter().try_fold(pairs, |pairs, condition| self.filter(pairs, condition))
     }
 
@@ -396,7 +404,7 @@ impl Lowering<'_> {
         let waits_for_matches = outputs
             .iter()
             .any(|output| matches!(output, SideOutput::PairsOrPadded | SideOutput::Unmatched));
-        let label = format!(
+        let mut label = format!(
             "Interval join, {}, by ({}): {} from {} before {} to {} after it; left rows are kept \
              until the frontier of {} passes them by that, right rows until that of {} does{}{}",
             join.join_type.to_string().to_lowercase(),
@@ -444,7 +452,10 @@ impl Lowering<'_> {
         let other_frontiers = [time_of(0, low.left)?, time_of(1, high.right)?];
         let late_of = self.takes_late_rows(&left.lowered.input);
         let late_of = late_of.then(|| (traits[0].clone(), left_side.width));
-        let mut operator = IntervalJoin::new(IntervalPlan {
+        let keys_of_sides = timed_keys(&left_side, &right_side);
+        let hindrance = undivided(keys.len(), &rest)
+            .or_else(|| late_of.is_some().then(|| LATE_ROWS.to_string()));
+        let plan = IntervalPlan {
             other_frontiers,
             sides: [left_side, right_side],
             others: [low.left, high.right],
@@ -454,11 +465,14 @@ impl Lowering<'_> {
             outputs,
             has_time,
             schema: Arc::clone(&out.schema),
-        })?;
-        if late_of.is_some() {
-            operator = operator.with_late_rows();
-        }
-        let lowered = self.timed_node(Box::new(operator), out, left, right, label, &join.schema)?;
+        };
+        let make = || {
+            let operator = IntervalJoin::new(plan.clone())?;
+            Ok(if late_of.is_some() { operator.with_late_rows() } else { operator })
+        };
+        let as_partition = IntervalJoin::as_partition;
+        let operator = self.divided(keys_of_sides, hindrance, &mut label, make, as_partition)?;
+        let lowered = self.timed_node(operator, out, left, right, label, &join.schema)?;
         if let (true, InputRef::Node(node)) = (waits_for_matches, &lowered.input) {
             self.mixed_nodes.push(*node);
         }
@@ -503,6 +517,15 @@ impl Lowering<'_> {
         let node = self.add(operator, traits, ports, label);
         Ok(self.lowered(node, schema.as_ref().clone(), None, false))
     }
+}
+
+/// By side, the columns that come and the keys.
+fn timed_keys(
+    left: &TimedSide,
+    right: &TimedSide,
+) -> Vec<(SchemaRef, Vec<laminar_dataflow::expr::Expr>)> {
+    let of = |side: &TimedSide| (Arc::clone(&side.schema), column_keys(&side.schema, &side.keys));
+    vec![of(left), of(right)]
 }
 
 /// One input of a join, and what is to be computed for it behind its columns.

@@ -17,6 +17,7 @@ use laminar_types::{Error, Result, code};
 
 use super::over::{functions, order_text, ordering, over_arguments};
 use super::window::with_hidden;
+use super::workers::undivided;
 use super::{Lowered, Lowering};
 use crate::aggregates::whole;
 use crate::planner::sentence;
@@ -98,10 +99,14 @@ impl Lowering<'_> {
             times,
             declared_watermark: over.traits.declared_watermark,
         };
-        let operator = TopN::new(&over.traits.schema, &over.partitioning, spec, columns, schema)?
-            .with_times(maps);
+        let rows = &over.traits.schema;
+        let make = || {
+            let (columns, schema) = (columns.clone(), Arc::clone(&schema));
+            let operator = TopN::new(rows, &over.partitioning, spec, columns, schema)?;
+            Ok(operator.with_times(maps.clone()))
+        };
         let forgets = over.forgets(&params);
-        let label = format!(
+        let mut label = format!(
             "Top-N {}: {} {}; keeps {}{forgets}",
             ordering(&params),
             match spec.ranking {
@@ -116,7 +121,9 @@ impl Lowering<'_> {
             kept(append_only)
         );
         let holds_content = forgets.is_empty();
-        let node = self.add(Box::new(operator), traits, vec![over.input], label);
+        let hindrance = undivided(over.partitioning.keys.len(), []);
+        let operator = self.divided(over.keys(), hindrance, &mut label, make, |top| top)?;
+        let node = self.add(operator, traits, vec![over.input], label);
         let mut lowered = self.lowered(node, window.schema.as_ref().clone(), hidden, holds_content);
         lowered.columns = with_hidden(&window.schema, &lowered)?;
         Ok(lowered)
@@ -177,18 +184,23 @@ impl Lowering<'_> {
             declared_watermark: over.traits.declared_watermark,
         };
         let append_only = over.partitioning.append_only;
-        let operator = TopN::new(&over.traits.schema, &over.partitioning, spec, columns, schema)?;
+        let rows = &over.traits.schema;
+        let make = || {
+            let (columns, schema) = (columns.clone(), Arc::clone(&schema));
+            TopN::new(rows, &over.partitioning, spec, columns, schema)
+        };
         let last = match spec.limit {
             u64::MAX => "last".to_string(),
             limit => limit.to_string(),
         };
-        let label = format!(
+        let mut label = format!(
             "Top-N {}: rows {} to {last}; keeps {}",
             order_text(order),
             spec.above.saturating_add(1),
             kept(append_only)
         );
-        let node = self.add(Box::new(operator), traits, vec![over.input], label);
+        let operator = self.divided(over.keys(), undivided(0, []), &mut label, make, |top| top)?;
+        let node = self.add(operator, traits, vec![over.input], label);
         let mut lowered = self.lowered(node, plan.schema().as_ref().clone(), hidden, true);
         lowered.columns = with_hidden(plan.schema(), &lowered)?;
         Ok(lowered)

@@ -15,7 +15,7 @@ use laminar_dataflow::window::session_gap;
 use laminar_dataflow::{Changes, EventTime, Operator, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
-use super::workers::undivided_groups;
+use super::workers::{LATE_ROWS, column_keys, undivided_groups};
 use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
 use crate::functions::{WINDOW_LIST, length_ns, window_call, window_spec};
@@ -165,23 +165,30 @@ impl Lowering<'_> {
         let rows = &input_traits.schema;
         let mut workers = String::new();
         let is_session = kind == WindowKind::Session;
+        let inputs = vec![(Arc::clone(rows), column_keys(rows, &slots.keys))];
+        let hindrance = undivided_groups(slots.keys.len(), &calls)
+            .or_else(|| late_columns.map(|_| LATE_ROWS.to_string()));
         let (operator, how): (Box<dyn Operator>, &str) = match kind {
             WindowKind::Session => {
                 let gap = session_gap(unit, lengths[0])?;
-                let operator =
-                    SessionAggregate::new(rows, unit, gap, slots, calls, output, options)?;
-                (Box::new(operator), "rows by key and time, dropped at a session's close")
+                let make = || {
+                    let (slots, calls) = (slots.clone(), calls.clone());
+                    let output = Arc::clone(&output);
+                    SessionAggregate::new(rows, unit, gap, slots, calls, output, options)
+                };
+                let as_partition = SessionAggregate::as_partition;
+                let operator = self.divided(inputs, hindrance, &mut workers, make, as_partition)?;
+                (operator, "rows by key and time, dropped at a session's close")
             }
             _ => {
                 let spec = window_spec(kind, &lengths, unit)?;
-                let hindrance = undivided_groups(slots.keys.len(), &calls)
-                    .or_else(|| undivided_windows(&options, spec.is_tumbling()));
+                let is_merged = emit == WindowEmit::Final && !spec.is_tumbling();
+                let hindrance = hindrance.or_else(|| is_merged.then(|| MERGED_PANES.to_string()));
                 let make = || {
                     let (slots, calls) = (slots.clone(), calls.clone());
                     let output = Arc::clone(&output);
                     WindowAggregate::new(rows, spec, slots, calls, output, options)
                 };
-                let inputs = vec![(Arc::clone(rows), slots.keys.clone())];
                 let operator = self.divided(
                     inputs,
                     hindrance,
@@ -275,17 +282,8 @@ impl Lowering<'_> {
     }
 }
 
-/// What keeps windows from being divided.
-fn undivided_windows(options: &WindowOptions, is_tumbling: bool) -> Option<String> {
-    let is_final = options.emit == WindowEmit::Final;
-    let reason = match options {
-        _ if options.late_columns.is_some() => "late rows are handed on in their order",
-        _ if !is_tumbling => "its windows overlap and are put together from panes",
-        _ if is_final && !options.append_only => "rows of its windows can cease before the close",
-        _ => return None,
-    };
-    Some(reason.to_string())
-}
+/// Why windows that overlap and are given once are not divided.
+const MERGED_PANES: &str = "its windows overlap and are put together from panes";
 
 /// The lengths in a window call, in nanoseconds.
 fn window_lengths(kind: WindowKind, args: &[Expr]) -> Result<Vec<i64>> {

@@ -1,24 +1,32 @@
 //! Into how many partitions operators are divided, and why one is not.
 
 use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::Expr as LogicalExpr;
 use laminar_dataflow::Operator;
 use laminar_dataflow::aggregate::AggregateFunction;
+use laminar_dataflow::expr::Expr;
 use laminar_dataflow::operators::{AggregateCall, Partitioned};
 use laminar_types::Result;
 
 use super::Lowering;
+use crate::host_functions::host_function;
 use crate::plan::PlanNode;
 
 /// Operators without state: they run where their rows are.
 const STATELESS: [&str; 4] = ["Map", "Union", "Unnest", "Constant"];
 
+const NO_KEYS: &str = "there are no keys";
+
+/// Why what hands late rows on is not divided.
+pub(super) const LATE_ROWS: &str = "late rows are handed on in their order";
+
 impl Lowering<'_> {
     /// An operator by keys, divided among the workers of the query unless something keeps it from
-    /// that. `inputs` are, by port, the columns and those of the key; `make` makes the operator, alone
+    /// that. `inputs` are, by port, the columns and what of them is the key; `make` makes the operator, alone
     /// or as a partition. The label then says which it is.
     pub(super) fn divided<O: Operator + 'static>(
         &self,
-        inputs: Vec<(SchemaRef, Vec<usize>)>,
+        inputs: Vec<(SchemaRef, Vec<Expr>)>,
         hindrance: Option<String>,
         label: &mut String,
         make: impl Fn() -> Result<O>,
@@ -51,10 +59,28 @@ impl Lowering<'_> {
     }
 }
 
+/// The key that is some columns.
+pub(super) fn column_keys(schema: &SchemaRef, columns: &[usize]) -> Vec<Expr> {
+    let column = |column: &usize| Expr::column(schema.field(*column).name(), *column);
+    columns.iter().map(column).collect()
+}
+
+/// What keeps an operator from being divided that has keys or none and computes some expressions.
+pub(super) fn undivided<'a>(
+    keys: usize,
+    exprs: impl IntoIterator<Item = &'a LogicalExpr>,
+) -> Option<String> {
+    if keys == 0 {
+        return Some(NO_KEYS.to_string());
+    }
+    let of_host = host_function(exprs);
+    of_host.map(|name| format!("{name}(...) is a function of the host"))
+}
+
 /// What keeps groups from being divided, of their keys and calls.
 pub(super) fn undivided_groups(keys: usize, calls: &[AggregateCall]) -> Option<String> {
     if keys == 0 {
-        return Some("there are no keys".to_string());
+        return Some(NO_KEYS.to_string());
     }
     let of_others = calls.iter().find(|call| matches!(call.function, AggregateFunction::Batch(_)));
     of_others.map(|call| {

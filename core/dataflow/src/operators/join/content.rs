@@ -86,7 +86,7 @@ impl JoinContent {
             let keep = match &self.filter {
                 None => None,
                 // The failing pairs were noted when they came; here they are only left out.
-                Some(filter) => chosen(filter, rows.len(), gather, |_, _| {})?,
+                Some(filter) => chosen(filter, rows.len(), gather, |_, _, _| {})?,
             };
             let weights =
                 rows.values().iter().zip(&slots).enumerate().map(|(pair, (row, slot))| {

@@ -27,7 +27,7 @@ use laminar_types::{Delta, Frontier, Result, mutant};
 use content::JoinContent;
 use kind::RowOutput;
 pub use kind::{JoinKind, Side};
-use output::Output;
+use output::{Output, Stage};
 use side::{JoinSide, Keyed, internal};
 
 use super::lifetime::{Ages, Lifetime};
@@ -36,6 +36,7 @@ use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Content, Context, Marks, Metrics, Operator};
 use crate::operators::late_rows::LateRows;
 use crate::operators::map::sentence;
+use crate::operators::partitioned::{Place, ordinals};
 use crate::state::{Container, Parts, Probe, RowChange};
 
 /// Pairs that are put together at a time.
@@ -212,6 +213,9 @@ impl Join {
         }
         let keys = keys_of(keyed, &self.changes)?;
         other.rows.probe(&keys, self.changes.len(), &mut self.probe)?;
+        let ordinals = ordinals::of(&keyed.delta.batch);
+        let ordinal_of =
+            |change: &RowChange| ordinals.map(|ordinals| ordinals[change.row as usize]);
         loop {
             other.rows.matches(&mut self.probe, PAIRS, &mut self.rows, &mut self.slots);
             if self.rows.is_empty() {
@@ -228,7 +232,7 @@ impl Join {
             }
             if own.is_counted() {
                 for (change, slot) in pairs.iter().filter(|(change, _)| change.before == 0) {
-                    own.count(change.slot, other.rows.weight(slot));
+                    own.count(change.slot, other.rows.weight(slot), ordinal_of(&change));
                 }
             }
             if self.kind.has_pairs() && !pairs.rows.is_empty() {
@@ -236,7 +240,8 @@ impl Join {
                 let kept = |w: i64| if mutant!(PairsAddedOnly) { w.abs() } else { w };
                 let weights = weights.map(kept).collect();
                 let (delta_rows, slots) = (pairs.delta_rows(), &*pairs.slots);
-                self.output.push(weights, |from, column| match from == side {
+                let ordinals = pairs.iter().filter_map(|(change, _)| ordinal_of(&change)).collect();
+                self.output.push(weights, ordinals, |from, column| match from == side {
                     true => {
                         take(keyed.delta.batch.column(column), &delta_rows, None).map_err(internal)
                     }
@@ -245,7 +250,7 @@ impl Join {
             }
             if other.is_counted() {
                 for (change, slot) in pairs.iter() {
-                    other.count(slot, change.change);
+                    other.count(slot, change.change, ordinal_of(&change));
                 }
             }
         }
@@ -259,9 +264,11 @@ impl Join {
             RowOutput::Nothing | RowOutput::Matched => Ok(()),
             RowOutput::Unmatched | RowOutput::Marked => {
                 self.output.rows_may_cancel |= is_mixed;
+                let ordinals = ordinals::of(&delta.batch).unwrap_or_default().to_vec();
                 self.output.push_rows(
-                    side,
+                    (side, Stage::Keyless),
                     weights,
+                    ordinals,
                     |_| false,
                     |column| Ok(delta.batch.column(column).clone()),
                 )
@@ -304,12 +311,25 @@ impl Operator for Join {
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.finish_placed(cx, &mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
         for side in Side::BOTH {
             self.output.push_touched(side, &self.sides[side.index()])?;
             self.sides[side.index()].settle();
         }
         self.evict(cx.now_ms);
-        self.output.take()
+        self.output.take(places)
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        // Rows go by an event time when its frontier moves.
+        self.reads_clock()
     }
 
     fn follows_content(&self) -> bool {
@@ -408,7 +428,11 @@ impl Pairs<'_> {
             true => take(self.keyed.delta.batch.column(column), &rows, None).map_err(internal),
             false => other.gather(column, self.slots),
         };
-        let mut note = |row: String, error: String| cx.dead_letter(row, error);
+        let ordinals = ordinals::of(&self.keyed.delta.batch);
+        let mut note = |pair: usize, row: String, error: String| {
+            let ordinal = ordinals.map_or(0, |ordinals| ordinals[rows.value(pair) as usize]);
+            cx.dead_letter_at(ordinal, row, error);
+        };
         let Some(keep) = chosen(filter, rows.len(), column, &mut note)? else { return Ok(()) };
         retain(self.rows, &keep);
         retain(self.slots, &keep);
@@ -417,12 +441,12 @@ impl Pairs<'_> {
 }
 
 /// For which of some pairs a condition is true, unless for all; `column` gives the pairs' columns
-/// by side and number. A pair on which it fails is told to `note` as text, with the error.
+/// by side and number. A pair on which it fails is told to `note`, with its text and the error.
 fn chosen(
     filter: &JoinFilter,
     pairs: usize,
     column: impl Fn(Side, usize) -> Result<ArrayRef>,
-    mut note: impl FnMut(String, String),
+    mut note: impl FnMut(usize, String, String),
 ) -> Result<Option<Vec<bool>>> {
     let columns = filter.columns.iter().map(|&(side, number)| column(side, number));
     let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
@@ -438,7 +462,7 @@ fn chosen(
             for (row, keep) in keep.iter_mut().enumerate() {
                 match filter.expr.evaluate_predicate(&batch.slice(row, 1)) {
                     Ok(selection) => *keep = matches!(selection, Selection::All),
-                    Err(error) => note(row_text(&batch, row), sentence(&error)),
+                    Err(error) => note(row, row_text(&batch, row), sentence(&error)),
                 }
             }
             Some(keep)

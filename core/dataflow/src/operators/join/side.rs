@@ -8,9 +8,10 @@ use laminar_types::{Delta, Error, Result, Weights, mutant};
 
 use super::kind::RowOutput;
 use super::{JoinInput, Keeping};
-use crate::expr::{Expr, row_text};
+use crate::expr::Expr;
 use crate::operator::Context;
 use crate::operators::map::sentence;
+use crate::operators::partitioned::ordinals;
 use crate::state::{Container, Multimap, RowChange, Search, SlotSet};
 
 /// One input of a join and its state.
@@ -35,6 +36,8 @@ pub(super) struct Touch {
     pub(super) slot: u32,
     pub(super) weight: i64,
     pub(super) matched: bool,
+    /// The ordinal of the row that touched it first, where rows have one.
+    pub(super) ordinal: Option<u64>,
 }
 
 /// A delta, apart by whether its rows have a key that can match.
@@ -146,7 +149,7 @@ impl JoinSide {
             match self.evaluate(&batch.slice(row, 1)) {
                 Ok(keys) => by_row.push(Some(keys)),
                 Err(error) => {
-                    cx.dead_letter(row_text(batch, row), sentence(&error));
+                    cx.dead_letter_of(batch, row, sentence(&error));
                     by_row.push(None);
                 }
             }
@@ -170,8 +173,10 @@ impl JoinSide {
         let weights = keyed.delta.weights.as_deref();
         self.rows.add(&keyed.keys, &columns, weights, batch.num_rows(), changes)?;
         if self.is_counted() {
+            let ordinals = ordinals::of(batch);
             for change in changes.iter() {
-                self.touch_before(change.slot, change.before);
+                let ordinal = ordinals.map(|ordinals| ordinals[change.row as usize]);
+                self.touch_before(change.slot, change.before, ordinal);
                 if change.before == 0
                     && let Some(count) = self.rows.count_mut(change.slot)
                 {
@@ -182,18 +187,18 @@ impl JoinSide {
         Ok(())
     }
 
-    /// Adds to the matches of a row.
-    pub(super) fn count(&mut self, slot: u32, matches: i64) {
-        self.touch_before(slot, self.rows.weight(slot));
+    /// Adds to the matches of a row, because of a row with this ordinal.
+    pub(super) fn count(&mut self, slot: u32, matches: i64, ordinal: Option<u64>) {
+        self.touch_before(slot, self.rows.weight(slot), ordinal);
         if let Some(count) = self.rows.count_mut(slot) {
             *count += if mutant!(MatchesForgotten) { matches.max(0) } else { matches };
         }
     }
 
-    fn touch_before(&mut self, slot: u32, weight: i64) {
+    fn touch_before(&mut self, slot: u32, weight: i64, ordinal: Option<u64>) {
         if self.is_touched.insert(slot) {
             let matched = self.rows.count(slot) != 0 || mutant!(PaddingKept);
-            self.touched.push(Touch { slot, weight, matched });
+            self.touched.push(Touch { slot, weight, matched, ordinal });
         }
     }
 

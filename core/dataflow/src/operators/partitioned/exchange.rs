@@ -1,18 +1,22 @@
 //! [`Exchange`]: which partition the rows of an input belong to.
 
-use arrow::array::{ArrayRef, UInt64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array, new_null_array};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, SchemaRef};
 use laminar_types::{Delta, Result, RowBlock, mutant};
 
 use super::ordinals;
+use crate::expr::Expr;
 use crate::operators::timed_rows::select;
-use crate::state::KeyHash;
+use crate::state::{KeyHash, arrow_error};
 
 /// Shares the rows of one input out among partitions, by a hash of their keys: rows of one key are
 /// always of one partition.
 pub(super) struct Exchange {
-    /// The columns of the key.
-    columns: Vec<usize>,
+    keys: Vec<Expr>,
+    types: Vec<DataType>,
+    /// The columns that the keys are, if they are nothing more.
+    columns: Option<Vec<usize>>,
     hash: KeyHash,
     partitions: usize,
     hashes: Vec<u32>,
@@ -23,22 +27,21 @@ pub(super) struct Exchange {
 impl Exchange {
     /// # Errors
     /// `UNSUPPORTED` when a column has a type that cannot be a key.
-    pub(super) fn new(schema: &SchemaRef, columns: Vec<usize>, partitions: usize) -> Result<Self> {
-        let types: Vec<_> =
-            columns.iter().map(|column| schema.field(*column).data_type().clone()).collect();
+    pub(super) fn new(schema: &SchemaRef, keys: Vec<Expr>, partitions: usize) -> Result<Self> {
+        let types = keys.iter().map(|key| key.data_type(schema)).collect::<Result<Vec<_>>>()?;
+        let columns = keys.iter().map(Expr::as_column).collect();
         let hash = KeyHash::new(&types)?;
-        Ok(Self { columns, hash, partitions, hashes: Vec::new(), schemas: None })
+        Ok(Self { keys, types, columns, hash, partitions, hashes: Vec::new(), schemas: None })
     }
 
     /// Whether [`partition_of`](Self::partition_of) works.
     pub(super) fn takes_rows(&self) -> bool {
-        self.hash.takes_rows()
+        self.columns.is_some() && self.hash.takes_rows()
     }
 
     /// Shares out the rows of a port, the first of which has the ordinal `first`.
     pub(super) fn share(&mut self, port: usize, delta: Delta, first: u64) -> Result<Shared> {
-        let keys: Vec<ArrayRef> =
-            self.columns.iter().map(|column| delta.batch.column(*column).clone()).collect();
+        let keys = self.keys(&delta.batch)?;
         self.hash.rows(&keys, delta.num_rows(), &mut self.hashes)?;
         let owner = |hash: u32| owner(hash, self.partitions);
         let one = self.hashes.first().map_or(0, |hash| owner(*hash));
@@ -63,11 +66,33 @@ impl Exchange {
         Ok(Shared { port, delta, first, schema, rows })
     }
 
+    /// The keys of rows. Where one fails they are NULL, for this purpose: what becomes of such a row
+    /// is for the operator to say.
+    fn keys(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let evaluate = |rows: &RecordBatch| -> Result<Vec<ArrayRef>, _> {
+            self.keys.iter().map(|key| key.evaluate(rows)).collect()
+        };
+        if let Ok(keys) = evaluate(batch) {
+            return Ok(keys);
+        }
+        let none = self.types.iter().map(|data_type| new_null_array(data_type, 1));
+        let none: Vec<ArrayRef> = none.collect();
+        let by_row = (0..batch.num_rows())
+            .map(|row| evaluate(&batch.slice(row, 1)).unwrap_or_else(|_| none.clone()));
+        let by_row: Vec<Vec<ArrayRef>> = by_row.collect();
+        let column = |key: usize| {
+            let values: Vec<&dyn Array> = by_row.iter().map(|keys| &*keys[key]).collect();
+            concat(&values).map_err(arrow_error)
+        };
+        (0..self.keys.len()).map(column).collect()
+    }
+
     /// The partition of all rows of a block; `None` where they are of several.
     pub(super) fn partition_of(&mut self, rows: &RowBlock) -> Option<usize> {
+        let columns = self.columns.as_deref()?;
         let mut partition = None;
         for row in 0..rows.num_rows() {
-            let owner = owner(self.hash.row(rows, row, &self.columns)?, self.partitions);
+            let owner = owner(self.hash.row(rows, row, columns)?, self.partitions);
             if *partition.get_or_insert(owner) != owner {
                 return None;
             }

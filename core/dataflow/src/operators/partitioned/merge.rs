@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::interleave_record_batch;
 use laminar_types::{Delta, Error, Result, Weights, mutant};
 
@@ -45,7 +46,10 @@ pub(super) fn merge(given: &[&Given]) -> Result<Option<Delta>> {
     };
     let batches: Vec<_> = deltas.iter().map(|(delta, _)| &delta.batch).collect();
     let batch = match first.batch.num_columns() {
-        0 => return Err(Error::internal("rows of partitions have no columns")),
+        0 => {
+            let options = RecordBatchOptions::new().with_row_count(Some(order.len()));
+            RecordBatch::try_new_with_options(first.batch.schema(), Vec::new(), &options)
+        }
         _ => interleave_record_batch(&batches, &order),
     };
     let batch =

@@ -30,12 +30,14 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Frontier, Result, RowBlock, mutant, mutants};
 
+use crate::expr::Expr;
 use crate::operator::{Content, Context, Marks, Metrics, Operator, PartitionMetrics};
 use crate::state::Parts;
 use crate::workers::{Inline, Job, Workers};
 use exchange::Exchange;
 use merge::{Given, merge};
 use partition::{Part, Partition, Step};
+pub(in crate::operators) use place::Origin;
 pub use place::Place;
 
 /// An operator as several ones of its kind, between which the keys are shared out.
@@ -58,14 +60,14 @@ pub struct Partitioned {
 
 impl Partitioned {
     /// Operators made alike, at least one, of which each will get the rows of its own keys. `inputs`
-    /// are, by port, the columns that come and those that are the key: the keys of all ports have the
-    /// same types.
+    /// are, by port, the columns that come and what of them is the key: the keys of all ports have
+    /// the same types.
     ///
     /// # Errors
     /// `UNSUPPORTED` when a column has a type that cannot be a key.
     pub fn new(
         operators: Vec<Box<dyn Operator>>,
-        inputs: Vec<(SchemaRef, Vec<usize>)>,
+        inputs: Vec<(SchemaRef, Vec<Expr>)>,
     ) -> Result<Self> {
         let count = operators.len();
         let exchanges = inputs.into_iter().map(|(schema, key)| Exchange::new(&schema, key, count));

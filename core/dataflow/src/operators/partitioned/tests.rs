@@ -69,6 +69,11 @@ fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, true)]))
 }
 
+/// The one input, and its key.
+fn key() -> Vec<(SchemaRef, Vec<Expr>)> {
+    vec![(schema(), vec![Expr::column("k", 0)])]
+}
+
 fn delta(keys: &[i64]) -> Delta {
     let keys = Int64Array::from(keys.to_vec());
     Delta::insert(RecordBatch::try_new(schema(), vec![Arc::new(keys)]).unwrap())
@@ -84,7 +89,7 @@ fn divided(
     let source = graph.add_source(Traits::append_only(schema()));
     let echo = || Box::new(Echo { rows: Vec::new(), panics_on }) as Box<dyn Operator>;
     let operators = (0..partitions).map(|_| echo()).collect();
-    let operator = Partitioned::new(operators, vec![(schema(), vec![0])]).unwrap();
+    let operator = Partitioned::new(operators, key()).unwrap();
     let traits = Traits::append_only(schema());
     let node = graph.add_operator(Box::new(operator), traits, vec![source], None);
     graph.tap(node, 0);
@@ -158,7 +163,7 @@ fn what_cannot_be_a_partition_says_so() {
         }
     }
     let operators: Vec<Box<dyn Operator>> = vec![Box::new(Alone), Box::new(Alone)];
-    let operator = Partitioned::new(operators, vec![(schema(), vec![0])]).unwrap();
+    let operator = Partitioned::new(operators, key()).unwrap();
     let mut graph = Graph::new();
     let source = graph.add_source(Traits::append_only(schema()));
     graph.add_operator(Box::new(operator), Traits::append_only(schema()), vec![source], None);

@@ -18,22 +18,23 @@ mod sessions;
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use laminar_types::{Delta, Frontier, Result, TimeUnit, Weights, mutant};
 
 use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
+use super::emission::Emission;
 use super::late_rows::LateRows;
+use super::partitioned::{Origin, Place, ordinals};
 use super::timed_rows::{select, time_column, with_times};
 use super::window_aggregate::{WindowColumns, WindowEmit, WindowOptions};
 use crate::aggregate::AggregateColumns;
-use crate::consolidate;
-use crate::expr::row_text;
 use crate::operator::{Context, Metrics, Operator};
-use crate::state::{Container, GroupIndex, Paged, Parts, Slots, TimeQueue};
+use crate::state::{Container, GroupIndex, Paged, Parts, Slots, TimeQueue, arrow_error};
 use crate::window::bounded;
-use pieces::{Piece, PieceKey, Pieces};
+use pieces::{Piece, PieceKey, Pieces, Session};
 use sessions::Sessions;
 
 /// Groups rows by keys and by sessions.
@@ -55,10 +56,14 @@ pub struct SessionAggregate {
     /// By number of a piece.
     sums: AggregateColumns,
     numbers: Numbers,
-    /// What the sessions near the rows of this step were before it.
-    before: Vec<Delta>,
-    /// The spans in which sessions may have changed in this step: key, first and last time.
-    changed: Vec<(u32, i64, i64)>,
+    /// What the sessions near the rows of this step were before it, and then are; or those that close.
+    emission: Emission,
+    /// The spans in which sessions may have changed in this step.
+    changed: Vec<Span>,
+    /// Whether it is a partition: then rows have ordinals, which are their numbers.
+    is_partition: bool,
+    /// How many rows have numbers.
+    numbered: u64,
     frontier: Frontier,
     start_frontier: Frontier,
     /// Sessions that end at or before this are closed.
@@ -73,6 +78,22 @@ struct OfKey {
     closed_to: i64,
     /// When it is to be looked at, if it is.
     due: Option<i64>,
+    /// The number of the row that made it, [`UNNUMBERED`] when there is none.
+    number: u64,
+}
+
+/// Of a slot without a key.
+const UNNUMBERED: u64 = u64::MAX;
+
+/// What comes out one after the other.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Sessions as they were before the step.
+    Before,
+    /// The same as they are now.
+    After,
+    /// Sessions that are given once, in the order of their ends.
+    Closed,
 }
 
 /// The numbers of pieces.
@@ -83,6 +104,16 @@ enum Numbers {
     Rows(Box<GroupIndex>),
 }
 
+/// A span of time of a key.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    key: u32,
+    first: i64,
+    last: i64,
+    /// The ordinal of the row that stands for it, in a partition.
+    ordinal: u64,
+}
+
 /// Rows of a batch with their keys and, over updating input, the numbers of their contents.
 struct Rows {
     delta: Delta,
@@ -91,7 +122,7 @@ struct Rows {
     contents: Vec<u32>,
 }
 
-const NO_KEY: OfKey = OfKey { closed_to: i64::MIN, due: None };
+const NO_KEY: OfKey = OfKey { closed_to: i64::MIN, due: None, number: UNNUMBERED };
 
 /// How many rows ahead what is known of their keys is fetched.
 const AHEAD: usize = 16;
@@ -128,13 +159,20 @@ impl SessionAggregate {
             options,
             grouping,
             schema,
-            before: Vec::new(),
+            emission: Emission::default(),
             changed: Vec::new(),
+            is_partition: false,
+            numbered: 0,
             frontier: Frontier::MIN,
             start_frontier: Frontier::MIN,
             limit: i64::MIN,
             late: options.late_rows(),
         })
+    }
+
+    /// The same as a partition of several.
+    pub fn as_partition(self) -> Self {
+        Self { is_partition: true, ..self }
     }
 
     /// Puts the rows into their places and adds them up. When adding fails nothing has happened.
@@ -301,7 +339,8 @@ impl SessionAggregate {
     /// Forgets a key without pieces. If its slot is to be looked at, that stays: it is then looked
     /// at once more than needed.
     fn forget_key(&mut self, key: u32) {
-        self.of_key.at_mut(key as usize).closed_to = NO_KEY.closed_to;
+        let of_key = self.of_key.at_mut(key as usize);
+        (of_key.closed_to, of_key.number) = (NO_KEY.closed_to, UNNUMBERED);
         self.keys.remove(key);
     }
 
@@ -309,8 +348,11 @@ impl SessionAggregate {
     fn note(&mut self, rows: &Rows) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut sessions = Sessions::default();
-        for (key, time) in rows.keys.iter().zip(rows.times.values()) {
-            self.changed.push((*key, *time, *time));
+        let mut of_sessions = Vec::new();
+        let of_rows = ordinals::of(&rows.delta.batch);
+        for (row, (key, time)) in rows.keys.iter().zip(rows.times.values()).enumerate() {
+            let ordinal = of_rows.map_or(0, |of_rows| of_rows[row]);
+            self.changed.push(Span { key: *key, first: *time, last: *time, ordinal });
             let (before, after) = self.pieces.in_reach(*key, *time);
             for at in before.into_iter().chain(after) {
                 if seen.contains(&at) {
@@ -319,22 +361,35 @@ impl SessionAggregate {
                 let session = sessions.add(&self.pieces, at);
                 seen.extend(sessions.pieces_of_last());
                 let last = session.end.saturating_sub(self.gap);
-                self.changed.push((session.key, session.start, last));
+                of_sessions.push(ordinal);
+                self.changed.push(Span { key: session.key, first: session.start, last, ordinal });
             }
         }
-        if !sessions.list.is_empty() {
-            let batch = self.rows_of(&sessions)?;
-            let weights = Weights::from(vec![-1; batch.num_rows()]);
-            self.before.push(Delta::weighted(batch, weights));
+        self.tell(Stage::Before, &sessions, &of_sessions)
+    }
+
+    /// Tells of sessions as they are; each comes from the row with an ordinal.
+    fn tell(&mut self, stage: Stage, sessions: &Sessions, of_sessions: &[u64]) -> Result<()> {
+        if sessions.list.is_empty() {
+            return Ok(());
         }
+        let batch = self.rows_of(sessions)?;
+        let weight = if matches!(stage, Stage::Before) { -1 } else { 1 };
+        let weights = Weights::from(vec![weight; batch.num_rows()]);
+        let origins = match self.is_partition {
+            true => of_sessions.iter().map(|ordinal| Origin::from(*ordinal)).collect(),
+            false => Vec::new(),
+        };
+        self.emission.push(stage as u8, batch, Some(weights), origins);
         Ok(())
     }
 
-    /// The net change of the sessions near the rows of this step.
-    fn changes(&mut self) -> Result<Option<Delta>> {
+    /// Tells what the sessions near the rows of this step are now.
+    fn tell_changed(&mut self) -> Result<()> {
         let mut sessions = Sessions::default();
+        let mut of_sessions = Vec::new();
         let mut seen: BTreeSet<PieceKey> = BTreeSet::new();
-        for (key, first, last) in std::mem::take(&mut self.changed) {
+        for Span { key, first, last, ordinal } in std::mem::take(&mut self.changed) {
             let (before, after) = self.pieces.in_reach(key, first);
             let mut next = before.or(after).or_else(|| self.pieces.first_from(key, first));
             // The session after the span may be one that a row of the step split off.
@@ -343,24 +398,19 @@ impl SessionAggregate {
             {
                 let session = sessions.add(&self.pieces, at);
                 next = self.pieces.first_from(key, session.end);
-                if !sessions.pieces_of_last().next().is_some_and(|first| seen.insert(first)) {
-                    sessions.forget_last();
+                let first = sessions.pieces_of_last().next();
+                match first.is_some_and(|first| seen.insert(first)) {
+                    true => of_sessions.push(ordinal),
+                    false => sessions.forget_last(),
                 }
             }
         }
-        let mut told = std::mem::take(&mut self.before);
-        if !sessions.list.is_empty() {
-            let batch = self.rows_of(&sessions)?;
-            let weights = Weights::from(vec![1; batch.num_rows()]);
-            told.push(Delta::weighted(batch, weights));
-        }
-        let told: Vec<_> = told.into_iter().map(|delta| (delta.batch, delta.weights)).collect();
-        let net = consolidate(&self.schema, &told)?;
-        Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)))
+        self.tell(Stage::After, &sessions, &of_sessions)
     }
 
-    /// Closes the sessions that are over, and answers their rows if they are to be given now.
-    fn close(&mut self) -> Result<Option<Delta>> {
+    /// Closes the sessions that are over, and tells of them if they are to be given now: in the order
+    /// of their ends and, of those with the same end, of the rows that made their keys.
+    fn close(&mut self) -> Result<()> {
         let mut closed = Sessions::default();
         // The keys that have no session any more.
         let mut over = Vec::new();
@@ -372,12 +422,9 @@ impl SessionAggregate {
             self.close_key(*key, &mut closed, &mut over)?;
         }
         self.pieces.commit();
-        let rows = match self.options.emit {
-            WindowEmit::Final if !closed.list.is_empty() => {
-                Some(Delta::insert(self.rows_of(&closed)?))
-            }
-            _ => None,
-        };
+        if self.options.emit == WindowEmit::Final && !closed.list.is_empty() {
+            self.tell_closed(&closed)?;
+        }
         self.give_back(closed.pieces.iter().map(|piece| piece.2));
         for key in over {
             let closed_to = self.of_key.at(key as usize).closed_to;
@@ -388,7 +435,31 @@ impl SessionAggregate {
                 self.forget_key(key);
             }
         }
-        Ok(rows)
+        Ok(())
+    }
+
+    fn tell_closed(&mut self, closed: &Sessions) -> Result<()> {
+        let place = |(session, _): &(Session, usize)| {
+            (session.end, self.of_key.at(session.key as usize).number)
+        };
+        let places: Vec<(i64, u64)> = closed.list.iter().map(place).collect();
+        let mut order: Vec<u32> = (0..places.len() as u32).collect();
+        order.sort_by_key(|row| places[*row as usize]);
+        let mut batch = self.rows_of(closed)?;
+        if !places.is_sorted() {
+            let order = UInt32Array::from(order.clone());
+            batch = take_record_batch(&batch, &order).map_err(arrow_error)?;
+        }
+        let origin = |row: &u32| {
+            let (time, number) = places[*row as usize];
+            Origin { time, ..Origin::from(number) }
+        };
+        let origins = match self.is_partition {
+            true => order.iter().map(origin).collect(),
+            false => Vec::new(),
+        };
+        self.emission.push(Stage::Closed as u8, batch, None, origins);
+        Ok(())
     }
 
     /// The keys that are to be looked at now, in the order of their times.
@@ -453,7 +524,8 @@ impl SessionAggregate {
     fn read(&mut self, delta: Delta, times: Int64Array) -> Result<Rows> {
         let mut contents_of = Vec::new();
         if let Numbers::Rows(contents) = &mut self.numbers {
-            contents.intern(delta.batch.columns(), delta.num_rows(), &mut contents_of)?;
+            let columns = &delta.batch.columns()[..contents.types().len()];
+            contents.intern(columns, delta.num_rows(), &mut contents_of)?;
             self.sums.resize(contents.slots());
         }
         let delta = self.grouping.arrive(delta)?;
@@ -462,6 +534,18 @@ impl SessionAggregate {
         self.keys.intern(&self.grouping.keys(batch), batch.num_rows(), &mut rows.keys)?;
         self.of_key.resize(self.keys.slots());
         self.pieces.resize(self.keys.slots());
+        let (of_rows, first) = (ordinals::of(batch), self.numbered);
+        self.numbered += batch.num_rows() as u64;
+        let mut created = self.keys.created().iter().peekable();
+        for (row, key) in rows.keys.iter().enumerate() {
+            if created.peek().is_none() {
+                break;
+            }
+            if created.next_if_eq(&key).is_some() {
+                let number = of_rows.map_or(first + row as u64, |of_rows| of_rows[row]);
+                self.of_key.at_mut(*key as usize).number = number;
+            }
+        }
         Ok(rows)
     }
 }
@@ -513,8 +597,7 @@ impl Operator for SessionAggregate {
                         Ok(found) => late.extend(found),
                         Err(error) => {
                             let batch = self.grouping.original(&rows.delta.batch);
-                            let text = row_text(&batch, row);
-                            cx.dead_letter(text, error.message().to_string());
+                            cx.dead_letter_of(&batch, row, error.message().to_string());
                         }
                     }
                 }
@@ -534,12 +617,19 @@ impl Operator for SessionAggregate {
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
-        let changes = match self.options.emit {
-            WindowEmit::Final => None,
-            WindowEmit::Updates => self.changes()?,
-        };
-        let closed = self.close()?;
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.finish_placed(cx, &mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
+        if self.options.emit == WindowEmit::Updates {
+            self.tell_changed()?;
+        }
+        self.close()?;
         let start = match self.limit {
             i64::MIN => Frontier::MIN,
             i64::MAX => Frontier::MAX,
@@ -550,7 +640,14 @@ impl Operator for SessionAggregate {
             }
         };
         self.start_frontier = self.start_frontier.max(start);
-        Ok(changes.or(closed))
+        match self.options.emit {
+            WindowEmit::Final => self.emission.take_appended(&self.schema, places),
+            WindowEmit::Updates => self.emission.take_net(&self.schema, places),
+        }
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
@@ -573,8 +670,10 @@ impl Operator for SessionAggregate {
             pieces,
             sums,
             numbers,
-            before: _,
+            emission: _,
             changed: _,
+            is_partition: _,
+            numbered,
             frontier,
             start_frontier,
             limit,
@@ -595,6 +694,7 @@ impl Operator for SessionAggregate {
         }
         parts.number(frontier)?;
         parts.number(start_frontier)?;
+        parts.number(numbered)?;
         parts.number(limit)?;
         late.parts(parts)
     }

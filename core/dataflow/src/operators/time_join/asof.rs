@@ -6,10 +6,11 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Frontier, Result, TimeUnit, mutant};
 
 use super::matching::{AsofMatch, Settled};
-use super::output::TimedOutput;
+use super::output::{TimedOutput, TimedPiece};
 use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
 use crate::operators::late_rows::LateRows;
+use crate::operators::partitioned::{Origin, Place, ordinals};
 use crate::operators::timed_rows::select;
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
@@ -20,6 +21,19 @@ const FEW_ROWS: usize = 1_024;
 
 /// The one key of an index that orders rows by time alone.
 const ALL: u32 = 0;
+
+/// What comes out one after the other.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Matches before they are corrected, in the order of the right rows that correct them.
+    Old,
+    /// The same matches after that.
+    New,
+    /// Left rows that waited, in the order of their times.
+    Final,
+    /// Left rows that come, in their order.
+    Left,
+}
 
 /// What an ASOF or temporal join does.
 #[derive(Debug, Clone)]
@@ -72,6 +86,13 @@ pub struct AsofJoin {
     waiting: TimeIndex,
     /// By left node: its nodes in `wake`, if it has one, and in `waiting`.
     links: Paged<[u32; 2]>,
+    /// By left node the number of its row among those that came, where somebody asks for it: rows of
+    /// one time that waited come out in that order.
+    numbers: Option<Paged<u64>>,
+    /// Whether it is a partition: then these are ordinals.
+    is_partition: bool,
+    /// How many rows have numbers.
+    numbered: u64,
     frontiers: [Frontier; 2],
     pending: [Option<Delta>; 2],
     output: TimedOutput,
@@ -81,8 +102,9 @@ pub struct AsofJoin {
     since_eviction: usize,
     after_eviction: usize,
     evicted_to: i64,
-    /// Scratch: the key of each row of a batch.
+    /// Scratch: the key of each row of a batch, and the numbers of left rows.
     slots: Vec<u32>,
+    row_numbers: Vec<u64>,
 }
 
 impl AsofJoin {
@@ -90,7 +112,13 @@ impl AsofJoin {
     pub fn new(plan: AsofPlan) -> Result<Self> {
         let visible = [plan.left.visible(), plan.right.visible()];
         let updating = !plan.is_final;
+        // Where rows go in the order of their times they are in the other order, too.
+        let is_timely = plan.matching.is_backward() && plan.left.append_only;
+        let has_numbers = plan.is_final && !is_timely;
         Ok(Self {
+            numbers: has_numbers.then(|| Paged::new(0)),
+            is_partition: false,
+            numbered: 0,
             unit: plan.left.unit.min(plan.right.unit),
             keys: GroupIndex::new(&plan.left.key_types())?,
             left: TimedRows::new(&visible[0], plan.left.append_only)?,
@@ -106,6 +134,7 @@ impl AsofJoin {
             after_eviction: 0,
             evicted_to: i64::MIN,
             slots: Vec::new(),
+            row_numbers: Vec::new(),
             visible,
             plan,
         })
@@ -116,6 +145,12 @@ impl AsofJoin {
         let TimedSide { width, append_only, .. } = self.plan.left;
         self.late[0] = LateRows::new(Some(width), append_only, None);
         self
+    }
+
+    /// The same as a partition of several.
+    pub fn as_partition(self) -> Self {
+        let is_final = self.plan.is_final;
+        Self { numbers: is_final.then(|| Paged::new(0)), is_partition: true, ..self }
     }
 
     /// Whether there comes a time from which on a left row and its match stay.
@@ -195,7 +230,11 @@ impl AsofJoin {
         }
         self.since_eviction += rows.len();
 
-        let affected = self.affected(&slots, &row_times);
+        let (affected, by) = self.affected(&slots, &row_times);
+        let origins: Vec<Origin> = match ordinals::of(&delta.batch) {
+            Some(of) => by.iter().map(|index| of[rows[*index as usize] as usize].into()).collect(),
+            None => Vec::new(),
+        };
         let olds = self.take_corrected(&affected)?;
         if self.plan.keeps_right_rows() {
             let nodes = self.right.insert(&batch, &rows, &slots, &row_times)?.to_vec();
@@ -222,7 +261,7 @@ impl AsofJoin {
             }
         }
         self.slots = slots;
-        self.correct(&affected, olds)
+        self.correct(&affected, &origins, olds)
     }
 
     /// Leaves out of a change of a keyed relation what versions replace that are late: they are as if
@@ -278,25 +317,29 @@ impl AsofJoin {
         ends
     }
 
-    /// The left rows that are kept and that changes of the right side match or have matched.
-    fn affected(&self, keys: &[u32], times: &[i64]) -> Vec<u32> {
+    /// The left rows that are kept and that changes of the right side match or have matched, in the
+    /// order of these changes; and for each the first such change.
+    fn affected(&self, keys: &[u32], times: &[i64]) -> (Vec<u32>, Vec<u32>) {
         let AsofPlan { matching, is_final, .. } = &self.plan;
         // Looking back, when a match is final follows from the left row alone.
         let is_settled = *is_final && matching.is_backward();
         if self.left.index().is_empty() || is_settled || mutant!(AsofNotMatchedAgain) {
-            return Vec::new();
+            return Default::default();
         }
         let (left, right) = (self.left.index(), self.right.index());
         let mut affected = Vec::new();
-        for (key, time) in keys.iter().zip(times) {
+        for (change, (key, time)) in keys.iter().zip(times).enumerate() {
             let before = right.last_before(*key, *time).map(|node| right.time(node));
             let after = right.first_after(*key, *time).map(|node| right.time(node));
             let (from, to) = matching.gap(*time, before, after);
-            left.for_range(*key, from, to, &mut |node| affected.push(node));
+            left.for_range(*key, from, to, &mut |node| affected.push((node, change as u32)));
         }
-        affected.sort_unstable();
-        affected.dedup();
-        affected
+        // Each once, where it was met first. Of one change they are of one key, in its order.
+        let mut places: Vec<usize> = (0..affected.len()).collect();
+        places.sort_by_key(|place| affected[*place].0);
+        places.dedup_by_key(|place| affected[*place].0);
+        places.sort_unstable();
+        places.into_iter().map(|place| affected[place]).unzip()
     }
 
     /// The matches of left rows now, with their columns, before they are corrected. Nothing where
@@ -312,9 +355,10 @@ impl AsofJoin {
     fn matches(&self, nodes: &[u32]) -> Result<Matches> {
         let index = self.left.index();
         let mut matches = Matches::default();
-        for node in nodes {
+        for (place, node) in nodes.iter().enumerate() {
             let found = self.find(index.key(*node), index.time(*node));
             if found != NO_SLOT || self.plan.outer {
+                matches.places.push(place as u32);
                 matches.left.push(*node);
                 matches.right.push(found);
                 matches.weights.push(index.weight(*node));
@@ -326,13 +370,19 @@ impl AsofJoin {
 
     /// Emits the difference between the old matches of left rows and those of now, and looks again
     /// at when these are final.
-    fn correct(&mut self, affected: &[u32], olds: Option<Matches>) -> Result<()> {
+    fn correct(
+        &mut self,
+        affected: &[u32],
+        origins: &[Origin],
+        olds: Option<Matches>,
+    ) -> Result<()> {
         if let Some(olds) = olds {
             let news = self.matches(affected)?;
-            for (matches, sign) in [(olds, -1), (news, 1)] {
+            for (stage, matches, sign) in [(Stage::Old, olds, -1), (Stage::New, news, 1)] {
                 let weights = matches.weights.iter().map(|weight| weight * sign).collect();
-                let (left, right) = matches.columns;
-                self.output.push(left, right, matches.left.len(), Some(weights))?;
+                let of = |place: &u32| origins.get(*place as usize).copied();
+                let origins = matches.places.iter().filter_map(of).collect();
+                self.output.push(stage as u8, matches.piece(), Some(weights), origins)?;
             }
         }
         if self.has_end() && !self.is_timely() {
@@ -359,6 +409,7 @@ impl AsofJoin {
             && times.iter().all(|time| latest.is_none_or(|latest| *time > latest))
         {
             let all: Vec<u32> = (0..delta.num_rows() as u32).collect();
+            self.number(delta);
             let batch = Delta { batch, weights: delta.weights.clone() };
             return self.keep(&batch, &keys, &times, &all);
         }
@@ -397,13 +448,36 @@ impl AsofJoin {
             .output
             .is_updating()
             .then(|| emitted.iter().map(|row| delta.weight(*row as usize)).collect::<Vec<i64>>());
-        self.output.push(left, self.right.gather(&matched)?, emitted.len(), weights)?;
+        let right = self.right.gather(&matched)?;
+        let origins = match ordinals::of(&delta.batch) {
+            Some(of) => emitted.iter().map(|row| of[*row as usize].into()).collect(),
+            None => Vec::new(),
+        };
+        let piece = TimedPiece { left, right, rows: emitted.len() };
+        self.output.push(Stage::Left as u8, piece, weights, origins)?;
         self.slots = slots;
         if kept.is_empty() {
             return Ok(());
         }
+        self.number(delta);
         let batch = Delta { batch, weights: delta.weights.clone() };
         self.keep(&batch, &keys, &times, &kept)
+    }
+
+    /// Notes the numbers of left rows of which some will be kept.
+    fn number(&mut self, delta: &Delta) {
+        self.row_numbers.clear();
+        if self.numbers.is_none() {
+            return;
+        }
+        match ordinals::of(&delta.batch) {
+            Some(ordinals) => self.row_numbers.extend_from_slice(ordinals),
+            None => {
+                let first = self.numbered;
+                self.numbered += delta.num_rows() as u64;
+                self.row_numbers.extend(first..self.numbered);
+            }
+        }
     }
 
     /// Keeps left rows until their match is final.
@@ -423,6 +497,12 @@ impl AsofJoin {
         self.since_eviction += rows.len();
         if self.plan.left.append_only {
             let nodes = self.left.insert(&delta.batch, rows, &slots, &row_times)?.to_vec();
+            if let Some(numbers) = &mut self.numbers {
+                for (node, row) in nodes.iter().zip(rows) {
+                    numbers.resize(numbers.len().max(*node as usize + 1));
+                    *numbers.at_mut(*node as usize) = self.row_numbers[*row as usize];
+                }
+            }
             for node in nodes {
                 self.wait(node)?;
             }
@@ -520,6 +600,10 @@ impl AsofJoin {
                 _ => self.arm(node)?,
             }
         }
+        if let Some(numbers) = &self.numbers {
+            let index = self.left.index();
+            settled.sort_by_key(|node| (index.time(*node), *numbers.at(*node as usize)));
+        }
         self.tell_final(&settled)?;
         for node in settled {
             self.forget(node);
@@ -549,9 +633,18 @@ impl AsofJoin {
             return Ok(());
         }
         let matches = self.matches(settled)?;
-        let weights = self.output.is_updating().then_some(matches.weights);
-        let (left, right) = matches.columns;
-        self.output.push(left, right, matches.left.len(), weights)
+        let index = self.left.index();
+        let origins = match &self.numbers {
+            Some(numbers) if self.is_partition => {
+                let of = |node: &u32| {
+                    let number = *numbers.at(*node as usize);
+                    Origin { time: index.time(*node), ..Origin::from(number) }
+                };
+                matches.left.iter().map(of).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.output.push(Stage::Final as u8, matches.piece(), None, origins)
     }
 
     /// Drops the right rows that no left row can get, when so many came that it is worth it.
@@ -600,10 +693,19 @@ impl AsofJoin {
 /// Left rows and the right rows they get.
 #[derive(Default)]
 struct Matches {
+    /// Which of the left rows that were asked for.
+    places: Vec<u32>,
     left: Vec<u32>,
     right: Vec<u32>,
     weights: Vec<i64>,
     columns: (Vec<ArrayRef>, Vec<ArrayRef>),
+}
+
+impl Matches {
+    fn piece(self) -> TimedPiece {
+        let (left, right) = self.columns;
+        TimedPiece { left, right, rows: self.left.len() }
+    }
 }
 
 impl Operator for AsofJoin {
@@ -633,7 +735,15 @@ impl Operator for AsofJoin {
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.finish_placed(cx, &mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
         if let Some(delta) = self.pending[1].take() {
             self.apply_right(&delta)?;
         }
@@ -648,7 +758,11 @@ impl Operator for AsofJoin {
             self.release()?;
         }
         self.evict();
-        self.output.take()
+        self.output.take(places)
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
@@ -667,6 +781,9 @@ impl Operator for AsofJoin {
             wake,
             waiting,
             links,
+            numbers,
+            is_partition: _,
+            numbered,
             frontiers,
             pending: _,
             output: _,
@@ -675,6 +792,7 @@ impl Operator for AsofJoin {
             after_eviction,
             evicted_to,
             slots: _,
+            row_numbers: _,
         } = self;
         keys.parts(parts)?;
         left.parts(parts)?;
@@ -682,6 +800,8 @@ impl Operator for AsofJoin {
         wake.parts(parts)?;
         waiting.parts(parts)?;
         links.parts(parts)?;
+        numbers.as_mut().map_or(Ok(()), |numbers| numbers.parts(parts))?;
+        parts.number(numbered)?;
         frontiers.iter_mut().try_for_each(|frontier| parts.number(frontier))?;
         late.iter_mut().try_for_each(|late| late.parts(parts))?;
         parts.number(since_eviction)?;
@@ -692,7 +812,11 @@ impl Operator for AsofJoin {
     fn metrics(&self) -> Metrics {
         let indexes = self.wake.state_bytes() + self.waiting.state_bytes();
         let rows = self.left.state_bytes() + self.right.state_bytes();
-        let state_bytes = self.keys.state_bytes() + rows + indexes + self.links.state_bytes();
+        let state_bytes = self.keys.state_bytes()
+            + rows
+            + indexes
+            + self.links.state_bytes()
+            + self.numbers.as_ref().map_or(0, Paged::state_bytes);
         let late_rows = self.late.iter().map(LateRows::count).sum();
         Metrics { late_rows, state_bytes }
     }

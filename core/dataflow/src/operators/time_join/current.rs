@@ -3,9 +3,10 @@
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Frontier, Result, mutant};
 
-use super::output::TimedOutput;
+use super::output::{TimedOutput, TimedPiece};
 use super::side::{TimedSide, take_rows};
 use crate::operator::{Context, Metrics, Operator};
+use crate::operators::partitioned::{Place, ordinals};
 use crate::operators::time_map::{PassedTimes, TimeMap};
 use crate::state::group_index::NO_SLOT;
 use crate::state::timed_rows::Changed;
@@ -120,7 +121,12 @@ impl CurrentJoin {
             }
         }
         let left = take_rows(batch.columns(), &rows)?;
-        self.output.push(left, self.right.gather(&found)?, rows.len(), None)
+        let origins = match ordinals::of(&delta.batch) {
+            Some(ordinals) => rows.iter().map(|row| ordinals[*row as usize].into()).collect(),
+            None => Vec::new(),
+        };
+        let right = self.right.gather(&found)?;
+        self.output.push(0, TimedPiece { left, right, rows: rows.len() }, None, origins)
     }
 }
 
@@ -140,11 +146,23 @@ impl Operator for CurrentJoin {
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.finish_placed(cx, &mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
         if let Some(delta) = self.pending.take() {
             self.apply_left(&delta)?;
         }
-        self.output.take()
+        self.output.take(places)
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {

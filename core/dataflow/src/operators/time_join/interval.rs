@@ -7,12 +7,13 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{Schema, SchemaRef};
 use laminar_types::{Delta, Frontier, Result, TimeUnit, mutant};
 
-use super::output::TimedOutput;
+use super::output::{TimedOutput, TimedPiece};
 use super::side::{TimedSide, batch_of, take_rows};
 use crate::expr::{Expr, Selection, row_text};
 use crate::operator::{Context, Metrics, Operator};
 use crate::operators::late_rows::LateRows;
 use crate::operators::map::sentence;
+use crate::operators::partitioned::{Origin, Place, ordinals};
 use crate::state::group_index::NO_SLOT;
 use crate::state::{Container, GroupIndex, Paged, Parts, TimeIndex, TimedRows};
 
@@ -111,6 +112,23 @@ struct Side {
     matches: Paged<u32>,
     /// The rows that wait for their end, by time; the value is the row's node.
     ends: TimeIndex,
+    /// By node its row's ordinal, in a partition.
+    ordinals: Option<Paged<u64>>,
+}
+
+/// What comes out one after the other: at first what rows give that come, in their order, then rows
+/// that end, in the order of their times.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Pairs,
+    /// Rows that were there, at their first match.
+    Met,
+    /// Rows that come and have a match.
+    Matched,
+    /// Rows that come and can have none.
+    Unmatchable,
+    LeftEnds,
+    RightEnds,
 }
 
 /// A change of one side on its way in.
@@ -120,6 +138,17 @@ struct Incoming {
     times: ScalarBuffer<i64>,
     /// By row: how many rows of the other side match.
     matches: Vec<u32>,
+    /// By row, in a partition.
+    ordinals: Option<Vec<u64>>,
+}
+
+impl Incoming {
+    /// The origins of what these rows give.
+    fn origins(&self, rows: &[u32]) -> Vec<Origin> {
+        let of =
+            |ordinals: &Vec<u64>| rows.iter().map(|row| ordinals[*row as usize].into()).collect();
+        self.ordinals.as_ref().map_or(Vec::new(), of)
+    }
 }
 
 impl IntervalJoin {
@@ -134,6 +163,7 @@ impl IntervalJoin {
                 rows: TimedRows::new(&visible[index], true)?,
                 matches: Paged::new(0),
                 ends: TimeIndex::default(),
+                ordinals: None,
             })
         };
         Ok(Self {
@@ -159,6 +189,12 @@ impl IntervalJoin {
     /// The same, handing on the left rows that are late.
     pub fn with_late_rows(mut self) -> Self {
         self.late[0] = LateRows::new(Some(self.plan.sides[0].width), true, None);
+        self
+    }
+
+    /// The same as a partition of several.
+    pub fn as_partition(mut self) -> Self {
+        self.sides.iter_mut().for_each(|side| side.ordinals = Some(Paged::new(0)));
         self
     }
 
@@ -210,7 +246,8 @@ impl IntervalJoin {
             }
         }
         let matches = vec![0; keys.len()];
-        let mut incoming = Incoming { batch, keys, times, matches };
+        let ordinals = ordinals::of(&delta.batch).map(<[u64]>::to_vec);
+        let mut incoming = Incoming { batch, keys, times, matches, ordinals };
         self.meet(side, &mut incoming, own, met, cx)?;
         self.emit_unmatchable(side, &incoming)?;
         self.keep(side, &incoming)?;
@@ -233,7 +270,7 @@ impl IntervalJoin {
             let columns = self.pair_columns(side, &incoming.batch, &own, &met)?;
             let mut batch = batch_of(&self.pairs, columns, own.len())?;
             if let Some(filter) = &self.plan.filter
-                && let Some(kept) = kept_pairs(filter, &batch, cx)
+                && let Some(kept) = kept_pairs(filter, &batch, &incoming.origins(&own), cx)
             {
                 own = kept.iter().map(|pair| own[*pair as usize]).collect();
                 met = kept.iter().map(|pair| met[*pair as usize]).collect();
@@ -241,7 +278,9 @@ impl IntervalJoin {
                 batch = batch_of(&self.pairs, columns, kept.len())?;
             }
             if has_pairs {
-                self.output.push(batch.columns().to_vec(), Vec::new(), own.len(), None)?;
+                let (left, right) = (batch.columns().to_vec(), Vec::new());
+                let pairs = TimedPiece { left, right, rows: own.len() };
+                self.output.push(Stage::Pairs as u8, pairs, None, incoming.origins(&own))?;
             }
         }
         if self.plan.outputs[side] != SideOutput::Pairs {
@@ -250,13 +289,15 @@ impl IntervalJoin {
             }
         }
         if !matches!(self.plan.outputs[other], SideOutput::Pairs | SideOutput::Nothing) {
-            self.count_matches(other, &met)?;
+            self.count_matches(other, &met, &incoming.origins(&own))?;
         }
         if self.plan.outputs[side] == SideOutput::Matched {
             let rows: Vec<u32> = (0..incoming.matches.len() as u32)
                 .filter(|row| incoming.matches[*row as usize] > 0)
                 .collect();
-            self.emit_rows(&incoming.batch, &rows)?;
+            let left = take_rows(incoming.batch.columns(), &rows)?;
+            let matched = TimedPiece { left, right: Vec::new(), rows: rows.len() };
+            self.output.push(Stage::Matched as u8, matched, None, incoming.origins(&rows))?;
         }
         Ok(())
     }
@@ -276,23 +317,22 @@ impl IntervalJoin {
     }
 
     /// Adds matches to rows that are there, and emits those that are to come out at their first.
-    fn count_matches(&mut self, side: usize, met: &[u32]) -> Result<()> {
+    /// `origins` are those of the rows that match, if they have some.
+    fn count_matches(&mut self, side: usize, met: &[u32], origins: &[Origin]) -> Result<()> {
         let gives = self.plan.outputs[side] == SideOutput::Matched;
         let Side { rows, matches, .. } = &mut self.sides[side];
-        let mut first = Vec::new();
-        for node in met {
+        let (mut first, mut first_origins) = (Vec::new(), Vec::new());
+        for (pair, node) in met.iter().enumerate() {
             let count = matches.at_mut(*node as usize);
             if gives && *count == 0 {
                 first.push(*node);
+                first_origins.extend(origins.get(pair));
             }
             *count = count.saturating_add(1);
         }
-        self.output.push(rows.gather(&first)?, Vec::new(), first.len(), None)
-    }
-
-    /// Emits rows of one side as they are.
-    fn emit_rows(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<()> {
-        self.output.push(take_rows(batch.columns(), rows)?, Vec::new(), rows.len(), None)
+        let (left, right) = (rows.gather(&first)?, Vec::new());
+        let met = TimedPiece { left, right, rows: first.len() };
+        self.output.push(Stage::Met as u8, met, None, first_origins)
     }
 
     /// Emits the rows that match nothing because a key or time is NULL.
@@ -307,24 +347,29 @@ impl IntervalJoin {
             return Ok(());
         }
         let columns = take_rows(incoming.batch.columns(), &rows)?;
-        self.emit_unmatched(side, columns, rows.len())
+        let columns = (columns, rows.len());
+        self.emit_unmatched(side, Stage::Unmatchable, columns, incoming.origins(&rows))
     }
 
     /// Emits rows without a match, padded where that is asked for.
-    fn emit_unmatched(&mut self, side: usize, columns: Vec<ArrayRef>, rows: usize) -> Result<()> {
-        if self.plan.outputs[side] == SideOutput::Unmatched {
-            return self.output.push(columns, Vec::new(), rows, None);
-        }
-        let nulls = self.sides[1 - side].rows.gather(&vec![NO_SLOT; rows])?;
-        match side {
-            0 => self.output.push(columns, nulls, rows, None),
-            _ => self.output.push(nulls, columns, rows, None),
-        }
+    fn emit_unmatched(
+        &mut self,
+        side: usize,
+        stage: Stage,
+        (columns, rows): (Vec<ArrayRef>, usize),
+        origins: Vec<Origin>,
+    ) -> Result<()> {
+        let (left, right) = match (self.plan.outputs[side], side) {
+            (SideOutput::Unmatched, _) => (columns, Vec::new()),
+            (_, 0) => (columns, self.sides[1].rows.gather(&vec![NO_SLOT; rows])?),
+            _ => (self.sides[0].rows.gather(&vec![NO_SLOT; rows])?, columns),
+        };
+        self.output.push(stage as u8, TimedPiece { left, right, rows }, None, origins)
     }
 
     /// Keeps the rows that can still match, or come out at their end.
     fn keep(&mut self, side: usize, incoming: &Incoming) -> Result<()> {
-        let Incoming { batch, keys, times, matches } = incoming;
+        let Incoming { batch, keys, times, matches, ordinals: of_rows } = incoming;
         let waits = self.plan.outputs[side].waits();
         let counts = self.plan.outputs[side] != SideOutput::Pairs;
         let bound = self.bound(side);
@@ -335,12 +380,18 @@ impl IntervalJoin {
         self.since_eviction += rows.len();
         let keys: Vec<u32> = rows.iter().map(|row| keys[*row as usize]).collect();
         let times: Vec<i64> = rows.iter().map(|row| times[*row as usize]).collect();
-        let Side { rows: kept, matches: counted, ends } = &mut self.sides[side];
+        let Side { rows: kept, matches: counted, ends, ordinals } = &mut self.sides[side];
         let nodes = kept.insert(batch, &rows, &keys, &times)?;
         if counts {
             for (node, row) in nodes.iter().zip(&rows) {
                 counted.resize(counted.len().max(*node as usize + 1));
                 *counted.at_mut(*node as usize) = matches[*row as usize];
+            }
+        }
+        if let (Some(ordinals), Some(of_rows)) = (ordinals, of_rows) {
+            for (node, row) in nodes.iter().zip(&rows) {
+                ordinals.resize(ordinals.len().max(*node as usize + 1));
+                *ordinals.at_mut(*node as usize) = of_rows[*row as usize];
             }
         }
         if waits {
@@ -355,7 +406,7 @@ impl IntervalJoin {
     /// Lets the rows of a side go that wait for their end and have reached it.
     fn release(&mut self, side: usize) -> Result<()> {
         let bound = self.bound(side);
-        let Side { rows, matches, ends } = &mut self.sides[side];
+        let Side { rows, matches, ends, ordinals } = &mut self.sides[side];
         if ends.first(ALL).is_none_or(|first| ends.time(first) >= bound) {
             return Ok(());
         }
@@ -367,9 +418,20 @@ impl IntervalJoin {
             .filter(|node| *matches.at(**node as usize) == 0 || mutant!(IntervalPadsMatchedRows))
             .copied()
             .collect();
-        let columns = rows.gather(&unmatched)?;
+        let columns = (rows.gather(&unmatched)?, unmatched.len());
+        let origins = match ordinals {
+            Some(ordinals) => {
+                let of = |node: &u32| {
+                    let (time, ordinal) = (rows.index().time(*node), *ordinals.at(*node as usize));
+                    Origin { time, ..Origin::from(ordinal) }
+                };
+                unmatched.iter().map(of).collect()
+            }
+            None => Vec::new(),
+        };
         ended.into_iter().for_each(|node| rows.remove(node));
-        self.emit_unmatched(side, columns, unmatched.len())
+        let stage = if side == 0 { Stage::LeftEnds } else { Stage::RightEnds };
+        self.emit_unmatched(side, stage, columns, origins)
     }
 
     /// Drops the rows that match nothing more, when so many came that it is worth it.
@@ -400,8 +462,13 @@ impl IntervalJoin {
 }
 
 /// The pairs for which a filter is true, or `None` for all of them. A pair on which it fails is a
-/// dead letter.
-fn kept_pairs(filter: &Expr, batch: &RecordBatch, cx: &mut Context<'_>) -> Option<Vec<u32>> {
+/// dead letter; `origins` are those of the pairs, if they have some.
+fn kept_pairs(
+    filter: &Expr,
+    batch: &RecordBatch,
+    origins: &[Origin],
+    cx: &mut Context<'_>,
+) -> Option<Vec<u32>> {
     match filter.evaluate_predicate(batch) {
         Ok(Selection::All) => None,
         Ok(Selection::None) => Some(Vec::new()),
@@ -414,7 +481,10 @@ fn kept_pairs(filter: &Expr, batch: &RecordBatch, cx: &mut Context<'_>) -> Optio
                 match filter.evaluate_predicate(&batch.slice(pair, 1)) {
                     Ok(Selection::None) => {}
                     Ok(_) => kept.push(pair as u32),
-                    Err(error) => cx.dead_letter(row_text(batch, pair), sentence(&error)),
+                    Err(error) => {
+                        let ordinal = origins.get(pair).map_or(0, |origin| origin.ordinal);
+                        cx.dead_letter_at(ordinal, row_text(batch, pair), sentence(&error));
+                    }
                 }
             }
             Some(kept)
@@ -438,11 +508,23 @@ impl Operator for IntervalJoin {
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.finish_placed(cx, &mut Vec::new())
+    }
+
+    fn finish_placed(
+        &mut self,
+        _cx: &mut Context<'_>,
+        places: &mut Vec<Place>,
+    ) -> Result<Option<Delta>> {
         self.release(0)?;
         self.release(1)?;
         self.evict();
-        self.output.take()
+        self.output.take(places)
+    }
+
+    fn acts_without_rows(&self) -> bool {
+        false
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
@@ -479,6 +561,7 @@ impl Operator for IntervalJoin {
             side.rows.parts(parts)?;
             side.matches.parts(parts)?;
             side.ends.parts(parts)?;
+            side.ordinals.as_mut().map_or(Ok(()), |ordinals| ordinals.parts(parts))?;
         }
         for frontier in frontiers.iter_mut().chain(other_frontiers) {
             parts.number(frontier)?;
@@ -491,7 +574,11 @@ impl Operator for IntervalJoin {
 
     fn metrics(&self) -> Metrics {
         let of = |side: &Side| {
-            side.rows.state_bytes() + side.matches.state_bytes() + side.ends.state_bytes()
+            let ordinals = side.ordinals.as_ref().map_or(0, Paged::state_bytes);
+            side.rows.state_bytes()
+                + side.matches.state_bytes()
+                + side.ends.state_bytes()
+                + ordinals
         };
         let state_bytes = self.keys.state_bytes() + self.sides.iter().map(of).sum::<usize>();
         let late_rows = self.late.iter().map(LateRows::count).sum();

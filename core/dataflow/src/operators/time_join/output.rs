@@ -1,25 +1,35 @@
 //! [`TimedOutput`]: the rows that a join emits in a step, in pieces.
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Error, Result, Weights};
+use laminar_types::{Delta, Result, Weights};
 
 use super::side::batch_of;
-use crate::consolidate;
+use crate::operators::emission::Emission;
+use crate::operators::partitioned::{Origin, Place};
 
 /// The rows of a step so far.
 pub(super) struct TimedOutput {
     schema: SchemaRef,
     /// Whether rows can cease.
     updating: bool,
-    pieces: Vec<(RecordBatch, Option<Weights>)>,
+    emission: Emission,
+}
+
+/// The columns of rows that come out.
+pub(super) struct TimedPiece {
+    /// Of the left side.
+    pub(super) left: Vec<ArrayRef>,
+    /// Of the right side, behind them.
+    pub(super) right: Vec<ArrayRef>,
+    /// How many rows there are.
+    pub(super) rows: usize,
 }
 
 impl TimedOutput {
     /// No rows of this schema yet.
     pub(super) fn new(schema: SchemaRef, updating: bool) -> Self {
-        Self { schema, updating, pieces: Vec::new() }
+        Self { schema, updating, emission: Emission::default() }
     }
 
     /// Whether rows can cease, so that weights are due.
@@ -27,38 +37,29 @@ impl TimedOutput {
         self.updating
     }
 
-    /// Adds rows: the columns of the left side, then those of the right. `weights` has one for
-    /// each row, and is `None` when every one is +1.
+    /// Adds rows to a stage. `weights` has one for each row, and is `None` when every one is +1;
+    /// `origins` are empty or one for each row.
     pub(super) fn push(
         &mut self,
-        left: Vec<ArrayRef>,
-        right: Vec<ArrayRef>,
-        rows: usize,
+        stage: u8,
+        piece: TimedPiece,
         weights: Option<Vec<i64>>,
+        origins: Vec<Origin>,
     ) -> Result<()> {
+        let TimedPiece { left, right, rows } = piece;
         if rows == 0 {
             return Ok(());
         }
         let batch = batch_of(&self.schema, left.into_iter().chain(right).collect(), rows)?;
-        self.pieces.push((batch, weights.map(Weights::from)));
+        self.emission.push(stage, batch, weights.map(Weights::from), origins);
         Ok(())
     }
 
     /// The net change of the step; the output is empty then.
-    pub(super) fn take(&mut self) -> Result<Option<Delta>> {
-        let pieces = std::mem::take(&mut self.pieces);
-        if pieces.is_empty() {
-            return Ok(None);
+    pub(super) fn take(&mut self, places: &mut Vec<Place>) -> Result<Option<Delta>> {
+        match self.updating {
+            true => self.emission.take_net(&self.schema, places),
+            false => self.emission.take_appended(&self.schema, places),
         }
-        if self.updating {
-            let net = consolidate(&self.schema, &pieces)?;
-            return Ok(net.map(|(batch, weights)| Delta::weighted(batch, weights)));
-        }
-        let batch = match pieces.as_slice() {
-            [(batch, _)] => batch.clone(),
-            pieces => concat_batches(&self.schema, pieces.iter().map(|(batch, _)| batch))
-                .map_err(|error| Error::internal(format!("the rows of a join differ: {error}")))?,
-        };
-        Ok(Some(Delta::insert(batch)))
     }
 }

@@ -144,8 +144,7 @@ impl WindowAggregate {
         })
     }
 
-    /// The same as a partition of several. Its windows are tumbling, so that the rows of each
-    /// are added in their order, and where they are final no row ceases.
+    /// The same as a partition of several. Its windows do not overlap where they are final.
     pub fn as_partition(mut self) -> Self {
         self.windows.is_partition = true;
         self
@@ -184,15 +183,21 @@ impl Windows {
     /// A table of a pane or a window.
     fn table(&self) -> Result<AggregateTable> {
         let table = self.grouping.table(&self.input)?;
-        let table = if self.is_partition { table.with_births() } else { table };
+        let table = if self.has_births() { table.with_births() } else { table };
         Ok(if self.is_read_once { table.untracked() } else { table })
+    }
+
+    /// Whether the rows that make groups are known, in tables of panes: in a partition, and where
+    /// groups vanish, whose places others take.
+    fn has_births(&self) -> bool {
+        self.is_partition || (!self.is_read_once && self.spec.is_tumbling())
     }
 
     /// The groups of an open window.
     fn open(&self) -> Result<GroupChanges> {
         let changes =
             GroupChanges::new(self.grouping.table(&self.input)?, self.grouping.key_columns());
-        Ok(if self.is_partition { changes.with_ordinals() } else { changes })
+        Ok(if self.is_partition { changes.with_origins() } else { changes })
     }
 
     /// A table that panes are merged into.
@@ -202,8 +207,12 @@ impl Windows {
 
     /// The rows of the table of the window that ends at a time.
     fn rows(&self, table: &AggregateTable, end: i64) -> Result<RecordBatch> {
-        let slots: Vec<u32> = table.live_slots().collect();
-        let columns = table.emit(&slots)?;
+        self.rows_of(table, &table.live_slots().collect::<Vec<u32>>(), end)
+    }
+
+    /// The rows of some groups of the table of the window that ends at a time.
+    fn rows_of(&self, table: &AggregateTable, slots: &[u32], end: i64) -> Result<RecordBatch> {
+        let columns = table.emit(slots)?;
         batch(&self.schema, self.with_bounds(columns, end, slots.len())?)
     }
 
@@ -231,8 +240,12 @@ impl Operator for WindowAggregate {
         let (delta, times) =
             with_times(delta, self.windows.columns.time, &self.windows.spec.times(), cx)?;
         let delta = self.windows.grouping.arrive(delta)?;
-        let runs = runs(&self.windows.spec, times.values());
-        if runs.len() * SHORT_RUN <= delta.num_rows() || runs.len() == 1 {
+        let spec = &self.windows.spec;
+        let runs = runs(spec, times.values());
+        // Pane by pane where windows overlap: whatever other rows there are, those of a group then
+        // are added in the same order.
+        let are_in_order = spec.is_tumbling() || runs.is_sorted_by(|a, b| a.pane < b.pane);
+        if (are_in_order && runs.len() * SHORT_RUN <= delta.num_rows()) || runs.len() == 1 {
             for run in runs {
                 self.add(run.pane, delta.slice(run.offset, run.rows), cx)?;
             }

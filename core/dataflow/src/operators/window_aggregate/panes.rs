@@ -28,6 +28,8 @@ pub(super) struct Panes {
     next_end: i64,
     /// Merges of panes that more than one window needs.
     blocks: Blocks,
+    /// How many rows have numbers, where groups have births and rows no ordinals.
+    numbered: u64,
 }
 
 impl Panes {
@@ -37,6 +39,7 @@ impl Panes {
             spare: Vec::new(),
             next_end: i64::MIN,
             blocks: Blocks::default(),
+            numbered: 0,
         }
     }
 
@@ -54,19 +57,28 @@ impl Panes {
             self.panes.insert(pane, table);
         }
         let Some(table) = self.panes.get_mut(&pane) else { return Ok(()) };
-        let mut add = |rows: &Delta| {
+        let of_rows = ordinals::of(&rows.batch);
+        let numbers: Vec<u64> = match of_rows {
+            None if windows.has_births() => {
+                let first = self.numbered;
+                self.numbered += rows.num_rows() as u64;
+                (first..self.numbered).collect()
+            }
+            _ => Vec::new(),
+        };
+        let numbers = of_rows.unwrap_or(&numbers);
+        let mut add = |rows: &Delta, numbers: &[u64]| {
             let keys = windows.grouping.keys(&rows.batch);
             let arguments = windows.grouping.arguments(&rows.batch);
             let weights = rows.weights.as_deref();
             table.update(&keys, &arguments.args(), weights, rows.num_rows())?;
-            if let Some(ordinals) = ordinals::of(&rows.batch) {
-                table.note_births(ordinals);
-            }
+            table.note_births(numbers);
             Ok::<_, Error>(())
         };
-        if add(rows).is_err() {
+        if add(rows, numbers).is_err() {
             for row in 0..rows.num_rows() {
-                if let Err(error) = add(&rows.slice(row, 1)) {
+                let number = numbers.get(row..row + 1).unwrap_or_default();
+                if let Err(error) = add(&rows.slice(row, 1), number) {
                     let batch = windows.grouping.original(&rows.batch);
                     cx.dead_letter_of(&batch, row, error.message().to_string());
                 }
@@ -102,9 +114,13 @@ impl Panes {
             }
             if spec.is_tumbling() {
                 let Some((_, table)) = self.panes.pop_first() else { break };
-                closed.push(windows.rows(&table, end)?);
+                let mut slots: Vec<u32> = table.live_slots().collect();
+                if !windows.is_read_once {
+                    slots.sort_unstable_by_key(|slot| table.birth(*slot));
+                }
+                closed.push(windows.rows_of(&table, &slots, end)?);
                 if windows.is_partition {
-                    let births = table.live_slots().map(|slot| table.birth(slot));
+                    let births = slots.iter().map(|slot| table.birth(*slot));
                     places.extend(births.map(|ordinal| Place::came(end, ordinal)));
                 }
                 self.give_back(table);
@@ -152,10 +168,11 @@ impl Panes {
 
     /// What outlives an epoch.
     pub(super) fn parts(&mut self, windows: &Windows, parts: &mut Parts<'_>) -> Result<()> {
-        let Self { panes, spare: _, next_end, blocks } = self;
+        let Self { panes, spare: _, next_end, blocks, numbered } = self;
         let make = || windows.table();
         parts.list(panes, make, |table, parts| table.parts(parts))?;
         parts.number(next_end)?;
+        parts.number(numbered)?;
         blocks.parts(parts)
     }
 

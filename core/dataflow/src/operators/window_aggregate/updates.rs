@@ -39,7 +39,7 @@ impl OpenWindows {
         let last = windows.spec.last_end(pane);
         let mut end = windows.spec.first_end(pane).max(windows.spec.first_end(limit));
         loop {
-            self.add_to_window(windows, end, rows, cx)?;
+            self.add_to_window(windows, (end, pane), rows, cx)?;
             if end >= last {
                 return Ok(());
             }
@@ -50,7 +50,7 @@ impl OpenWindows {
     fn add_to_window(
         &mut self,
         windows: &Windows,
-        end: i64,
+        (end, pane): (i64, i64),
         rows: &Delta,
         cx: &mut Context<'_>,
     ) -> Result<()> {
@@ -62,7 +62,7 @@ impl OpenWindows {
         if !is_first || !mutant!(FirstChangeOfWindowUntold) {
             self.touched.insert(end);
         }
-        for (row, error) in window.add(&windows.grouping, rows)? {
+        for (row, error) in window.add(&windows.grouping, rows, pane)? {
             let batch = windows.grouping.original(&rows.batch);
             cx.dead_letter_of(&batch, row, error.message().to_string());
         }
