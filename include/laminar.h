@@ -580,7 +580,9 @@ void laminar_error_free(laminar_error *error);
  * @param[out] error optional
  * @return `LAMINAR_OK`, or an error: `LAMINAR_CONNECTION_FAILED`
  */
-laminar_status laminar_open(const char *config_json, laminar_db **db, laminar_error **error);
+laminar_status laminar_open(const char *config_json,
+                            laminar_db **db,
+                            laminar_error **error);
 
 /**
  * Starts the streams: what was pushed before is processed now. Idempotent.
