@@ -6,7 +6,7 @@
 //! | [`checksum`] | a sum over rows that does not depend on their order |
 //! | [`sink`] | takes the output: a checksum, with the clock stopped |
 //!
-//! The programs: `throughput/`, `groups/` and the crate `nexmark/` in Rust, `latency.c` and
+//! The programs: `throughput/`, `groups/`, `languages/` and the crate `nexmark/` in Rust, `latency.c` and
 //! `footprint.c` over the C ABI; see `run.sh` and `docs/BENCHMARKS.md`.
 
 pub mod checksum;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks, over the staged release library and with the release profile.
 #
-#   benches/run.sh [latency|footprint|throughput|nexmark|groups]... [-- ARGUMENTS]     (default: the first four)
+#   benches/run.sh [latency|footprint|throughput|nexmark|groups|languages]... [-- ARGUMENTS]     (default: the first four)
 #
 # ARGUMENTS go to the programs, so name one when giving some. Figures for people go to the
 # terminal; lines of JSON go to laminar-bench/results.jsonl in Cargo's target directory, the first
@@ -21,7 +21,7 @@ programs=()
 arguments=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-    latency | footprint | throughput | nexmark | groups) programs+=("$1") ;;
+    latency | footprint | throughput | nexmark | groups | languages) programs+=("$1") ;;
     --)
         shift
         arguments=("$@")
@@ -72,6 +72,7 @@ for program in "${programs[@]}"; do
         (cd "$root" && cargo bench --locked -p "$package" --bench "$program" -- \
             "${arguments[@]}") >>"$results"
         ;;
+    languages) LAMINAR_DIST=$stage "$here/languages/run.sh" "${arguments[@]}" >>"$results" ;;
     *)
         compile "$program"
         "$out/$program" "${arguments[@]}" >>"$results"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compiles and runs the programs of README.md and of the pages on C++ as they are printed, and compares
-# what they say with the text block below each. (The other languages' tests run their own pages.) Needs the staged library, and for Python and Node what
-# bindings/python/test.sh and bindings/node/test.sh leave.
+# what they say with the text block below each. (The other languages' tests run their own pages.) Needs
+# the staged library, and for Python, Java and Node what bindings/test.sh leaves.
 #
 # LAMINAR_DIST is the staged tree (default: laminar-dist in Cargo's target directory).
 set -euo pipefail
@@ -11,6 +11,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 stage=${LAMINAR_DIST:-$target/laminar-dist}
 out=$target/laminar-tests/readme
 python=$target/bindings/python-fresh/bin/python
+jar=$(echo "$target"/bindings/java-repository/io/laminardb/laminardb/*/laminardb-[0-9].[0-9].[0-9].jar)
 node=$target/bindings/node-bare
 warnings=(-Wall -Wextra -Wpedantic -Werror)
 link=(-I"$stage/include" -L"$stage/lib" -Wl,-rpath,"$stage/lib" -llaminar)
@@ -63,6 +64,11 @@ cpp_program() {
     "${CXX:-g++}" -std=c++17 "${warnings[@]}" "$1" -o "$1.out" "${link[@]}" && "$1.out"
 }
 
+# Its warnings of native access are the newer virtual machines' own.
+java_program() {
+    java -cp "$jar" "$1" 2>"$1.stderr" || { cat "$1.stderr"; return 1; }
+}
+
 node_program() {
     (cd "$node" && node --input-type=module) <"$1"
 }
@@ -89,6 +95,12 @@ if [[ -x $python ]]; then
 else
     failed=$((failed + 1))
     echo "FAILED the quick start in Python: no $python, run bindings/python/test.sh first"
+fi
+if [[ -e $jar ]]; then
+    pages java java_program README.md
+else
+    failed=$((failed + 1))
+    echo "FAILED the quick start in Java: no $jar, run bindings/java/test.sh first"
 fi
 if [[ -d $node ]]; then
     pages js node_program README.md

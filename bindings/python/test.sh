@@ -7,21 +7,9 @@ python_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 here=$(cd "$python_dir/.." && pwd)
 . "$here/target.sh"
 
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    { echo "Python 3.11 or newer is needed, and python3 is $(python3 --version)." >&2; exit 1; }
+. "$python_dir/tools.sh"
 
-# The tools and libraries stay between runs; they are installed anew when this list changes.
-tools=$CARGO_TARGET_DIR/python-tools
-wanted="duckdb>=1.2 maturin==1.16.* mypy nanoarrow>=0.6 pandas>=2.2 pandas-stubs polars>=1.3 pyarrow>=16 pytest"
-if [[ ! -f $tools/wanted || $(<"$tools/wanted") != "$wanted" ]]; then
-    rm -rf "$tools"
-    python3 -m venv "$tools"
-    # shellcheck disable=SC2086 # words are wanted
-    "$tools/bin/pip" install --quiet --disable-pip-version-check $wanted
-    echo "$wanted" >"$tools/wanted"
-fi
-
-export PATH=$tools/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE=1
 wheels=$CARGO_TARGET_DIR/wheels
 "$python_dir/package.sh" "$wheels"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C and C++ programs of this folder against the staged tree and runs them three ways:
-# plain, with the address, undefined-behaviour and leak sanitizers, and under valgrind. Then
+# plain, with the address, undefined-behaviour and leak sanitizers, and under valgrind, the latter two
+# side by side on all cores. Then
 # compares the exported symbols with ffi/symbols.txt and with what laminar.hpp uses, and provokes
 # panics in a library that is built for it.
 #
@@ -30,6 +31,8 @@ seconds_allowed=300
 
 passed=0
 failed=0
+# What programs that ran side by side counted, a line "passed failed" each.
+counted=$out/counted.txt
 
 # compile WAY FLAGS...: all programs into $out/WAY.
 compile() {
@@ -51,24 +54,33 @@ compile() {
 # run WAY PROGRAM COMMAND...: its closing line, or all it said when it failed. A program that dies
 # before its closing line counts as one failed test.
 run() {
-    local way=$1 program=$2 log=$out/$1/$2.log status=0 begun=$SECONDS closing
+    local way=$1 program=$2 log=$out/$1/$2.log status=0 begun=$SECONDS closing good=0 bad=0
     shift 2
     timeout "$seconds_allowed" "$@" >"$log" 2>&1 || status=$?
     closing=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1 || true)
     if [[ $closing =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-        passed=$((passed + BASH_REMATCH[1]))
-        failed=$((failed + BASH_REMATCH[2]))
-        [[ $status -eq 0 || ${BASH_REMATCH[2]} -gt 0 ]] || failed=$((failed + 1))
+        good=${BASH_REMATCH[1]}
+        bad=${BASH_REMATCH[2]}
+        [[ $status -eq 0 || $bad -gt 0 ]] || bad=1
     else
-        failed=$((failed + 1))
+        bad=1
         closing="no closing line"
     fi
+    echo "$good $bad" >>"$counted"
     if [[ $status -eq 0 ]]; then
         echo "ok     $way/$program: $closing ($((SECONDS - begun)) s)"
     else
         echo "FAILED $way/$program: $closing, exit status $status ($((SECONDS - begun)) s)"
         tail -n 100 "$log" | sed 's/^/    /'
     fi
+}
+
+# beside COMMAND...: in the background, as soon as a core is free for it.
+beside() {
+    while [[ $(jobs -rp | wc -l) -ge $(nproc) ]]; do
+        wait -n || true
+    done
+    "$@" &
 }
 
 plain() {
@@ -105,10 +117,11 @@ sanitized() {
         -fno-sanitize-recover=all -Wno-maybe-uninitialized
     local program
     for program in "${programs[@]}"; do
-        run sanitized "$program" env \
+        beside run sanitized "$program" env \
             ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
             UBSAN_OPTIONS=print_stacktrace=1 "$out/sanitized/$program"
     done
+    wait
 }
 
 under_valgrind() {
@@ -118,11 +131,12 @@ under_valgrind() {
         leaks=full
         # In a forked child handles leak on purpose. What the parent frees, others look at.
         [[ $program == fork ]] && leaks=no
-        run valgrind "$program" valgrind --quiet --error-exitcode=99 --leak-check=$leaks \
+        beside run valgrind "$program" valgrind --quiet --error-exitcode=99 --leak-check=$leaks \
             --show-leak-kinds=definite --errors-for-leak-kinds=definite --num-callers=30 \
             --child-silent-after-fork=yes --fair-sched=yes --suppressions="$here/valgrind.supp" \
             "$out/valgrind/$program"
     done
+    wait
 }
 
 symbols() {
@@ -202,6 +216,8 @@ panics() {
     run panics panics "$dir/panics"
 }
 
+mkdir -p "$out"
+: >"$counted"
 for way in "${ways[@]}"; do
     case $way in
     plain | sanitized | symbols | panics) "$way" ;;
@@ -212,5 +228,9 @@ for way in "${ways[@]}"; do
         ;;
     esac
 done
+while read -r good bad; do
+    passed=$((passed + good))
+    failed=$((failed + bad))
+done <"$counted"
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
