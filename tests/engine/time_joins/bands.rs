@@ -21,6 +21,37 @@ fn plan(db: &LaminarDB, sql: &str) -> String {
     rows.iter().map(|row| row[0].text().to_string() + "\n").collect()
 }
 
+/// A subquery in an expression counts every row, however late: only ranges of time make it a join
+/// in time, as a join spelled out is.
+#[test]
+fn a_subquery_about_an_equal_time_minds_late_rows() {
+    let db = started(&[
+        "CREATE SOURCE s (ts BIGINT NOT NULL, k BIGINT, WATERMARK FOR ts AS ts - 3)",
+        "CREATE SOURCE r (ts BIGINT NOT NULL, k BIGINT, WATERMARK FOR ts AS ts - 3)",
+        "CREATE STREAM greatest AS
+             SELECT k, ts, (SELECT max(i.k) FROM s AS i WHERE i.ts = l.ts) AS g FROM s AS l",
+        "CREATE STREAM found AS SELECT k, ts FROM s WHERE ts IN (SELECT ts FROM r)",
+        "CREATE STREAM missing AS SELECT k, ts FROM s
+             WHERE NOT EXISTS (SELECT 1 FROM r WHERE r.ts = s.ts)",
+    ]);
+    execute(&db, "INSERT INTO s VALUES (60, 2), (54, 1), (54, 3), (60, 4)");
+    execute(&db, "INSERT INTO r VALUES (70, 1), (54, 1)");
+    let expected =
+        |rows: &[[i64; 2]]| -> Vec<Row> { rows.iter().map(|r| row!(r[0], r[1])).collect() };
+    assert_eq!(
+        content(&db, "greatest"),
+        vec![row!(1, 54, 3), row!(2, 60, 4), row!(3, 54, 3), row!(4, 60, 4)]
+    );
+    assert_eq!(content(&db, "found"), expected(&[[1, 54], [3, 54]]));
+    assert_eq!(content(&db, "missing"), expected(&[[2, 60], [4, 60]]));
+    let ranges = plan(
+        &db,
+        "SELECT k, ts FROM s WHERE EXISTS
+             (SELECT 1 FROM r WHERE r.k = s.k AND r.ts BETWEEN s.ts - 5 AND s.ts)",
+    );
+    assert!(ranges.contains("5 ms before"), "{ranges}");
+}
+
 /// The band that a condition is found to mean, in seconds before and after.
 #[test]
 fn every_spelling_of_a_band() {
