@@ -4,7 +4,7 @@
 use super::data::{self, Datum, Row};
 use super::query::{self, Emit, Nature, Query, Relation, Time};
 use super::schema::{Column, Input, InputKind, Type};
-use super::twins;
+use super::{shrinking, twins};
 use crate::support::random::Random;
 
 /// A test: the inputs, the streams over them, and what happens in which order.
@@ -164,6 +164,7 @@ impl Case {
         maker.case.steps.push(Step::Check);
         // Apart as well, so that the rest of a case is the same without.
         twins::add(&mut maker.case, &mut Random::new(seed.rotate_left(32) ^ 0x5eed));
+        shrinking::add(&mut maker.case, &mut Random::new(seed.rotate_left(16) ^ 0xe7d5));
         maker.case
     }
 
@@ -221,7 +222,7 @@ fn inputs_in_time(random: &mut Random) -> Vec<Input> {
     inputs
 }
 
-fn relation((index, input): (usize, &Input), all: &[Input]) -> Relation {
+pub(super) fn relation((index, input): (usize, &Input), all: &[Input]) -> Relation {
     let nature = if input.is_table() { Nature::Updating } else { Nature::AppendOnly };
     let declared = input.delay().is_some() || input.is_of_the_clock();
     let time = input.time().map(|column| Time { column, declared });

@@ -9,6 +9,7 @@
 //! | `query` | the queries of streams, one file for each construct |
 //! | `case` | a whole test as data: definitions, pushes, checks |
 //! | `twins` | streams that have a query in common, and drops |
+//! | `shrinking` | sessions that a deletion ends |
 //! | `driver` | runs a case on the engine and notes what it answered |
 //! | `clock` | how far event times have come, by the definition |
 //! | `oracle` | answers the same from the definitions alone, by DataFusion's batch engine |
@@ -31,6 +32,7 @@ pub mod query;
 pub mod schema;
 pub mod script;
 pub mod shrink;
+mod shrinking;
 mod twins;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

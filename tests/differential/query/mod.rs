@@ -17,7 +17,7 @@ mod join;
 mod map;
 mod over;
 mod probe;
-mod session;
+pub mod session;
 mod set_operation;
 mod subquery;
 mod temporal;

@@ -39,6 +39,22 @@ pub(super) fn random_in_time(from: Relation, random: &mut Random) -> Option<Quer
     Some(Arc::new(Session::random(from, random)))
 }
 
+/// Sessions of all rows of a relation, told by the default of their input.
+pub fn of_all(from: Relation, gap: i64, random: &mut Random) -> Query {
+    let calls = Call::some(&from, random);
+    let (emit, is_table) = (Emit::Default, random.chance(25));
+    Arc::new(Session {
+        from,
+        gap,
+        keys: Vec::new(),
+        calls,
+        filter: None,
+        emit,
+        lateness: 0,
+        is_table,
+    })
+}
+
 impl Session {
     fn random(from: Relation, random: &mut Random) -> Self {
         Self {
