@@ -204,6 +204,27 @@ const CONSTRUCTS: [&str; 192] = [
     "DROP",
 ];
 
+/// The constructs that a stream of a case has, with those of what it reads.
+pub fn constructs_of(case: &Case, stream: usize) -> Vec<&'static str> {
+    let stream = &case.streams[stream];
+    let mut constructs = stream.query.constructs();
+    constructs.extend(stream.is_view.then_some("MATERIALIZED VIEW"));
+    constructs.push(stream.emit.construct());
+    constructs.extend(stream.has_late_sink.then_some("LATE DATA TO"));
+    let inputs = stream.query.inputs();
+    let reads = |prefix: &str| inputs.iter().any(|i| i.name.starts_with(prefix));
+    constructs.extend(reads("q").then_some("over a stream"));
+    constructs.extend(reads("t").then_some("over a table"));
+    let sources = inputs.iter().flat_map(|input| &input.sources);
+    let of = |is: &dyn Fn(&Input) -> bool| sources.clone().any(|source| is(&case.inputs[*source]));
+    constructs.extend(of(&|i| i.watermark_key.is_some()).then_some("watermark by key"));
+    constructs.extend(of(&|i| i.has_group).then_some("watermark_group"));
+    constructs.extend(of(&Input::is_of_the_clock).then_some("proctime()"));
+    let idle = inputs.len() > 1 && inputs.iter().any(|input| input.may_be_idle);
+    constructs.extend(idle.then_some("idle sources beside others"));
+    constructs
+}
+
 #[derive(Debug, Default)]
 pub struct Coverage {
     pub cases: usize,
@@ -227,27 +248,9 @@ impl Coverage {
         for step in &case.steps {
             let constructs = match step {
                 Step::Create(stream) => {
-                    let stream = &case.streams[*stream];
-                    let is_known = !observed.unsupported.contains_key(&stream.name);
-                    let mut constructs = stream.query.constructs();
-                    constructs.extend(stream.is_view.then_some("MATERIALIZED VIEW"));
-                    constructs.push(stream.emit.construct());
-                    constructs.extend(stream.has_late_sink.then_some("LATE DATA TO"));
-                    let inputs = stream.query.inputs();
-                    let reads = |prefix: &str| inputs.iter().any(|i| i.name.starts_with(prefix));
-                    constructs.extend(reads("q").then_some("over a stream"));
-                    constructs.extend(reads("t").then_some("over a table"));
-                    let sources = inputs.iter().flat_map(|input| &input.sources);
-                    let of = |is: &dyn Fn(&Input) -> bool| {
-                        sources.clone().any(|source| is(&case.inputs[*source]))
-                    };
-                    constructs
-                        .extend(of(&|i| i.watermark_key.is_some()).then_some("watermark by key"));
-                    constructs.extend(of(&|i| i.has_group).then_some("watermark_group"));
-                    constructs.extend(of(&Input::is_of_the_clock).then_some("proctime()"));
-                    let idle = inputs.len() > 1 && inputs.iter().any(|input| input.may_be_idle);
-                    constructs.extend(idle.then_some("idle sources beside others"));
-                    for construct in constructs {
+                    let name = &case.streams[*stream].name;
+                    let is_known = !observed.unsupported.contains_key(name);
+                    for construct in constructs_of(case, *stream) {
                         self.count(construct, is_known);
                     }
                     continue;

@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use laminar_tests::differential::case::{Case, Step};
+use laminar_tests::differential::coverage::constructs_of;
 use laminar_tests::differential::oracle::Expected;
 use laminar_tests::differential::{alike_alone, compare, driver, in_parallel, judge};
 use laminar_types::mutants::{Mutant, select};
@@ -94,7 +95,7 @@ fn notices(mutant: Mutant, case: &Case, expected: &[Expected]) -> bool {
 
 fn constructs(case: &Case) -> impl Iterator<Item = &'static str> {
     let created = case.steps.iter().filter_map(|step| match step {
-        Step::Create(stream) => Some(case.streams[*stream].query.constructs()),
+        Step::Create(stream) => Some(constructs_of(case, *stream)),
         _ => None,
     });
     created.flatten()

@@ -30,7 +30,7 @@ use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
 use laminar_sql::time_joins::prepare_joins;
-use laminar_sql::using_columns::spell_wildcards;
+use laminar_sql::using_columns::spell_merged;
 use laminar_sql::window_query::prepare_windows;
 use laminar_sql::window_tables::expand_windows;
 use laminar_types::{Epoch, Error, Result, code, outside};
@@ -261,7 +261,7 @@ pub(crate) fn prepared(shared: &Shared, query: &ast::Query) -> Result<ast::Query
     prepare_windows(&mut query, Grouped::ByColumns, &columns_of)?;
     lateral_unnest::spell(&mut query);
     prepare_joins(&mut query)?;
-    spell_wildcards(&mut query);
+    spell_merged(&mut query, &columns_of);
     Ok(query)
 }
 

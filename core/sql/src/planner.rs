@@ -59,7 +59,7 @@ use crate::sliding_sums::sliding_sums;
 use crate::subquery_columns;
 use crate::time_joins::{marker_functions, prepare_joins, resolve_joins};
 use crate::type_names::TypeNames;
-use crate::using_columns::spell_wildcards;
+use crate::using_columns::spell_merged;
 use crate::wide_sums;
 use crate::window_query::prepare_windows;
 use crate::window_tables::expand_windows;
@@ -252,7 +252,7 @@ impl Planner {
         lateral_unnest::spell(&mut query);
         lateral_unnest::spell_series(&mut query);
         prepare_joins(&mut query)?;
-        spell_wildcards(&mut query);
+        spell_merged(&mut query, &columns_of);
         let state = self.session();
         let provider = Provider::new(&state, catalog);
         let binder = SqlToRel::new_with_options(&provider, self.parser_options());

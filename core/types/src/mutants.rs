@@ -124,7 +124,7 @@ mod table {
         EndOfInputIgnored: "the end of input of all handles waits for inserts by name", "db/producers", ["final windows"];
         QueuedWatermarkForgotten: "watermarks before the start are lost", "db/engine", ["final windows"];
         StepsNotNetted: "the steps of an epoch are told one by one", "db/stream", ["windows with corrections"];
-        EmptyGlobalGroupUntold: "the row of no rows is not told", "dataflow/group_changes", ["scalar subquery", "comparison with a scalar subquery"];
+        EmptyGlobalGroupUntold: "the row of no rows is not told", "dataflow/group_changes", ["scalar subquery", "comparison with a scalar subquery", "correlated count"];
         SlotReusedWithItsState: "a group begins with what a group before it was", "dataflow/aggregate/table", ["GROUP BY"];
         MatchesForgotten: "a match that ceases still counts", "dataflow/join/side", ["LEFT JOIN", "FULL JOIN"];
         LateRowReopensWindow: "a late row opens its window again", "dataflow/window_aggregate", ["final windows"];

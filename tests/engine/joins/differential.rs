@@ -81,7 +81,7 @@ fn joins_of_joins_are_the_batch_answer() {
         UPDATING.iter().for_each(|(name, query)| checked.view(name, query));
         for query in [
             "SELECT k, l.v AS lv, r.v AS rv FROM a AS l JOIN b AS r USING (k)",
-            "SELECT k, l.v AS lv, r.v AS rv FROM ca AS l FULL JOIN cb AS r USING (k)",
+            "SELECT l.k AS lk, r.k AS rk, l.v AS lv, r.v AS rv FROM ca AS l FULL JOIN cb AS r USING (k)",
             "SELECT * FROM a NATURAL JOIN (SELECT k, v AS w FROM b) AS c",
             "SELECT a.k, a.v, cb.v AS w, ca.v AS x FROM a LEFT JOIN cb ON a.k = cb.k
              LEFT JOIN ca ON ca.k = cb.v",

@@ -80,3 +80,60 @@ fn the_key_comes_first_and_is_that_of_the_side_that_stays() {
     let crossed = "SELECT * FROM z JOIN a USING (k), only_key";
     assert_eq!(query(&db, crossed), vec![row![2, 20, 200, 2]]);
 }
+
+/// What a merged column means by its name alone, and what `NATURAL` merges: each query is the same as
+/// one that says it by `ON`.
+#[test]
+fn a_merged_column_has_the_value_of_the_side_that_has_it() {
+    let db = started(&[
+        "CREATE SOURCE z (v BIGINT, k BIGINT)",
+        "CREATE SOURCE a (k BIGINT, w BIGINT)",
+        "CREATE SOURCE m (w BIGINT, x BIGINT, k BIGINT)",
+        "CREATE SOURCE apart (q BIGINT)",
+    ]);
+    let full = "z FULL JOIN a ON z.k = a.k";
+    let either = "coalesce(z.k, a.k)";
+    let of_three = format!("{full} LEFT JOIN m ON m.k = {either} AND m.w = a.w");
+    let queries = [
+        ("SELECT k, v, w FROM z FULL JOIN a USING (k)", format!("SELECT {either} AS k, v, w FROM {full}")),
+        ("SELECT k FROM z RIGHT JOIN a USING (k)", "SELECT a.k FROM z RIGHT JOIN a ON z.k = a.k".into()),
+        ("SELECT k FROM z LEFT JOIN a USING (k)", "SELECT z.k FROM z LEFT JOIN a ON z.k = a.k".into()),
+        ("SELECT k, z.k AS zk, a.k AS ak FROM z FULL JOIN a USING (k)",
+            format!("SELECT {either} AS k, z.k AS zk, a.k AS ak FROM {full}")),
+        ("SELECT k + 1 AS next FROM z FULL JOIN a USING (k) WHERE k > 1",
+            format!("SELECT {either} + 1 AS next FROM {full} WHERE {either} > 1")),
+        ("SELECT K, count(*) AS n FROM z FULL JOIN a USING (k) GROUP BY k HAVING min(k) > 1",
+            format!("SELECT {either} AS k, count(*) AS n FROM {full} GROUP BY {either} HAVING min({either}) > 1")),
+        ("SELECT v, w FROM z FULL JOIN a USING (k) ORDER BY k DESC LIMIT 2",
+            format!("SELECT v, w FROM {full} ORDER BY {either} DESC LIMIT 2")),
+        ("SELECT v AS k, w FROM z FULL JOIN a USING (k) ORDER BY k LIMIT 2",
+            format!("SELECT v AS k, w FROM {full} ORDER BY v LIMIT 2")),
+        ("SELECT k, v FROM z FULL JOIN a USING (k) WHERE k IN (SELECT k FROM m)",
+            format!("SELECT {either} AS k, v FROM {full} WHERE {either} IN (SELECT m.k FROM m)")),
+        ("SELECT * FROM z NATURAL FULL JOIN a", format!("SELECT {either} AS k, v, w FROM {full}")),
+        ("SELECT * FROM z NATURAL JOIN a", "SELECT z.k, v, w FROM z JOIN a ON z.k = a.k".into()),
+        ("SELECT k, x FROM z NATURAL FULL JOIN a NATURAL LEFT JOIN m", format!("SELECT {either} AS k, x FROM {of_three}")),
+        ("SELECT * FROM z NATURAL FULL JOIN a NATURAL LEFT JOIN m",
+            format!("SELECT {either} AS k, a.w, v, x FROM {of_three}")),
+        ("WITH b AS (SELECT k, w + 1 AS u FROM a) SELECT * FROM z NATURAL RIGHT JOIN b",
+            "SELECT b.k, v, u FROM z RIGHT JOIN (SELECT k, w + 1 AS u FROM a) AS b ON z.k = b.k".into()),
+        ("SELECT k, v, u FROM z NATURAL FULL JOIN (SELECT * FROM a) AS a (k, u)",
+            format!("SELECT {either} AS k, v, w AS u FROM {full}")),
+        ("SELECT * FROM a NATURAL JOIN apart", "SELECT a.k, w, q FROM a CROSS JOIN apart".into()),
+        ("SELECT z.v, k, x FROM z JOIN apart ON q = v FULL JOIN m USING (k)",
+            "SELECT z.v, coalesce(z.k, m.k) AS k, x FROM z JOIN apart ON q = v FULL JOIN m ON z.k = m.k".into()),
+    ];
+    for (index, (sql, _)) in queries.iter().enumerate() {
+        execute(&db, &format!("CREATE STREAM s{index} AS {sql}"));
+    }
+    execute(&db, "INSERT INTO z VALUES (10, 1), (20, 2), (30, NULL)");
+    execute(&db, "INSERT INTO a VALUES (2, 200), (3, 300), (NULL, 400)");
+    execute(&db, "INSERT INTO m VALUES (200, 7, 2), (9, 8, 4), (300, 9, 3)");
+    execute(&db, "INSERT INTO apart VALUES (10), (20)");
+    for (index, (sql, spelled)) in queries.iter().enumerate() {
+        let expected = in_order(query(&db, spelled));
+        assert!(!expected.is_empty(), "{spelled}");
+        assert_eq!(in_order(query(&db, sql)), expected, "ad hoc: {sql}");
+        assert_eq!(content(&db, &format!("s{index}")), expected, "{sql}");
+    }
+}
