@@ -72,18 +72,22 @@ pub(crate) fn all() -> Vec<Workload> {
     ]
 }
 
-/// What is run with one worker and with two.
+/// What is run with one worker and with two: groups, and joins of what changes and of what only comes.
 pub(crate) fn divided() -> Vec<(Workload, Size)> {
-    let sizes = [1_000, 8_192, 65_536].map(|batch| Size { batch, rows: 8_000_000 });
-    let of = |name: &str, output| {
-        sizes
-            .into_iter()
-            .map(move |size| (keyed(name, 1_000_000, output), size))
-            .collect::<Vec<_>>()
+    let of = |workload: fn() -> Workload, rows| {
+        [1_000, 8_192, 65_536].map(|batch| {
+            let workload = workload();
+            let name = format!("workers_{}", workload.name);
+            (Workload { name, ..workload }, Size { batch, rows })
+        })
     };
-    let content = of("workers_keyed_1m", Output::Content);
-    let changes = of("workers_keyed_1m_subscribed", Output::Changes);
-    content.into_iter().chain(changes).collect()
+    let all = [
+        of(|| keyed("keyed_1m", 1_000_000, Output::Content), 8_000_000),
+        of(|| keyed("keyed_1m_subscribed", 1_000_000, Output::Changes), 8_000_000),
+        of(join_updates, 2_000_000),
+        of(join_appends, 2_000_000),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 fn tumble() -> Workload {
