@@ -89,8 +89,8 @@ const REFUSALS: &[(&str, &str)] = &[
     ("SELECT ^string_agg(sym, sym) FROM trades", "write its value"),
     ("SELECT ^percentile_cont(3) WITHIN GROUP (ORDER BY price) FROM trades", "from 0 to 1"),
     ("SELECT ^approx_distinct(sym) FROM counts", "use count(DISTINCT ...)"),
-    ("SELECT ^cuont(sym) FROM trades", "Did you mean"),
-    ("SELECT ^prise FROM trades", "price"),
+    ("SELECT ^cuont(sym) FROM trades", "did you mean `count`?"),
+    ("SELECT ^prise FROM trades", "did you mean `price`? There are sym, price, qty, ts"),
     ("SELECT sym FROM ^trade", "did you mean `trades`?"),
 ];
 

@@ -321,8 +321,19 @@ fn what_differs_is_named_and_changes_nothing() {
             "TABLE t (id BIGINT PRIMARY KEY, k VARCHAR, x BIGINT) AS SELECT id, k, 'x' FROM t",
             "column `x`",
         ),
-        ("SOURCE s (x BIGINT, ts BIGINT)", "WATERMARK FOR"),
-        ("SOURCE s (x BIGINT, ts BIGINT, WATERMARK FOR ts AS ts - 5)", "WATERMARK FOR"),
+        ("SOURCE s (x BIGINT, ts BIGINT)", "it has no WATERMARK FOR and had WATERMARK FOR ts"),
+        (
+            "SOURCE s (x BIGINT, ts BIGINT, WATERMARK FOR x)",
+            "it has WATERMARK FOR x and had WATERMARK FOR ts",
+        ),
+        (
+            "SOURCE s (x BIGINT, ts BIGINT, WATERMARK FOR ts) WITH (backpressure = 'reject')",
+            "backpressure is 'reject' and was 'block': state it as it was, or drop it first",
+        ),
+        (
+            "TABLE t (id BIGINT PRIMARY KEY, k VARCHAR, x BIGINT) WITH (buffer_size = 1024)",
+            "buffer_size is 1024 and was as the database has it",
+        ),
         (
             "SOURCE s (x BIGINT, ts BIGINT, WATERMARK FOR ts) WITH (max_future_ms = 5)",
             "max_future_ms",
@@ -445,4 +456,52 @@ fn event_time_goes_on() {
     let polled = followed.poll(Some(Duration::ZERO)).unwrap();
     assert!(matches!(polled, Polled::Batch(_)), "{polled:?}");
     assert_eq!(content(&db, "days"), [row![0, 303]]);
+}
+
+/// Another delay of the watermark counts from the replacement on, and takes nothing back.
+#[test]
+fn a_delay_is_replaced() {
+    let source = |delay: &str| {
+        format!(
+            "CREATE OR REPLACE SOURCE s (x BIGINT, ts BIGINT, WATERMARK FOR ts AS ts - {delay})"
+        )
+    };
+    let db = started(&[
+        &source("10"),
+        "CREATE STREAM windows AS SELECT tumble(ts, 10) AS w, sum(x) AS n FROM s GROUP BY 1",
+        "INSERT INTO s VALUES (1, 5), (2, 15)",
+    ]);
+    // The watermark is 5.
+    assert_eq!(content(&db, "windows"), Vec::<Row>::new());
+    let mut followed = subscribe(&db, "windows");
+    // 13: the first window closes with the statement.
+    execute(&db, &source("2"));
+    assert_eq!(drain_rows(&mut followed), [row![0, 1]]);
+    execute(&db, "INSERT INTO s VALUES (4, 7), (8, 20)");
+    // 18, and 7 was late.
+    assert_eq!(content(&db, "windows"), [row![0, 1]]);
+    // 18 stays, where it would be 0: 9 is late. It goes on with a time that is 20 past it.
+    execute(&db, &source("20"));
+    execute(&db, "INSERT INTO s VALUES (16, 9), (32, 19), (64, 38)");
+    assert_eq!(content(&db, "windows"), [row![0, 1]]);
+    execute(&db, "INSERT INTO s VALUES (128, 39)");
+    assert_eq!(content(&db, "windows"), [row![0, 1], row![10, 34]]);
+}
+
+#[test]
+fn the_delay_of_a_table_is_replaced() {
+    let table = |delay: &str| {
+        format!(
+            "CREATE OR REPLACE TABLE v (id BIGINT PRIMARY KEY, x BIGINT, ts BIGINT,
+             WATERMARK FOR ts AS ts - {delay})"
+        )
+    };
+    let db = started(&[
+        &table("100"),
+        "CREATE STREAM windows AS SELECT tumble(ts, 10) AS w, sum(x) AS n FROM v GROUP BY 1
+         EMIT ON WINDOW CLOSE",
+    ]);
+    execute(&db, &table("0"));
+    execute(&db, "INSERT INTO v VALUES (1, 1, 5), (2, 2, 15)");
+    assert_eq!(content(&db, "windows"), [row![0, 1]]);
 }

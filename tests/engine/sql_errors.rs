@@ -2,6 +2,7 @@
 
 use laminar_db::{Error, ErrorKind, LaminarDB};
 
+use crate::row;
 use crate::support::database::{content, execute, refused, started};
 
 fn database() -> LaminarDB {
@@ -164,6 +165,92 @@ fn misspelled_names_get_a_suggestion_and_a_place() {
     assert!(error.message().contains("`counts` is a STREAM"), "{error}");
     let error = db.subscribe_with("cuonts", Default::default()).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), missing);
+}
+
+#[test]
+fn names_types_and_arguments_are_told_with_a_place() {
+    let db = database();
+    execute(&db, "CREATE TABLE tt (id BIGINT PRIMARY KEY, n VARCHAR)");
+    let query = ErrorKind::QueryFailed;
+    // Each as a stream and as an ad-hoc query.
+    for (marked, words) in [
+        ("SELECT sym FROM trades HAVING ^prise > 1", &["did you mean `price`?"][..]),
+        ("SELECT sym FROM trades GROUP BY sym HAVING ^prise > 1", &["`prise`", "`price`"]),
+        ("SELECT ^t.qt FROM trades t", &["`t.qt`", "did you mean `qty`?"]),
+        ("SELECT t.sym FROM trades t JOIN quotes q ON ^q.symb = t.sym", &["did you mean `q.sym`?"]),
+        ("SELECT ^sym FROM trades JOIN quotes ON true", &["trades.sym or quotes.sym"]),
+        ("SELECT ^sum(sym) FROM trades", &["sum(...) does not take (Utf8)", "sum(Int64)", "cast"]),
+        ("SELECT ^upper(sym, 2) FROM trades", &["upper(...) does not take (Utf8, Int64)"]),
+        ("SELECT ^row_number() FROM trades", &["is a window function", "OVER ("]),
+        ("SELECT ^xyzzy(sym) FROM trades", &["no function is called `xyzzy`", "registered"]),
+        ("SELECT ^sym + 1 FROM trades", &["Utf8 + Int64", "cast"]),
+        ("SELECT ^price, count(*) FROM trades", &["`trades.price`", "GROUP BY", "min("]),
+        ("SELECT sym FROM trades WHERE ^sum(qty) > 1", &["write HAVING"]),
+        ("SELECT sym FROM trades WHERE ^qty", &["a BOOLEAN", "trades.qty is Int64"]),
+        ("SELECT sym AS a, ^qty AS a FROM trades", &["are called `a`", "AS"]),
+        ("SELECT ^x.* FROM trades", &["no relation is called `x`", "there are trades"]),
+        ("SELECT sym FROM trades LIMIT ^'x'", &["LIMIT"]),
+    ] {
+        check(&db, marked, query, words);
+        check(&db, &format!("CREATE STREAM s AS {marked}"), query, words);
+    }
+    let (unsupported, none) = (ErrorKind::Unsupported, &["there is no type FOO", "BIGINT"]);
+    check(&db, "SELECT CAST(^qty AS FOO) FROM trades", unsupported, none);
+    // What is constant fails at its value.
+    check(&db, "SELECT CAST(^'x' AS BIGINT)", query, &["'x'"]);
+    check(&db, "SELECT * FROM trades WHERE qty = ^'abc'", query, &["'abc'"]);
+    check(&db, "SELECT 1 / ^0", query, &["zero"]);
+    // Names of ours are not listed.
+    let error = check(&db, "UPDATE tt SET n = ^colour", query, &["there are id, n"]);
+    assert!(!error.message().contains("_laminar"), "{error}");
+    let batch = ErrorKind::BatchSchemaMismatch;
+    check(&db, "INSERT INTO tt (id, ^m) VALUES (1, 'a')", batch, &["there are id, n"]);
+    check(&db, "INSERT INTO tt VALUES (1, 'a'), (^2)", batch, &["1 columns, and 2 of `tt`"]);
+}
+
+#[test]
+fn clauses_without_effect_are_refused() {
+    let db = database();
+    for (marked, words) in [
+        ("SELECT * FROM ^trades TABLESAMPLE (10)", "TABLESAMPLE"),
+        ("SELECT * FROM (^SELECT sym FROM trades) TABLESAMPLE (10)", "TABLESAMPLE"),
+        ("SELECT sym FROM trades FOR UPDATE", "FOR UPDATE"),
+        ("^SELECT TOP 3 sym FROM trades", "write LIMIT"),
+        ("SELECT sym INTO x FROM trades", "CREATE TABLE ... AS SELECT"),
+        ("SELECT sym FROM trades LIMIT 1 BY sym", "LIMIT BY"),
+        ("SELECT sym FROM trades SORT BY sym", "write ORDER BY"),
+        ("SELECT sym FROM ^trades PIVOT (sum(qty) FOR sym IN ('a'))", "has no PIVOT"),
+        ("SELECT sym FROM trades GROUP BY ^sym WITH TOTALS", "ROLLUP"),
+        ("SELECT sym FROM trades ORDER BY sym FETCH FIRST ^5 PERCENT ROWS ONLY", "percent_rank"),
+    ] {
+        unsupported(&db, marked, &[words]);
+        unsupported(&db, &format!("CREATE STREAM s AS {marked}"), &[words]);
+    }
+    let syntax = ErrorKind::SqlParseError;
+    check(&db, "CREATE STREAM s AS SELECT sym FROM trades EMIT^", syntax, &["ON WINDOW CLOSE"]);
+}
+
+/// Spellings of other databases that stand for one that there is.
+#[test]
+fn other_spellings_are_what_they_stand_for() {
+    let db = database();
+    for (name, query) in [
+        ("a", "SELECT qty FROM trades ORDER BY qty OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY"),
+        ("b", "SELECT qty FROM trades ORDER BY qty FETCH FIRST ROW ONLY"),
+        ("c", "SELECT sym, sum(qty) AS n FROM trades GROUP BY sym WITH ROLLUP"),
+        ("d", "SELECT sym, qty, count(*) AS n FROM trades GROUP BY sym, qty WITH CUBE"),
+    ] {
+        execute(&db, &format!("CREATE STREAM {name} AS {query}"));
+    }
+    execute(&db, "INSERT INTO trades VALUES ('x', 1, 4, 1), ('x', 1, 2, 2), ('y', 1, 3, 3)");
+    let of = |name: &str| content(&db, name);
+    assert_eq!(of("a"), [row![3], row![4]]);
+    assert_eq!(of("b"), [row![2]]);
+    assert_eq!(of("c"), [row![None::<&str>, 9], row!["x", 6], row!["y", 3]]);
+    // Three sets of both, two of a name, three of a number and the one of all.
+    assert_eq!(of("d").len(), 3 + 2 + 3 + 1);
+    let rows = content(&db, "(SELECT qty FROM trades ORDER BY qty FETCH FIRST 2 ROWS ONLY)");
+    assert_eq!(rows, [row![2], row![3]]);
 }
 
 #[test]

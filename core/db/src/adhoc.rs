@@ -14,18 +14,20 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::{FutureExt, StreamExt};
 use laminar_dataflow::{Content, Traits};
 use laminar_sql::batch_joins::spell_out;
+use laminar_sql::batch_outline;
 use laminar_sql::catalog::Catalog;
 use laminar_sql::checked::CheckedArithmetic;
 use laminar_sql::counted_sets::number_copies;
 use laminar_sql::event_order::order_by_event_time;
 use laminar_sql::lateral_unnest;
+use laminar_sql::message::at_value;
+use laminar_sql::outline::ExplainForm;
 use laminar_sql::parser::statement::StreamQuery;
 use laminar_sql::parser::windows::Grouped;
 use laminar_sql::planner::{Planner, sentence};
@@ -129,7 +131,14 @@ pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
             Ok(payload) => query_panicked(payload),
             Err(ended) => Error::internal(format!("the query's task ended: {ended}")),
         })?
-        .map_err(|error| execution_error(&error))?;
+        .map_err(|error| match error.find_root() {
+            // What only the optimiser notices.
+            DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => {
+                let planner = &shared.planner;
+                planner.placed(planner.plan_error(&Names(Vec::new()), &prepared, &error), &prepared)
+            }
+            _ => at_value(execution_error(&error), &prepared),
+        })?;
     let schema = stream.schema();
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     let task = runtime.spawn(async move {
@@ -138,7 +147,9 @@ pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
             let next = in_place(AssertUnwindSafe(stream.next()).catch_unwind());
             let batch = match next.await {
                 Ok(None) => return,
-                Ok(Some(batch)) => batch.map_err(|error| execution_error(&error)),
+                Ok(Some(batch)) => {
+                    batch.map_err(|error| at_value(execution_error(&error), &prepared))
+                }
                 Err(payload) => Err(query_panicked(payload)),
             };
             let is_last = batch.is_err();
@@ -150,22 +161,22 @@ pub(crate) fn query(shared: &Shared, query: &StreamQuery) -> Result<Query> {
     Ok(Query::running(schema, receiver, task.abort_handle(), listed, canceller))
 }
 
-/// The optimised plan of an ad-hoc query, for people.
-pub(crate) fn explain(shared: &Shared, query: &ast::Query) -> Result<String> {
+/// The optimised plan of an ad-hoc query.
+pub(crate) fn explain(shared: &Shared, query: &ast::Query, form: ExplainForm) -> Result<String> {
     let (context, plan) = plan(shared, query)?;
     let plan = context.state().optimize(&plan).map_err(|error| execution_error(&error))?;
-    Ok(plan.display_indent().to_string())
+    batch_outline::logical(&plan, form).map_err(|error| execution_error(&error))
 }
 
 /// Runs an ad-hoc query to its end, for the plan with what each of its operators did.
-pub(crate) fn analyze(shared: &Shared, query: &ast::Query) -> Result<String> {
+pub(crate) fn analyze(shared: &Shared, query: &ast::Query, form: ExplainForm) -> Result<String> {
     let (context, plan) = plan(shared, query)?;
     on_background(shared, async move {
         let frame = context.execute_logical_plan(plan).await?;
         let task = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await?;
         datafusion::physical_plan::collect(Arc::clone(&plan), task).await?;
-        Ok(DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string())
+        Ok(batch_outline::physical(&plan, form))
     })
 }
 
@@ -391,7 +402,7 @@ impl Snapshot {
     }
 
     fn planned(&self, planner: &Planner, query: &ast::Query, error: &DataFusionError) -> Error {
-        let planned = planner.plan_error(&self.names, query, error);
+        let planned = planner.plan_error(self, query, error);
         let missing = planned
             .message()
             .strip_prefix("table 'datafusion.public.")

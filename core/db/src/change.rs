@@ -70,6 +70,7 @@ impl LaminarDB {
     pub(crate) fn insert_rows(&self, insert: ast::Insert) -> Result<ExecuteResult> {
         let mut insert = Insert::read(insert)?;
         let (id, rules) = self.source_id(&insert.target)?;
+        insert.check(&rules)?;
         insert.type_texts(&rules);
         let query = adhoc::prepared(&self.shared, &insert.rows)?;
         let names = adhoc::names_of(&self.shared.planner, &query)?;

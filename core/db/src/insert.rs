@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::sql::sqlparser::ast;
-use laminar_types::{Error, Result, code};
+use datafusion::sql::sqlparser::ast::{self, Spanned};
+use datafusion::sql::sqlparser::tokenizer::Location;
+use laminar_types::{Error, Position, Result, code};
 
 use crate::failing_row::FailingRow;
 use crate::source::Rules;
@@ -17,6 +18,8 @@ pub(crate) struct Insert {
     pub(crate) target: String,
     /// The columns that the rows fill, in their order; empty for all columns.
     columns: Vec<String>,
+    /// Where those stand.
+    places: Vec<Location>,
     pub(crate) rows: Box<ast::Query>,
 }
 
@@ -28,7 +31,10 @@ impl Insert {
             return Err(unsupported("a table function"));
         };
         if insert.on.is_some() {
-            return Err(unsupported("ON CONFLICT"));
+            return Err(Error::unsupported(
+                "ON CONFLICT in INSERT is not built yet: leave it out, and a row replaces the one \
+                 of its primary key; to keep that one, insert a SELECT ... WHERE NOT EXISTS",
+            ));
         }
         if insert.returning.is_some() {
             return Err(unsupported("RETURNING"));
@@ -47,7 +53,36 @@ impl Insert {
                 _ => Err(unsupported("this kind of column")),
             })
             .collect::<Result<_>>()?;
-        Ok(Self { target, columns, rows })
+        let places = insert.columns.iter().map(|column| column.span().start).collect();
+        Ok(Self { target, columns, places, rows })
+    }
+
+    /// Refuses columns that are not there, and values that are too few or too many, at their place.
+    pub(crate) fn check(&self, rules: &Rules) -> Result<()> {
+        for (column, place) in self.columns.iter().zip(&self.places) {
+            if rules.schema.index_of(column).is_err() {
+                return Err(at(rules.no_column(column), *place));
+            }
+        }
+        let ast::SetExpr::Values(values) = self.rows.body.as_ref() else { return Ok(()) };
+        let (least, most) = self.filled(rules);
+        for row in &values.rows {
+            if row.len() < least || row.len() > most {
+                let error = other_width(rules, row.len(), most);
+                return Err(row
+                    .first()
+                    .map_or(error.clone(), |value| at(error, value.span().start)));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many columns the rows have at least and at most.
+    fn filled(&self, rules: &Rules) -> (usize, usize) {
+        match self.columns.len() {
+            0 => (rules.least_columns, rules.schema.fields().len()),
+            named => (named, named),
+        }
     }
 
     /// Gives texts among the `VALUES` for a column of times the column's type where other rows have
@@ -111,6 +146,20 @@ impl Insert {
     }
 }
 
+fn other_width(rules: &Rules, columns: usize, expected: usize) -> Error {
+    let name = &rules.name;
+    let message =
+        format!("the rows have {columns} columns, and {expected} of `{name}` are to be filled");
+    Error::new(code::BATCH_SCHEMA, message)
+}
+
+fn at(error: Error, place: Location) -> Error {
+    match place.line > 0 {
+        true => error.at(Position { line: place.line, column: place.column }),
+        false => error,
+    }
+}
+
 /// Rows that fill some columns, or all if none is named, as rows of a source or table: cast to its
 /// types, columns not named as NULL.
 pub(crate) fn fit_rows(
@@ -122,14 +171,7 @@ pub(crate) fn fit_rows(
     let expected = if named.is_empty() { fields.len() } else { named.len() };
     let least = if named.is_empty() { rules.least_columns } else { named.len() };
     if batch.num_columns() < least || batch.num_columns() > expected {
-        return Err(Error::new(
-            code::BATCH_SCHEMA,
-            format!(
-                "the rows have {} columns, and {expected} of `{}` are to be filled",
-                batch.num_columns(),
-                rules.name
-            ),
-        ));
+        return Err(other_width(rules, batch.num_columns(), expected));
     }
     for column in named {
         if rules.schema.index_of(column).is_err() {

@@ -168,6 +168,13 @@ impl Producers {
         self.declared
     }
 
+    /// Declares another delay of the same column. A smaller one brings the watermark on at once; a
+    /// larger one counts when it has been caught up with.
+    pub(crate) fn redeclare(&mut self, declared: Option<Declared>) {
+        self.declared = declared;
+        self.settle();
+    }
+
     /// What the source promises now.
     pub(crate) fn watermark(&self) -> Option<Watermark> {
         self.watermark

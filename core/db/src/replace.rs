@@ -19,6 +19,7 @@ use crate::engine::{
     Core, InputKind, Installed, NewSource, NewStream, Object, SourceId, StreamId, StreamKind,
 };
 use crate::history::History;
+use crate::producers::Declared;
 use crate::stream::form;
 
 /// Pieces of content, with weights where they are not all +1.
@@ -289,7 +290,8 @@ impl Core {
     }
 
     /// Puts another declaration in the place of that of a source. Events that came before are
-    /// forgotten here, and stay with the streams that received them; the watermark goes on.
+    /// forgotten here, and stay with the streams that received them; the watermark goes on, by the
+    /// new delay and never back.
     pub(crate) fn replace_source(&mut self, id: SourceId, new: NewSource) -> Result<()> {
         self.refuse_other_input(id, &new)?;
         let source = self.source(id)?;
@@ -312,9 +314,15 @@ impl Core {
         source.history = Some(history);
         source.changed = epoch;
         source.since_ms = now_ms;
+        source.producers.redeclare(new.declared);
         if let Some(timeout_ms) = idle_timeout_ms {
             self.alarm.set(now_ms.saturating_add(timeout_ms));
         }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.output.clear();
+        self.advance_source(id, &mut scratch);
+        self.publish(&mut scratch.output);
+        self.scratch = scratch;
         Ok(())
     }
 
@@ -343,6 +351,7 @@ impl Core {
         }
         let added = concat(&added.snapshot().batches()?)?;
         self.change_table(id, &removed, &added)?;
+        self.source_mut(id)?.producers.redeclare(new.declared);
         self.catalog_version += 1;
         self.relist(id, &new)
     }
@@ -370,15 +379,25 @@ impl Core {
             let what = format!("it has {} and had {}", names(&key), names(&source.entry.key));
             return Err(other(&source.name, &what));
         }
-        if source.rules.policy != new.policy {
-            let what = "backpressure, buffer_size, push_timeout_ms or wait_strategy is another one";
-            return Err(other(&source.name, what));
+        if let Some(what) = new.policy.difference(&source.rules.policy) {
+            let name = &source.name;
+            let message = format!(
+                "OR REPLACE keeps the options that the handles of `{name}` live by, and {what}: \
+                 state it as it was, or drop it first"
+            );
+            return Err(Error::new(code::SCHEMA_MISMATCH, message));
         }
         if source.timing.proctime != new.timing.proctime {
             return Err(other(&source.name, "the proctime() column is another one"));
         }
-        if source.producers.declared() != new.declared {
-            return Err(other(&source.name, "its WATERMARK FOR is another one"));
+        let column = |declared: Option<Declared>| declared.map(|declared| declared.column);
+        let (had, has) = (column(source.producers.declared()), column(new.declared));
+        if had != has {
+            let of = |column: Option<usize>| match column {
+                Some(column) => format!("WATERMARK FOR {}", source.schema.field(column).name()),
+                None => "no WATERMARK FOR".to_string(),
+            };
+            return Err(other(&source.name, &format!("it has {} and had {}", of(has), of(had))));
         }
         Ok(())
     }

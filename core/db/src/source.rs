@@ -350,7 +350,13 @@ impl Rules {
                 code::BATCH_SCHEMA,
                 format!("the clock fills the column `{name}` of `{own}`: leave it out"),
             ),
-            false => Error::new(code::BATCH_SCHEMA, format!("`{own}` has no column `{name}`")),
+            false => {
+                let columns = self.schema.fields().iter().map(|field| field.name().as_str());
+                let columns: Vec<&str> = columns.collect();
+                let message =
+                    format!("`{own}` has no column `{name}`: there are {}", columns.join(", "));
+                Error::new(code::BATCH_SCHEMA, message)
+            }
         }
     }
 

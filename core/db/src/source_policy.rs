@@ -59,6 +59,25 @@ impl SourcePolicy {
         Ok(policy)
     }
 
+    /// The first option that is not as it was, and how it was.
+    pub(crate) fn difference(&self, before: &Self) -> Option<String> {
+        let rows = |policy: &Self| policy.most_queued_rows.map(|rows| rows.to_string());
+        let ms = |policy: &Self| policy.push_timeout.map(|most| most.as_millis().to_string());
+        let wait = |policy: &Self| policy.wait_strategy.map(|strategy| format!("'{strategy}'"));
+        let on_full = |policy: &Self| Some(format!("'{}'", policy.on_full.name()));
+        let pairs = [
+            ("backpressure", on_full(self), on_full(before)),
+            ("buffer_size", rows(self), rows(before)),
+            ("push_timeout_ms", ms(self), ms(before)),
+            ("wait_strategy", wait(self), wait(before)),
+        ];
+        let told = |value: Option<String>| value.unwrap_or_else(|| "as the database has it".into());
+        let mut pairs = pairs.into_iter().filter(|(_, now, then)| now != then);
+        pairs
+            .next()
+            .map(|(option, now, then)| format!("{option} is {} and was {}", told(now), told(then)))
+    }
+
     /// Rows that the source is laid out for.
     pub(crate) fn capacity(&self, settings: &Settings) -> u64 {
         self.most_queued_rows.unwrap_or(settings.buffer_size() as u64)

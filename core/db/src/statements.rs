@@ -335,7 +335,7 @@ impl LaminarDB {
             }
             Statement::Query(query) => {
                 let continuous = self.analyze_query(&query, &[], form);
-                Ok(both_ways(form, continuous, adhoc::analyze(&self.shared, &query.query)))
+                Ok(both_ways(form, continuous, adhoc::analyze(&self.shared, &query.query, form)))
             }
             _ => Err(Error::unsupported(
                 "EXPLAIN ANALYZE runs a query, CREATE STREAM ... AS query and its like, or tells of \
@@ -379,9 +379,12 @@ impl LaminarDB {
                 let continuous = self.shared.planner.plan_stream(&catalog, &completed, &[]);
                 let continuous =
                     continuous.and_then(|plan| self.explain_plan(plan, &completed, None, form));
-                Ok(both_ways(form, continuous, adhoc::explain(&self.shared, &query.query)))
+                Ok(both_ways(form, continuous, adhoc::explain(&self.shared, &query.query, form)))
             }
-            other => Err(not_built(&other)),
+            _ => Err(Error::unsupported(
+                "EXPLAIN tells of a query, of CREATE STREAM ... AS query and its like, or of a stream \
+                 by its name",
+            )),
         }
     }
 
@@ -559,18 +562,30 @@ pub(crate) fn connector_not_built(connector: &Connector) -> Error {
 }
 
 fn not_built(statement: &Statement) -> Error {
-    let what = match statement {
+    let text = match statement {
         Statement::Subscribe(_) => {
-            return Error::unsupported(
-                "SUBSCRIBE gives no rows that end: call subscribe with this statement",
-            );
+            "SUBSCRIBE gives no rows that end: call subscribe with this statement".to_string()
         }
         Statement::Other(other) => {
-            return Error::unsupported(format!(
-                "this statement is not part of the dialect: {other}"
-            ));
+            let instead = match other.as_ref() {
+                ast::Statement::CreateView { .. } => {
+                    ": write CREATE MATERIALIZED VIEW, or CREATE STREAM for one that is not kept whole"
+                }
+                ast::Statement::Drop { object_type: ast::ObjectType::View, .. } => {
+                    ": write DROP MATERIALIZED VIEW"
+                }
+                ast::Statement::ShowColumns { .. } => ": write DESCRIBE and the relation's name",
+                ast::Statement::AlterTable { .. } => {
+                    ": write CREATE OR REPLACE TABLE ... AS SELECT of its rows"
+                }
+                ast::Statement::StartTransaction { .. }
+                | ast::Statement::Commit { .. }
+                | ast::Statement::Rollback { .. } => ": every statement is an epoch of its own",
+                _ => "",
+            };
+            format!("this statement is not part of the dialect: {other}{instead}")
         }
-        _ => "this statement here",
+        _ => "this statement cannot stand here".to_string(),
     };
-    Error::unsupported(format!("{what} is not built yet"))
+    Error::unsupported(text)
 }

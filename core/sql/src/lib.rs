@@ -14,7 +14,7 @@
 //! | [`time_joins`] | the rewrite of joins in time, before and after binding |
 //! | [`plan`] | [`plan::StreamPlan`], the operators to be |
 //! | [`definition`] | what an operator does, to find one that does it already |
-//! | [`outline`] | a plan for people, `EXPLAIN` |
+//! | [`outline`], [`batch_outline`] | a plan for people, `EXPLAIN` |
 //!
 //! Nothing here runs a query.
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@
 mod aggregates;
 mod asof_ranks;
 pub mod batch_joins;
+pub mod batch_outline;
 mod batch_sessions;
 pub mod catalog;
 pub mod checked;
@@ -45,6 +46,7 @@ mod json;
 pub mod lateral_unnest;
 mod lower;
 mod membership;
+pub mod message;
 mod milliseconds;
 pub mod outline;
 pub mod parser;

@@ -1,7 +1,7 @@
 //! [`Outline`]: a plan for people, which outlives the operators that were made from it.
 
 use laminar_dataflow::Traits;
-use laminar_types::{Error, Result};
+use laminar_types::Result;
 use serde_json::{Value, json};
 
 use crate::plan::{InputRef, promises};
@@ -58,17 +58,57 @@ impl OutlineNode {
     /// An operator of a label that reads `inputs`.
     pub fn new(label: String, traits: &Traits, inputs: Vec<InputRef>) -> Self {
         let columns = traits.schema.fields().iter().map(|field| OutlineColumn {
-            name: field.name().clone(),
+            name: spell_intervals(field.name().clone()),
             data_type: field.data_type().to_string(),
             nullable: field.is_nullable(),
         });
         Self {
-            label,
-            promises: promises(traits),
+            label: spell_intervals(label),
+            promises: spell_intervals(promises(traits)),
             inputs,
             shared_with: Vec::new(),
             columns: columns.collect(),
         }
+    }
+}
+
+/// Writes intervals as SQL has them, where DataFusion tells how they are stored.
+fn spell_intervals(mut text: String) -> String {
+    const START: &str = "IntervalMonthDayNano(\"IntervalMonthDayNano { months: ";
+    while let Some(at) = text.find(START) {
+        let rest = &text[at + START.len()..];
+        let Some((parts, _)) = rest.split_once(" }\")") else { break };
+        let numbers = parts.split([',', ':']).filter_map(|part| part.trim().parse().ok());
+        let numbers: Vec<i64> = numbers.collect();
+        let [months, days, nanoseconds] = numbers[..] else { break };
+        let end = at + START.len() + parts.len() + " }\")".len();
+        text.replace_range(at..end, &interval(months, days, nanoseconds));
+    }
+    text
+}
+
+/// `INTERVAL '1 day 2 hours'`.
+fn interval(months: i64, days: i64, nanoseconds: i64) -> String {
+    let units = [
+        ("hour", 3_600_000_000_000),
+        ("minute", 60_000_000_000),
+        ("second", 1_000_000_000),
+        ("millisecond", 1_000_000),
+        ("microsecond", 1_000),
+        ("nanosecond", 1),
+    ];
+    let mut parts = vec![("month", months), ("day", days)];
+    let mut left = nanoseconds;
+    for (unit, length) in units {
+        parts.push((unit, left / length));
+        left %= length;
+    }
+    let plural = |n: i64| if n == 1 { "" } else { "s" };
+    let told = parts.iter().filter(|(_, n)| *n != 0);
+    let told: Vec<String> = told.map(|(unit, n)| format!("{n} {unit}{}", plural(*n))).collect();
+    match told.is_empty() {
+        true => "INTERVAL '0 seconds'".to_string(),
+        false => format!("INTERVAL '{}'", told.join(" ")),
     }
 }
 
@@ -204,12 +244,14 @@ impl Outline {
 /// What can be told of a query as a continuous and as an ad-hoc one.
 pub fn both_ways(form: ExplainForm, continuous: Result<String>, ad_hoc: Result<String>) -> String {
     if form.json {
-        let error = |error: Error| json!({ "error": error.to_string() });
-        let continuous = continuous.map_or_else(error, |text| {
-            serde_json::from_str(&text).unwrap_or_else(|_| json!({ "text": text }))
-        });
-        let ad_hoc = ad_hoc.map_or_else(error, |text| json!({ "text": text }));
-        return format!("{:#}\n", json!({ "continuous": continuous, "ad_hoc": ad_hoc }));
+        let told = |told: Result<String>| match told {
+            Ok(text) => {
+                serde_json::from_str(&text).unwrap_or_else(|_| json!({ "text": text.as_str() }))
+            }
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        let both = json!({ "continuous": told(continuous), "ad_hoc": told(ad_hoc) });
+        return format!("{both:#}\n");
     }
     let told = |told: Result<String>| indented(&told.unwrap_or_else(|error| error.to_string()));
     format!("As a continuous query:\n{}As an ad-hoc query:\n{}", told(continuous), told(ad_hoc))

@@ -112,6 +112,9 @@ impl Visitor for Finder {
                 && self.names(&["asof join", "a join in time"]);
             found(is_it, &join.relation)?;
         }
+        if let Some(condition) = &select.selection {
+            found(self.names(&["in the where clause"]), condition)?;
+        }
         if let GroupByExpr::Expressions(keys, _) = &select.group_by {
             let which = match (self.names(&["by one window"]), self.names(&["every grouping set"]))
             {
@@ -140,9 +143,10 @@ impl Visitor for Finder {
             found(self.names(&["order by without limit"]), order)?;
         }
         if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause
-            && self.names(&["limit and offset"])
+            && self.names(&["limit and offset", "limit must", "expected limit"])
         {
-            let literal = |expr: &Expr| matches!(expr, Expr::Value(_));
+            let is_any = !self.names(&["limit and offset"]);
+            let literal = |expr: &Expr| matches!(expr, Expr::Value(_)) && !is_any;
             if let Some(limit) = limit.as_ref().filter(|limit| !literal(limit)) {
                 found(true, limit)?;
             }

@@ -48,6 +48,7 @@ use crate::json::{JsonOperators, json_functions};
 use crate::lateral_unnest;
 use crate::lower;
 use crate::membership;
+use crate::message::Told;
 use crate::milliseconds::Milliseconds;
 use crate::parser::statement::{ColumnDef, Name, StreamQuery};
 use crate::parser::windows::Grouped;
@@ -328,22 +329,18 @@ impl Planner {
         query: &ast::Query,
         error: &DataFusionError,
     ) -> Error {
-        let position = error
-            .diagnostic()
-            .and_then(|diagnostic| diagnostic.span)
-            .map(|span| Position { line: span.start.line, column: span.start.column });
-        let text = sentence(error);
         let code = match error.find_root() {
             DataFusionError::NotImplemented(_) => code::UNSUPPORTED,
             _ => code::PLAN,
         };
-        let error = match text.strip_prefix(NOT_FOUND) {
-            Some(name) => self.not_found(catalog, query, name),
-            None => Error::new(code, text),
-        };
-        match position {
-            Some(position) if position.line > 0 => error.at(position),
-            _ => error,
+        if let Some(name) = sentence(error).strip_prefix(NOT_FOUND) {
+            return self.not_found(catalog, query, name);
+        }
+        let told = Told::of(error, query, catalog, &self.session());
+        let error = Error::new(code, told.text);
+        match told.place {
+            Some(place) => error.at(place),
+            None => error,
         }
     }
 }

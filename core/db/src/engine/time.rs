@@ -31,7 +31,7 @@ impl Core {
     }
 
     /// Moves the frontiers of a source to where its producers and the clock have brought them.
-    pub(super) fn advance_source(&mut self, id: SourceId, scratch: &mut Scratch) {
+    pub(crate) fn advance_source(&mut self, id: SourceId, scratch: &mut Scratch) {
         let Ok(source) = self.source(id) else { return };
         let (node, watermark) = (source.node, source.producers.watermark());
         let held = !self.started && self.graph.has_held_consumers(node);

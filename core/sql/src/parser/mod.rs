@@ -15,6 +15,7 @@
 //! | `columns` | column lists with `PRIMARY KEY` and `WATERMARK FOR` |
 //! | `create`, `create_stream`, `create_sink` | `CREATE` |
 //! | `query`, `clauses` | a query and the clauses behind it |
+//! | `ignored` | what sqlparser reads and no planner looks at, to be refused |
 //! | [`joins`], [`probe`] | `ASOF` joins in all their spellings, `TEMPORAL PROBE` joins |
 //! | `show`, `explain`, `subscribe`, `alter` | the other statements |
 //! | `variables` | `${NAME}` in the strings of definitions |
@@ -32,6 +33,7 @@ mod cursor;
 mod dialect;
 pub mod duration;
 mod explain;
+mod ignored;
 pub mod joins;
 mod lexer;
 mod option_list;

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Expr, GroupByExpr, Ident, ObjectNamePart, Query, Select, Statement as SqlStatement, Visit,
-        VisitMut, VisitorMut, visit_relations,
+        Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, ObjectNamePart, Query, Select,
+        Spanned, Statement as SqlStatement, Value, Visit, VisitMut, VisitorMut, visit_relations,
     },
     keywords::Keyword,
     parser::{Parser, ParserError},
@@ -16,7 +16,7 @@ use laminar_types::{Error, Position, Result, error::code};
 use super::{
     clauses::{self, Clauses},
     cursor::{Cursor, RESERVED},
-    joins,
+    ignored, joins,
     lexer::{bracket, is_word, position},
     options::Options,
     run::run_parser,
@@ -44,9 +44,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, options: Options) -> Result<StreamQ
     let (end, clauses, refused) = find_clauses(cursor)?;
     let text = cursor.text(start, end).to_string();
     let inner = inner_emits(cursor, end);
-    let query = query(cursor.take_tokens(end)).map_err(|error| match refused {
+    // Behind it nothing is left that would show a name: `FROM t EMIT`.
+    let last = cursor.len().checked_sub(1).map(|last| cursor.position_of(last));
+    let refused_last = refused.as_ref().filter(|refused| last == Some(refused.start));
+    let refused_last = refused_last.map(|refused| refused.error.clone());
+    let query = query(cursor.take_tokens(end)).map_err(|error| match &refused {
         // What stands before the clause was in order, so it is the clause that is not.
-        Some(refused) if place(Some(refused.start)) <= place(error.position()) => refused.error,
+        Some(refused) if place(Some(refused.start)) <= place(error.position()) => {
+            refused.error.clone()
+        }
         _ => match inner.iter().find(|(_, next)| Some(*next) == error.position()) {
             Some((emit, _)) => {
                 let message = "EMIT stands at the end of the statement, not inside of brackets";
@@ -55,6 +61,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, options: Options) -> Result<StreamQ
             None => error,
         },
     })?;
+    if let Some(error) = refused_last {
+        return Err(error);
+    }
     cursor.index = cursor.len();
     merge(clauses, options, query, text)
 }
@@ -151,7 +160,7 @@ fn continues_query(token: &Token) -> bool {
                 | Keyword::UNION
                 | Keyword::WHERE
         ),
-        Token::LParen => false,
+        Token::LParen | Token::EOF => false,
         _ => true,
     }
 }
@@ -245,19 +254,24 @@ fn merge(
 /// Reads tokens that are exactly one query.
 fn query(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
     let mut query = whole(tokens, |parser| parser.parse_query())?;
-    refuse_reserved_relations(query.as_ref())?;
-    spell_empty_grouping(query.as_mut());
-    joins::normalise(query.as_mut())?;
+    normalise(query.as_mut())?;
     Ok(query)
 }
 
 /// Reads tokens that are exactly one statement of sqlparser.
 pub(super) fn sql_statement(tokens: Vec<TokenWithSpan>) -> Result<SqlStatement> {
     let mut statement = whole(tokens, |parser| parser.parse_statement())?;
-    refuse_reserved_relations(&statement)?;
-    spell_empty_grouping(&mut statement);
-    joins::normalise(&mut statement)?;
+    normalise(&mut statement)?;
     Ok(statement)
+}
+
+/// Spells what sqlparser read as the planner takes it, and refuses what nobody would look at.
+fn normalise(node: &mut (impl Visit + VisitMut)) -> Result<()> {
+    refuse_reserved_relations(node)?;
+    ignored::refuse(node)?;
+    spell_grouping(node)?;
+    spell_fetch(node)?;
+    joins::normalise(node)
 }
 
 /// Refuses a word of SQL without quotes behind `FROM` or `JOIN`, where only a name or an expression
@@ -295,25 +309,79 @@ fn refuse_reserved_relations(node: &impl Visit) -> Result<()> {
     refused.break_value().map_or(Ok(()), Err)
 }
 
-/// Writes `GROUP BY ()`, which sqlparser reads as a tuple without values, as the grouping set it is.
-fn spell_empty_grouping(node: &mut impl VisitMut) {
+/// Writes `GROUP BY ()`, which sqlparser reads as a tuple without values, as the grouping set it is,
+/// and `WITH ROLLUP` or `WITH CUBE` behind the keys as `ROLLUP (keys)` or `CUBE (keys)`.
+fn spell_grouping(node: &mut impl VisitMut) -> Result<()> {
     struct Spell;
 
     impl VisitorMut for Spell {
-        type Break = ();
+        type Break = Error;
 
-        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-            if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
-                let empty = |key: &&mut Expr| matches!(key, Expr::Tuple(of) if of.is_empty());
-                for key in keys.iter_mut().filter(empty) {
-                    *key = Expr::GroupingSets(vec![Vec::new()]);
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+            let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else {
+                return ControlFlow::Continue(());
+            };
+            let empty = |key: &&mut Expr| matches!(key, Expr::Tuple(of) if of.is_empty());
+            for key in keys.iter_mut().filter(empty) {
+                *key = Expr::GroupingSets(vec![Vec::new()]);
+            }
+            let sets = |keys: &mut Vec<Expr>| keys.drain(..).map(|key| vec![key]).collect();
+            match std::mem::take(modifiers).as_slice() {
+                [] => {}
+                [GroupByWithModifier::Rollup] => *keys = vec![Expr::Rollup(sets(keys))],
+                [GroupByWithModifier::Cube] => *keys = vec![Expr::Cube(sets(keys))],
+                [other, ..] => {
+                    let message = format!(
+                        "GROUP BY keys {other} is not part of the dialect: write ROLLUP (keys), CUBE \
+                         (keys) or GROUPING SETS (...) instead of the keys"
+                    );
+                    let start = keys.first().map(|key| position(key.span().start));
+                    let error = Error::new(code::UNSUPPORTED, message);
+                    return ControlFlow::Break(start.map_or(error.clone(), |at| error.at(at)));
                 }
             }
             ControlFlow::Continue(())
         }
     }
 
-    let _ = node.visit(&mut Spell);
+    node.visit(&mut Spell).break_value().map_or(Ok(()), Err)
+}
+
+/// Writes `FETCH FIRST n ROWS ONLY` as the `LIMIT` it is.
+fn spell_fetch(node: &mut impl VisitMut) -> Result<()> {
+    struct Spell;
+
+    impl VisitorMut for Spell {
+        type Break = Error;
+
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+            let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+            let one = Expr::value(Value::Number("1".to_string(), false));
+            let quantity = fetch.quantity.unwrap_or(one);
+            if fetch.percent || fetch.with_ties {
+                let message = "FETCH takes a number of rows and ONLY those: filter by \
+                               percent_rank() or rank() for a share of the rows or for ties";
+                let error = Error::new(code::UNSUPPORTED, message);
+                return ControlFlow::Break(error.at(position(quantity.span().start)));
+            }
+            match &mut query.limit_clause {
+                Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => {
+                    *limit = Some(quantity);
+                }
+                clause @ None => {
+                    let (limit, offset) = (Some(quantity), None);
+                    *clause = Some(LimitClause::LimitOffset { limit, offset, limit_by: vec![] });
+                }
+                Some(_) => {
+                    let error = Error::new(code::SYNTAX, "LIMIT and FETCH exclude each other");
+                    return ControlFlow::Break(error.at(position(quantity.span().start)));
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    node.visit(&mut Spell).break_value().map_or(Ok(()), Err)
 }
 
 fn is_reserved(name: &Ident) -> bool {
