@@ -331,3 +331,54 @@ fn dead_letters_are_bounded_and_counted() {
     assert_eq!(listed(&db, "SHOW STREAMS", "q", "dead_letters"), Value::Int(1_500));
     assert_eq!(content(&db, "q"), Vec::<Row>::new());
 }
+
+/// Sums of panes, or of the pieces of a session, that no row of the step overflowed: the window is left
+/// out for the key, and everything else goes on.
+#[test]
+fn a_window_whose_parts_do_not_add_up_is_left_out() {
+    for emit in ["", " WITH (workers = 3)"] {
+        let db = started(&[
+            "CREATE SOURCE t (k VARCHAR, v BIGINT, ts BIGINT, WATERMARK FOR ts AS ts - 20)",
+            &format!(
+                "CREATE STREAM hops AS SELECT k, window_end AS e, sum(v) AS s FROM t GROUP BY k, hop(ts, 10, 20){emit}"
+            ),
+            &format!(
+                "CREATE STREAM grown AS SELECT k, window_end AS e, sum(v) AS s FROM t GROUP BY k, cumulate(ts, 10, 20){emit}"
+            ),
+            &format!(
+                "CREATE STREAM sessions AS SELECT k, window_end AS e, sum(v) AS s FROM t GROUP BY k, session(ts, 10){emit}"
+            ),
+            &format!(
+                "CREATE STREAM told AS SELECT k, window_end AS e, sum(v) AS s FROM t GROUP BY k, session(ts, 10) EMIT CHANGES{emit}"
+            ),
+        ]);
+        let most = i64::MAX;
+        // 8 brings the sessions of 0 and 15 together, and overflows nothing itself.
+        execute(&db, &format!("INSERT INTO t VALUES ('a', {most}, 0), ('a', 2, 15), ('b', 1, 6)"));
+        execute(&db, "INSERT INTO t VALUES ('a', 0, 8)");
+        execute(&db, "INSERT INTO t VALUES ('a', 4, 100)");
+        assert_eq!(
+            content(&db, "hops"),
+            [row!["a", 10, most], row!["a", 30, 2], row!["b", 10, 1], row!["b", 20, 1],]
+        );
+        assert_eq!(
+            content(&db, "grown"),
+            [row!["a", 10, most], row!["b", 10, 1], row!["b", 20, 1],]
+        );
+        assert_eq!(content(&db, "sessions"), [row!["b", 16, 1]]);
+        assert_eq!(content(&db, "told"), [row!["a", 110, 4], row!["b", 16, 1]]);
+        let letters = query(&db, "SELECT stream, row, error FROM laminar_dead_letters");
+        assert!(letters.iter().all(|letter| letter[2] == "sum overflows its type Int64".into()));
+        for (stream, end) in [("hops", "20"), ("grown", "20"), ("sessions", "25"), ("told", "25")] {
+            let of: Vec<String> = letters
+                .iter()
+                .filter(|letter| letter[0] == stream.into())
+                .map(|letter| format!("{:?}", letter[1]))
+                .collect();
+            assert_eq!(of.len(), 1, "{stream}: {letters:?}");
+            assert!(of[0].contains(": a") && of[0].contains(&format!(": {end}")), "{of:?}");
+        }
+        // The two sessions that were told ceased with the one row that made them one.
+        assert_eq!(listed(&db, "SHOW STREAMS", "told", "state"), "running".into());
+    }
+}

@@ -22,7 +22,9 @@ use laminar_sql::parser::parse_one;
 use laminar_sql::parser::statement::Statement;
 use laminar_sql::plan::InputRef;
 use laminar_sql::planner::Planner;
-use laminar_types::{Change, Delta, Frontier, RowBlock, RowLayout, TimeUnit, Weights};
+use laminar_types::{
+    Change, Delta, ErrorKind, Frontier, Result, RowBlock, RowLayout, TimeUnit, Weights,
+};
 
 use super::support::random::{Random, for_seeds};
 
@@ -367,9 +369,12 @@ impl Stream {
     }
 
     fn restore(&mut self, snapshots: &[Snapshot]) {
-        for (node, snapshot) in self.all().into_iter().zip(snapshots) {
-            self.graph.restore(node, snapshot).unwrap();
-        }
+        self.try_restore(snapshots).unwrap();
+    }
+
+    fn try_restore(&mut self, snapshots: &[Snapshot]) -> Result<()> {
+        let mut nodes = self.all().into_iter().zip(snapshots);
+        nodes.try_for_each(|(node, snapshot)| self.graph.restore(node, snapshot))
     }
 
     fn operators(&self) -> impl Iterator<Item = &'static str> {
@@ -441,6 +446,38 @@ fn a_restored_stream_says_what_the_first_one_said() {
             let mut operators = Stream::new(&planner, query).operators().collect::<Vec<_>>();
             operators.retain(|name| !["Map", "Union", "Unnest"].contains(name));
             assert_eq!(same_anew.get(), operators.is_empty(), "a snapshot matters: {query}");
+        }
+    }
+}
+
+/// State is of so many partitions: another number of workers is refused with what to do.
+#[test]
+fn a_snapshot_is_restored_with_as_many_workers() {
+    let planner = Planner::new();
+    let of = |workers: usize| {
+        let query = "SELECT k, count(*) AS n, max(t) AS m FROM u GROUP BY k WITH (workers =";
+        Stream::new(&planner, &format!("{query} {workers})"))
+    };
+    let steps = steps(&mut Random::new(3), 20);
+    for (taken, other) in [(1, 3), (3, 1), (3, 2), (2, 8)] {
+        let mut stream = of(taken);
+        for (epoch, step) in steps.iter().enumerate().take(10) {
+            stream.run(epoch as u64, step);
+        }
+        let snapshots = stream.snapshot();
+        let error = of(other).try_restore(&snapshots).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RecoveryFailed, "{error}");
+        for words in [
+            format!("of an operator with {taken} workers, and this one has {other}"),
+            format!("restore it WITH (workers = {taken})"),
+        ] {
+            assert!(error.message().contains(&words), "{error}");
+        }
+        // With as many it goes on.
+        let mut again = of(taken);
+        again.restore(&snapshots);
+        for (epoch, step) in steps.iter().enumerate().skip(10) {
+            assert_eq!(again.run(epoch as u64, step), stream.run(epoch as u64, step));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `workers`: operators by keys, divided. What comes out is the same for every number of them, to the
 //! last bit and row for row; what they did can be seen.
 
+mod failures;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +126,11 @@ fn has_own_emit(query: &str) -> bool {
 }
 
 fn open(workers: usize, worker_min_rows: usize, queries: &[&str]) -> LaminarDB {
+    open_with(workers, worker_min_rows, queries, "")
+}
+
+/// Streams q0, q1 and so on, with a clause at the end of each.
+fn open_with(workers: usize, worker_min_rows: usize, queries: &[&str], clause: &str) -> LaminarDB {
     let config = Config { workers, worker_min_rows, ..Config::default() };
     let db = LaminarDB::open_with_clock_at(config, 0).unwrap();
     for sql in [SOURCE, OTHER, VERSIONS, LATEST] {
@@ -131,7 +138,7 @@ fn open(workers: usize, worker_min_rows: usize, queries: &[&str]) -> LaminarDB {
     }
     for (index, query) in queries.iter().enumerate() {
         let emit = if has_own_emit(query) { "" } else { " EMIT CHANGES" };
-        execute(&db, &format!("CREATE STREAM q{index} AS {query}{emit}"));
+        execute(&db, &format!("CREATE STREAM q{index} AS {query}{emit} {clause}"));
     }
     db.start_blocking().unwrap();
     db
@@ -179,12 +186,16 @@ fn drain(subscription: &mut UntypedSubscription, told: &mut Told) {
 
 /// What each query told of random rows, batch for batch.
 fn told(seed: u64, workers: usize, worker_min_rows: usize) -> Vec<Told> {
-    let db = open(workers, worker_min_rows, DIVIDED);
+    told_by(&open(workers, worker_min_rows, DIVIDED), seed, DIVIDED.len())
+}
+
+/// The same of the first streams of a database.
+fn told_by(db: &LaminarDB, seed: u64, streams: usize) -> Vec<Told> {
     let sources = PUSHED.map(|name| db.source_untyped(name).unwrap());
-    let mut subscriptions: Vec<UntypedSubscription> = (0..DIVIDED.len())
+    let mut subscriptions: Vec<UntypedSubscription> = (0..streams)
         .map(|index| db.subscribe_with(&format!("q{index}"), SubscribeOptions::default()).unwrap())
         .collect();
-    let mut all = vec![Told::new(); DIVIDED.len()];
+    let mut all = vec![Told::new(); streams];
     let (mut random, mut now) = (Random::new(seed), 0);
     for _ in 0..40 {
         let source = random.pick(&sources);

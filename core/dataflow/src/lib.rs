@@ -37,8 +37,8 @@ pub use consolidate::consolidate;
 pub use epoch_time::EpochTime;
 pub use graph::{Graph, NodeId, StepOutput};
 pub use operator::{
-    Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Operator, PartitionMetrics,
-    Traits, WindowEnds,
+    Changes, Content, Context, DeadLetter, EventTime, Marks, Metrics, Noticed, Operator,
+    PartitionMetrics, Traits, WindowEnds,
 };
 pub use work::Work;
 pub use workers::{Inline, Workers};

@@ -279,19 +279,37 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Notes a row that is left out because an expression failed on it.
     pub fn dead_letter(&mut self, row: String, error: String) {
-        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal: 0 });
+        self.note(row, error, 0, Noticed::TakenIn);
     }
 
-    /// The same, of a row with an ordinal: zero where rows have none.
+    /// The same, of what a row met or brought about after all rows that came with it were taken in.
+    /// Its ordinal is zero where rows have none.
     pub(crate) fn dead_letter_at(&mut self, ordinal: u64, row: String, error: String) {
-        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal });
+        self.note(row, error, ordinal, Noticed::Met);
     }
 
-    /// The same, of a row of a batch.
+    /// The same, of a row of a batch that is taken in.
     pub fn dead_letter_of(&mut self, batch: &RecordBatch, row: usize, error: String) {
-        let ordinal = ordinals::of(batch).map_or(0, |ordinals| ordinals[row]);
+        let ordinal = ordinals::of(batch).map_or(row as u64, |ordinals| ordinals[row]);
         let row = row_text(&ordinals::without(batch), row);
-        self.dead_letter_at(ordinal, row, error);
+        self.note(row, error, ordinal, Noticed::TakenIn);
+    }
+
+    /// Makes the letters from a number on, whose ordinals are comparable, such of what was met, in the
+    /// order of their rows.
+    pub(crate) fn settle_letters(&mut self, from: usize) {
+        let letters = &mut self.dead_letters[from..];
+        letters.iter_mut().for_each(|letter| letter.noticed = Noticed::Met);
+        letters.sort_by_key(|letter| letter.ordinal);
+    }
+
+    /// The same, of a row that is given.
+    pub(crate) fn dead_letter_at_close(&mut self, ordinal: u64, row: String, error: String) {
+        self.note(row, error, ordinal, Noticed::Given);
+    }
+
+    fn note(&mut self, row: String, error: String, ordinal: u64, noticed: Noticed) {
+        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal, noticed });
     }
 }
 
@@ -304,8 +322,22 @@ pub struct DeadLetter {
     pub row: String,
     /// What failed.
     pub error: String,
-    /// The number of the row among those that came to its operator, where partitions count them.
+    /// The number of the row among those that came to its operator, where partitions count them, and
+    /// elsewhere its place among those that were taken in with it, or zero.
     pub ordinal: u64,
+    /// When in the step it was noticed.
+    pub noticed: Noticed,
+}
+
+/// When in a step an operator notices that an expression fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Noticed {
+    /// As a row is taken in: of the rows that come together all are, before any meets another.
+    TakenIn,
+    /// As a row meets what is there.
+    Met,
+    /// As the rows of the result are made, after all input.
+    Given,
 }
 
 /// Which changes an edge can carry. Each is a promise that the ones after it do not make.

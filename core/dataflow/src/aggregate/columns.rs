@@ -1,8 +1,10 @@
 //! [`AggregateColumns`]: the state of aggregate calls by slot, whoever gives the slots.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
-use laminar_types::{Result, mutant};
+use laminar_types::{Error, Result, code, mutant};
 
 use super::{Accumulator, Input};
 use crate::state::{Container, Parts};
@@ -106,6 +108,54 @@ impl AggregateColumns {
         merged.resize(count);
         merged.merge(unions, self, slots)?;
         merged.evaluate(&(0..count as u32).collect::<Vec<_>>())
+    }
+
+    /// The same where a union may fail by itself: the unions that do not, ascending, with their
+    /// results, and the others with what failed.
+    ///
+    /// # Errors
+    /// As [`Accumulator::merge`] and [`Accumulator::evaluate`], but for what fails of a union.
+    #[allow(clippy::type_complexity)]
+    pub fn evaluate_merged_apart(
+        &self,
+        slots: &[u32],
+        unions: &[u32],
+        count: usize,
+    ) -> Result<(Vec<u32>, Vec<ArrayRef>, Vec<(u32, Error)>)> {
+        let mut merged = self.fresh();
+        merged.resize(count);
+        let mut failed = BTreeMap::new();
+        for (slot, union) in slots.iter().zip(unions) {
+            merged.merge_apart(*union, self, *slot, &mut failed)?;
+        }
+        let kept = (0..count as u32).filter(|union| !failed.contains_key(union));
+        let kept: Vec<u32> = kept.collect();
+        let results = merged.evaluate(&kept)?;
+        Ok((kept, results, failed.into_iter().collect()))
+    }
+
+    /// Adds the state of a slot of other columns to a slot, unless that has failed; notes it if it
+    /// fails now.
+    ///
+    /// # Errors
+    /// As [`Accumulator::merge`], but for sums that overflow.
+    pub fn merge_apart(
+        &mut self,
+        slot: u32,
+        other: &Self,
+        other_slot: u32,
+        failed: &mut BTreeMap<u32, Error>,
+    ) -> Result<()> {
+        if failed.contains_key(&slot) {
+            return Ok(());
+        }
+        match self.merge(&[slot], other, &[other_slot]) {
+            Err(error) if error.code() == code::EXECUTION => {
+                failed.insert(slot, error);
+                Ok(())
+            }
+            merged => merged,
+        }
     }
 
     /// Adds the state of `other_slots[i]` of columns of the same calls to `slots[i]`.

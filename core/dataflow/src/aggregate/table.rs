@@ -5,9 +5,11 @@
 //! `settle`, `apply` adds the rows. A failed `apply` takes both back. `settle` ends an epoch:
 //! groups without rows vanish.
 
+use std::collections::BTreeMap;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use laminar_types::{Result, RowBlock, mutant};
+use laminar_types::{Error, Result, RowBlock, mutant};
 
 use super::{Accumulator, AggregateArgs, AggregateColumns, Input};
 use crate::state::{Container, GroupIndex, GroupKeys, Paged, Parts};
@@ -398,6 +400,24 @@ impl AggregateTable {
             }
         }
         Ok(&self.slots)
+    }
+
+    /// The same group by group, where one may fail by itself: those that failed, by slot, with what
+    /// failed.
+    ///
+    /// # Errors
+    /// As [`Accumulator::merge`], but for sums that overflow.
+    pub fn merge_apart(&mut self, other: &Self, failed: &mut BTreeMap<u32, Error>) -> Result<()> {
+        let Self { index, slots, other_slots, .. } = self;
+        index.intern_all(&other.index, slots, other_slots)?;
+        self.resize();
+        for (&slot, &from) in self.slots.iter().zip(&self.other_slots) {
+            self.columns.merge_apart(slot, &other.columns, from, failed)?;
+            if let Some(weights) = &mut self.weights {
+                *weights.at_mut(slot as usize) += other.weight(from);
+            }
+        }
+        Ok(())
     }
 
     /// The weight of a group; one where groups have none.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use laminar_types::{Change, Error, Frontier, Result, RowBlock, mutant};
+use laminar_types::{Change, Error, Frontier, Result, RowBlock, code, mutant};
 
 use super::NodeId;
 use crate::operator::{Context, Operator, Traits};
@@ -68,7 +68,10 @@ impl Node {
         match &mut self.body {
             Body::Source => {}
             Body::Table(rows) => rows.parts(parts)?,
-            Body::Operator(operator) => operator.parts(parts)?,
+            Body::Operator(operator) => {
+                refuse_other_partitions(operator.partitions().len().max(1), parts)?;
+                operator.parts(parts)?;
+            }
         }
         for input in &mut self.inputs {
             parts.numbers(&mut input.frontiers)?;
@@ -130,6 +133,22 @@ impl Node {
         Ok((change, true))
     }
 }
+/// Notes how many partitions an operator has, and puts nothing back into one that has another number:
+/// each holds the keys that are its own among so many.
+fn refuse_other_partitions(partitions: usize, parts: &mut Parts<'_>) -> Result<()> {
+    let mut of_snapshot = partitions;
+    parts.number(&mut of_snapshot)?;
+    if of_snapshot == partitions {
+        return Ok(());
+    }
+    let message = format!(
+        "the snapshot is of an operator with {of_snapshot} workers, and this one has {partitions}: \
+         restore it WITH (workers = {of_snapshot}), and give the stream another number by CREATE OR \
+         REPLACE STREAM afterwards"
+    );
+    Err(Error::new(code::RECOVERY, message))
+}
+
 /// The net change of a step that was given blocks, one of which is there to be used again.
 fn finish_with_block(
     operator: &mut dyn Operator,

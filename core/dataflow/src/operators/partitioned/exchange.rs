@@ -121,7 +121,8 @@ fn owner(hash: u32, partitions: usize) -> usize {
 pub(super) struct Shared {
     pub(super) port: usize,
     delta: Delta,
-    first: u64,
+    /// The ordinal of the first row.
+    pub(super) first: u64,
     schema: SchemaRef,
     rows: Rows,
 }

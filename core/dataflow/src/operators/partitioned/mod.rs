@@ -31,7 +31,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Frontier, Result, RowBlock, mutant, mutants};
 
 use crate::expr::Expr;
-use crate::operator::{Content, Context, Marks, Metrics, Operator, PartitionMetrics};
+use crate::operator::{Content, Context, Marks, Metrics, Noticed, Operator, PartitionMetrics};
 use crate::state::Parts;
 use crate::workers::{Inline, Job, Workers};
 use exchange::Exchange;
@@ -145,14 +145,23 @@ impl Partitioned {
     }
 
     /// What the partitions gave, as one.
-    fn collect(&self, visited: &[usize], cx: &mut Context<'_>) -> Result<Option<Delta>> {
+    fn collect(
+        &self,
+        step: &Step,
+        visited: &[usize],
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Delta>> {
         let mut partitions: Vec<_> = visited.iter().map(|n| self.partition(*n)).collect();
         let failure = partitions.iter_mut().find_map(|partition| partition.failure.take());
         let first_letter = cx.dead_letters.len();
         for partition in &mut partitions {
             cx.dead_letters.append(&mut partition.dead_letters);
         }
-        cx.dead_letters[first_letter..].sort_by_key(|letter| letter.ordinal);
+        // In the order of one operator: input by input, and then what is given.
+        cx.dead_letters[first_letter..].sort_by_key(|letter| {
+            let input = step.inputs.partition_point(|input| input.first <= letter.ordinal);
+            (letter.noticed == Noticed::Given, input, letter.noticed, letter.ordinal)
+        });
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -226,7 +235,7 @@ impl Operator for Partitioned {
         let visited = self.visited(&step);
         let step = Arc::new(step);
         self.run(&step, &visited);
-        self.collect(&visited, cx)
+        self.collect(&step, &visited, cx)
     }
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {

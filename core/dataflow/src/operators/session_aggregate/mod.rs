@@ -14,27 +14,28 @@
 //! two gaps later: no row that could still come would reach it.
 
 mod pieces;
+mod rows;
 mod sessions;
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Int64Array, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use laminar_types::{Delta, Frontier, Result, TimeUnit, Weights, mutant};
 
-use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
 use super::emission::Emission;
 use super::late_rows::LateRows;
 use super::partitioned::{Origin, Place, ordinals};
-use super::timed_rows::{select, time_column, with_times};
+use super::timed_rows::{select, with_times};
 use super::window_aggregate::{WindowColumns, WindowEmit, WindowOptions};
 use crate::aggregate::AggregateColumns;
 use crate::operator::{Context, Metrics, Operator};
 use crate::state::{Container, GroupIndex, Paged, Parts, Slots, TimeQueue, arrow_error};
 use crate::window::bounded;
-use pieces::{Piece, PieceKey, Pieces, Session};
+use pieces::{Piece, PieceKey, Pieces};
+use rows::SessionRows;
 use sessions::Sessions;
 
 /// Groups rows by keys and by sessions.
@@ -345,7 +346,7 @@ impl SessionAggregate {
     }
 
     /// Notes what the sessions in reach of the rows are now.
-    fn note(&mut self, rows: &Rows) -> Result<()> {
+    fn note(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut sessions = Sessions::default();
         let mut of_sessions = Vec::new();
@@ -365,19 +366,30 @@ impl SessionAggregate {
                 self.changed.push(Span { key: session.key, first: session.start, last, ordinal });
             }
         }
-        self.tell(Stage::Before, &sessions, &of_sessions)
+        self.tell(Stage::Before, &sessions, &of_sessions, cx)
     }
 
     /// Tells of sessions as they are; each comes from the row with an ordinal.
-    fn tell(&mut self, stage: Stage, sessions: &Sessions, of_sessions: &[u64]) -> Result<()> {
+    fn tell(
+        &mut self,
+        stage: Stage,
+        sessions: &Sessions,
+        of_sessions: &[u64],
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
         if sessions.list.is_empty() {
             return Ok(());
         }
-        let batch = self.rows_of(sessions)?;
-        let weight = if matches!(stage, Stage::Before) { -1 } else { 1 };
+        let SessionRows { batch, places, failed } = self.rows_of(sessions)?;
+        let is_before = matches!(stage, Stage::Before);
+        // What is not there now was not told before either.
+        for (at, text, error) in failed.into_iter().filter(|_| !is_before) {
+            cx.dead_letter_at_close(of_sessions[at as usize], text, error.message().to_string());
+        }
+        let weight = if is_before { -1 } else { 1 };
         let weights = Weights::from(vec![weight; batch.num_rows()]);
         let origins = match self.is_partition {
-            true => of_sessions.iter().map(|ordinal| Origin::from(*ordinal)).collect(),
+            true => places.iter().map(|at| Origin::from(of_sessions[*at as usize])).collect(),
             false => Vec::new(),
         };
         self.emission.push(stage as u8, batch, Some(weights), origins);
@@ -385,7 +397,7 @@ impl SessionAggregate {
     }
 
     /// Tells what the sessions near the rows of this step are now.
-    fn tell_changed(&mut self) -> Result<()> {
+    fn tell_changed(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let mut sessions = Sessions::default();
         let mut of_sessions = Vec::new();
         let mut seen: BTreeSet<PieceKey> = BTreeSet::new();
@@ -405,12 +417,12 @@ impl SessionAggregate {
                 }
             }
         }
-        self.tell(Stage::After, &sessions, &of_sessions)
+        self.tell(Stage::After, &sessions, &of_sessions, cx)
     }
 
     /// Closes the sessions that are over, and tells of them if they are to be given now: in the order
     /// of their ends and, of those with the same end, of the rows that made their keys.
-    fn close(&mut self) -> Result<()> {
+    fn close(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let mut closed = Sessions::default();
         // The keys that have no session any more.
         let mut over = Vec::new();
@@ -423,7 +435,7 @@ impl SessionAggregate {
         }
         self.pieces.commit();
         if self.options.emit == WindowEmit::Final && !closed.list.is_empty() {
-            self.tell_closed(&closed)?;
+            self.tell_closed(&closed, cx)?;
         }
         self.give_back(closed.pieces.iter().map(|piece| piece.2));
         for key in over {
@@ -438,14 +450,22 @@ impl SessionAggregate {
         Ok(())
     }
 
-    fn tell_closed(&mut self, closed: &Sessions) -> Result<()> {
-        let place = |(session, _): &(Session, usize)| {
+    fn tell_closed(&mut self, closed: &Sessions, cx: &mut Context<'_>) -> Result<()> {
+        let place = |at: &u32| {
+            let (session, _) = &closed.list[*at as usize];
             (session.end, self.of_key.at(session.key as usize).number)
         };
-        let places: Vec<(i64, u64)> = closed.list.iter().map(place).collect();
+        let SessionRows { mut batch, places, mut failed } = self.rows_of(closed)?;
+        failed.sort_by_key(|(at, ..)| {
+            let (end, number) = place(at);
+            (number, end)
+        });
+        for (at, text, error) in failed {
+            cx.dead_letter_at_close(place(&at).1, text, error.message().to_string());
+        }
+        let places: Vec<(i64, u64)> = places.iter().map(place).collect();
         let mut order: Vec<u32> = (0..places.len() as u32).collect();
         order.sort_by_key(|row| places[*row as usize]);
-        let mut batch = self.rows_of(closed)?;
         if !places.is_sorted() {
             let order = UInt32Array::from(order.clone());
             batch = take_record_batch(&batch, &order).map_err(arrow_error)?;
@@ -496,29 +516,6 @@ impl SessionAggregate {
         }
         over.push(key);
         Ok(())
-    }
-
-    /// One row for each session.
-    fn rows_of(&mut self, sessions: &Sessions) -> Result<RecordBatch> {
-        let Sessions { list, pieces } = sessions;
-        let keys: Vec<u32> = list.iter().map(|(session, _)| session.key).collect();
-        let numbers: Vec<u32> = pieces.iter().map(|piece| piece.2).collect();
-        let mut session_of = Vec::with_capacity(pieces.len());
-        for (index, (_, pieces_to)) in list.iter().enumerate() {
-            session_of.resize(*pieces_to, index as u32);
-        }
-        let mut columns = self.keys.keys(&keys)?;
-        if self.columns.keys.is_empty() {
-            // The key that stands for "no key".
-            columns.clear();
-        }
-        columns.extend(self.sums.evaluate_merged(&numbers, &session_of, list.len())?);
-        let time_type = self.schema.field(self.columns.start).data_type();
-        let starts = Int64Array::from_iter_values(list.iter().map(|(session, _)| session.start));
-        let ends = Int64Array::from_iter_values(list.iter().map(|(session, _)| session.end));
-        columns.insert(self.columns.start, time_column(starts, time_type)?);
-        columns.push(time_column(ends, time_type)?);
-        batch(&self.schema, columns)
     }
 
     fn read(&mut self, delta: Delta, times: Int64Array) -> Result<Rows> {
@@ -582,9 +579,10 @@ impl Placed {
 impl Operator for SessionAggregate {
     fn input(&mut self, _port: usize, delta: Delta, cx: &mut Context<'_>) -> Result<()> {
         let (delta, times) = with_times(delta, self.columns.time, &bounded(self.gap), cx)?;
+        let first_letter = cx.dead_letters.len();
         let rows = self.read(delta, times)?;
         if self.options.emit == WindowEmit::Updates {
-            self.note(&rows)?;
+            self.note(&rows, cx)?;
         }
         let all = rows.delta.num_rows();
         let mut late = Vec::new();
@@ -603,6 +601,7 @@ impl Operator for SessionAggregate {
                 }
             }
         }
+        cx.settle_letters(first_letter);
         if !late.is_empty() {
             self.late.take(select(&rows.delta, &late)?, cx)?;
         }
@@ -623,13 +622,13 @@ impl Operator for SessionAggregate {
 
     fn finish_placed(
         &mut self,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
         places: &mut Vec<Place>,
     ) -> Result<Option<Delta>> {
         if self.options.emit == WindowEmit::Updates {
-            self.tell_changed()?;
+            self.tell_changed(cx)?;
         }
-        self.close()?;
+        self.close(cx)?;
         let start = match self.limit {
             i64::MIN => Frontier::MIN,
             i64::MAX => Frontier::MAX,

@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use laminar_types::Result;
+use laminar_types::{Error, Result};
 
 use super::Windows;
 use super::ends::Ends;
@@ -118,6 +118,26 @@ impl Blocks {
         let rows = ends.window(windows, &mut beginning.table, start, end);
         (self.ends, self.beginning) = (Some(ends), Some(beginning));
         rows
+    }
+
+    /// The same for a window whose panes do not add up in some groups, of which each has a sum that
+    /// is past the range of its type: the rows of the others, and of these the keys with what failed.
+    pub(super) fn window_apart(
+        windows: &Windows,
+        panes: &PaneTables,
+        end: i64,
+    ) -> Result<(RecordBatch, Vec<(String, Error)>)> {
+        let (mut merged, mut failed) = (windows.merged_table()?, BTreeMap::new());
+        for (_, pane) in panes.range(windows.spec.start(end)..end) {
+            merged.merge_apart(pane, &mut failed)?;
+        }
+        let slots: Vec<u32> = merged.live_slots().filter(|s| !failed.contains_key(s)).collect();
+        let rows = windows.rows_of(&merged, &slots, end)?;
+        let mut told = Vec::with_capacity(failed.len());
+        for (slot, error) in failed {
+            told.push((windows.text(&merged, slot, end)?, error));
+        }
+        Ok((rows, told))
     }
 
     /// The beginning of a block, with its panes up to a time.

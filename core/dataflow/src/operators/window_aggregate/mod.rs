@@ -19,11 +19,12 @@ use super::aggregate::batch;
 use super::aggregate_call::{AggregateCall, Grouping};
 use super::group_changes::GroupChanges;
 use super::late_rows::{LateRows, OfSet};
-use super::partitioned::Place;
+use super::partitioned::{Place, ordinals};
 use super::timed_rows::{select, time_column, with_times};
 use crate::aggregate::AggregateTable;
+use crate::expr::row_text;
 use crate::operator::{Context, Marks, Metrics, Operator, WindowEnds};
-use crate::state::Parts;
+use crate::state::{Parts, arrow_error};
 use crate::window::WindowSpec;
 use panes::Panes;
 use updates::OpenWindows;
@@ -151,12 +152,12 @@ impl WindowAggregate {
     }
 
     /// Ends a step, and puts the places of the rows into `places`.
-    fn end(&mut self, places: &mut Vec<Place>) -> Result<Option<Delta>> {
+    fn end(&mut self, places: &mut Vec<Place>, cx: &mut Context<'_>) -> Result<Option<Delta>> {
         let (windows, schema) = (&self.windows, &self.windows.schema);
         match &mut self.state {
             State::Final(panes) if self.given < self.limit => {
                 self.given = self.limit;
-                panes.close(windows, schema, self.limit, places)
+                panes.close(windows, schema, self.limit, places, cx)
             }
             State::Final(_) => Ok(None),
             State::Updates(open) => open.changes(windows, schema, self.limit, places),
@@ -216,6 +217,15 @@ impl Windows {
         batch(&self.schema, self.with_bounds(columns, end, slots.len())?)
     }
 
+    /// The keys and bounds of a group of the window that ends at a time, for people.
+    fn text(&self, table: &AggregateTable, slot: u32, end: i64) -> Result<String> {
+        let columns = self.with_bounds(table.keys(&[slot])?, end, 1)?;
+        let mut fields: Vec<usize> = (0..columns.len() - 1).collect();
+        fields.push(self.schema.fields().len() - 1);
+        let schema = self.schema.project(&fields).map_err(arrow_error)?;
+        Ok(row_text(&batch(&schema.into(), columns)?, 0))
+    }
+
     /// The columns of the output: the window's bounds among those of its table.
     fn with_bounds(
         &self,
@@ -240,6 +250,13 @@ impl Operator for WindowAggregate {
         let (delta, times) =
             with_times(delta, self.windows.columns.time, &self.windows.spec.times(), cx)?;
         let delta = self.windows.grouping.arrive(delta)?;
+        let first_letter = cx.dead_letters.len();
+        // Rows are added pane by pane; of those that fail it is told row by row.
+        let is_numbered = ordinals::of(&delta.batch).is_some();
+        let number = |cx: &mut Context<'_>, from: usize, row: &dyn Fn(usize) -> usize| {
+            let letters = cx.dead_letters[from..].iter_mut().filter(|_| !is_numbered);
+            letters.for_each(|letter| letter.ordinal = row(letter.ordinal as usize) as u64);
+        };
         let spec = &self.windows.spec;
         let runs = runs(spec, times.values());
         // Pane by pane where windows overlap: whatever other rows there are, those of a group then
@@ -247,8 +264,11 @@ impl Operator for WindowAggregate {
         let are_in_order = spec.is_tumbling() || runs.is_sorted_by(|a, b| a.pane < b.pane);
         if (are_in_order && runs.len() * SHORT_RUN <= delta.num_rows()) || runs.len() == 1 {
             for run in runs {
+                let from = cx.dead_letters.len();
                 self.add(run.pane, delta.slice(run.offset, run.rows), cx)?;
+                number(cx, from, &|row| run.offset + row);
             }
+            cx.settle_letters(first_letter);
             return Ok(());
         }
         // Panes alternate: bring the rows of each together, in the order of arrival.
@@ -258,8 +278,11 @@ impl Operator for WindowAggregate {
             by_pane.entry(run.pane).or_default().extend(rows);
         }
         for (pane, rows) in by_pane {
+            let from = cx.dead_letters.len();
             self.add(pane, select(&delta, &rows)?, cx)?;
+            number(cx, from, &|row| rows[row] as usize);
         }
+        cx.settle_letters(first_letter);
         Ok(())
     }
 
@@ -287,16 +310,16 @@ impl Operator for WindowAggregate {
         Ok(())
     }
 
-    fn finish(&mut self, _cx: &mut Context<'_>) -> Result<Option<Delta>> {
-        self.end(&mut Vec::new())
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
+        self.end(&mut Vec::new(), cx)
     }
 
     fn finish_placed(
         &mut self,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
         places: &mut Vec<Place>,
     ) -> Result<Option<Delta>> {
-        self.end(places)
+        self.end(places, cx)
     }
 
     fn due_rows(&self) -> usize {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
-use laminar_types::{Delta, Error, Result, mutant};
+use laminar_types::{Delta, Error, Result, code, mutant};
 
 use super::Windows;
 use super::blocks::Blocks;
@@ -104,6 +104,7 @@ impl Panes {
         schema: &SchemaRef,
         limit: i64,
         places: &mut Vec<Place>,
+        cx: &mut Context<'_>,
     ) -> Result<Option<Delta>> {
         let spec = &windows.spec;
         let mut closed = Vec::new();
@@ -126,7 +127,17 @@ impl Panes {
                 self.give_back(table);
             } else {
                 let Self { panes, blocks, .. } = self;
-                closed.push(blocks.window(windows, panes, end)?);
+                match blocks.window(windows, panes, end) {
+                    Ok(rows) => closed.push(rows),
+                    Err(error) if error.code() == code::EXECUTION => {
+                        let (rows, failed) = Blocks::window_apart(windows, panes, end)?;
+                        closed.push(rows);
+                        for (text, error) in failed {
+                            cx.dead_letter_at_close(0, text, error.message().to_string());
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
                 self.drop_panes(windows, end);
             }
             self.next_end = spec.next_end(end);
