@@ -9,6 +9,20 @@ static laminar_db *db;
 static laminar_source *source;
 static laminar_subscription *copy;
 
+/* More rows than worker threads are left alone with, and what they come to. */
+static void count_with_workers(laminar_db *of, int64_t pushes) {
+    char expected[64];
+    run_sql(of, "INSERT INTO numbers SELECT value FROM generate_series(1, 20000)");
+    snprintf(expected, sizeof expected, "100|%lld\n", (long long)(pushes * 20000));
+    expect_rows(of, "SELECT COUNT(*), SUM(c) FROM counts", expected);
+}
+
+static void create_counts(laminar_db *of) {
+    run_sql(of, "CREATE SOURCE numbers (n BIGINT)");
+    run_sql(of, "CREATE STREAM counts WITH (workers = 4) AS "
+                "SELECT n % 100 AS k, COUNT(*) AS c FROM numbers GROUP BY n % 100");
+}
+
 /* The number of failed checks in the child, by way of its exit status. */
 static int in_child(void (*run)(void)) {
     fflush(stdout);
@@ -52,9 +66,10 @@ static void calls_in_the_child(void) {
 static void a_database_of_its_own(void) {
     laminar_db *own = NULL;
     MUST(laminar_open(NULL, &own, ERR));
-    run_sql(own, "CREATE SOURCE numbers (n BIGINT)");
-    run_sql(own, "INSERT INTO numbers VALUES (1), (2)");
-    expect_rows(own, "SELECT SUM(n) FROM numbers", "3\n");
+    create_counts(own);
+    MUST(laminar_start(own, ERR));
+    count_with_workers(own, 1);
+    expect_rows(own, "SELECT SUM(n) FROM numbers WHERE n <= 2", "3\n");
     laminar_close(own);
 }
 
@@ -67,6 +82,7 @@ static void the_child_may_open_its_own(void) {
 }
 
 static void the_parent_goes_on(void) {
+    count_with_workers(db, 2);
     push_events(source, 1, KEYS("a"), INTS(1), INTS(1000));
     expect_batch(copy, "a|1\n");
 }
@@ -74,6 +90,9 @@ static void the_parent_goes_on(void) {
 int main(void) {
     db = open_started(NULL);
     run_sql(db, "CREATE STREAM copy AS SELECT k, v FROM events");
+    /* The threads of the workers run when the process is forked. */
+    create_counts(db);
+    count_with_workers(db, 1);
     source = open_source(db, "events");
     copy = open_subscription(db, "copy");
     RUN(the_child_is_told);
