@@ -226,8 +226,6 @@ fn clauses_without_effect_are_refused() {
         unsupported(&db, marked, &[words]);
         unsupported(&db, &format!("CREATE STREAM s AS {marked}"), &[words]);
     }
-    let syntax = ErrorKind::SqlParseError;
-    check(&db, "CREATE STREAM s AS SELECT sym FROM trades EMIT^", syntax, &["ON WINDOW CLOSE"]);
 }
 
 /// Spellings of other databases that stand for one that there is.

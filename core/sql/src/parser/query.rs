@@ -44,15 +44,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, options: Options) -> Result<StreamQ
     let (end, clauses, refused) = find_clauses(cursor)?;
     let text = cursor.text(start, end).to_string();
     let inner = inner_emits(cursor, end);
-    // Behind it nothing is left that would show a name: `FROM t EMIT`.
-    let last = cursor.len().checked_sub(1).map(|last| cursor.position_of(last));
-    let refused_last = refused.as_ref().filter(|refused| last == Some(refused.start));
-    let refused_last = refused_last.map(|refused| refused.error.clone());
-    let query = query(cursor.take_tokens(end)).map_err(|error| match &refused {
+    let query = query(cursor.take_tokens(end)).map_err(|error| match refused {
         // What stands before the clause was in order, so it is the clause that is not.
-        Some(refused) if place(Some(refused.start)) <= place(error.position()) => {
-            refused.error.clone()
-        }
+        Some(refused) if place(Some(refused.start)) <= place(error.position()) => refused.error,
         _ => match inner.iter().find(|(_, next)| Some(*next) == error.position()) {
             Some((emit, _)) => {
                 let message = "EMIT stands at the end of the statement, not inside of brackets";
@@ -61,9 +55,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, options: Options) -> Result<StreamQ
             None => error,
         },
     })?;
-    if let Some(error) = refused_last {
-        return Err(error);
-    }
     cursor.index = cursor.len();
     merge(clauses, options, query, text)
 }
@@ -160,7 +151,7 @@ fn continues_query(token: &Token) -> bool {
                 | Keyword::UNION
                 | Keyword::WHERE
         ),
-        Token::LParen | Token::EOF => false,
+        Token::LParen => false,
         _ => true,
     }
 }
