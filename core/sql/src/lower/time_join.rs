@@ -665,7 +665,7 @@ fn is_of_subquery(join: &LogicalJoin) -> bool {
     // The names that DataFusion gives such subqueries.
     const NAMES: [&str; 2] = ["__scalar_sq_", "__correlated_sq_"];
     let mut names = join.right.schema().iter().map(|(qualifier, _)| qualifier);
-    join.right.schema().fields().len() > 0
+    !join.right.schema().fields().is_empty()
         && names.all(|name| {
             name.is_some_and(|name| NAMES.iter().any(|of| name.table().starts_with(of)))
         })
