@@ -2,7 +2,7 @@
 
 use crate::row;
 use crate::support::changing::{run, run_answered};
-use crate::support::database::{content, execute, refused, started};
+use crate::support::database::{content, execute, query, refused, started};
 use crate::support::value::Row;
 
 #[test]
@@ -277,6 +277,36 @@ fn subqueries_in_arguments_keys_and_conditions() {
     ];
     let queries = queries.map(|(query, answer)| (query.to_string(), answer));
     run_answered(&queries, 2, 8, 8);
+}
+
+/// Integers of different widths: the subquery is cast, and refers to the query around it as it is.
+#[test]
+fn members_of_another_type() {
+    let db = started(&[
+        "CREATE SOURCE l (x BIGINT, y BIGINT)",
+        "CREATE SOURCE i (k SMALLINT, v BIGINT)",
+    ]);
+    let queries: [(&str, &[i64]); 6] = [
+        ("SELECT x FROM l WHERE x IN (SELECT i.k FROM i WHERE i.k < l.y)", &[1]),
+        ("SELECT x FROM l WHERE x NOT IN (SELECT i.k FROM i WHERE i.k < l.y)", &[2, 3]),
+        ("SELECT x FROM l WHERE x IN (SELECT i.k FROM i WHERE i.k = l.y)", &[3]),
+        ("SELECT x FROM l WHERE x >= ALL (SELECT i.k FROM i WHERE i.k < l.y)", &[1, 3]),
+        (
+            "SELECT x FROM l WHERE CASE WHEN x IN (SELECT i.k FROM i WHERE i.k < l.y) THEN 1 END = 1",
+            &[1],
+        ),
+        ("SELECT x FROM l WHERE x < ANY (SELECT i.k FROM i WHERE i.k < l.y)", &[2]),
+    ];
+    for (index, (query, _)) in queries.iter().enumerate() {
+        execute(&db, &format!("CREATE STREAM s{index} AS {query}"));
+    }
+    execute(&db, "INSERT INTO l VALUES (1, 2), (2, 9), (3, 3)");
+    execute(&db, "INSERT INTO i VALUES (1, 10), (3, 20)");
+    for (index, (sql, expected)) in queries.iter().enumerate() {
+        let expected: Vec<Row> = expected.iter().map(|x| row![*x]).collect();
+        assert_eq!(content(&db, &format!("s{index}")), expected, "{sql}");
+        assert_eq!(query(&db, &format!("{sql} ORDER BY x")), expected, "ad hoc: {sql}");
+    }
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use laminar_db::{LaminarDB, SubscribeOptions, UntypedSubscription};
 
-use super::database::{batch, content, execute, started, texts};
+use super::database::{batch, batches, content, execute, started, texts};
 use super::oracle::Oracle;
 use super::random::{Random, for_seeds};
 use super::replay::Replay;
-use super::value::assert_same;
+use super::value::{assert_same, sorted};
 
 /// Events about rows. `t` has every event as a row; `u` has one row for each `id` that is alive,
 /// and its events change all of its columns.
@@ -40,6 +40,8 @@ pub struct Changing {
 
 struct Stream {
     name: String,
+    /// What it is defined by.
+    continuous: String,
     query: String,
     subscription: UntypedSubscription,
     replay: Replay,
@@ -69,7 +71,8 @@ impl Changing {
                     SubscribeOptions { snapshot: Some(true), ..SubscribeOptions::default() };
                 let subscription = db.subscribe_with(&name, options).unwrap();
                 let query = over(answer, &format!("({rows})"));
-                streams.push(Stream { name, query, subscription, replay: Replay::default() });
+                let replay = Replay::default();
+                streams.push(Stream { name, continuous, query, subscription, replay });
             }
         }
         Self { db, streams, pushed: Vec::new(), sequence: 0 }
@@ -120,6 +123,17 @@ impl Changing {
     }
 }
 
+impl Changing {
+    /// Asks the query of each stream ad hoc, and compares with the stream.
+    pub fn ask(&self) {
+        for stream in &self.streams {
+            let got = sorted(&batches(&self.db, &stream.continuous));
+            let what = format!("ad hoc, {}\n{}", stream.name, stream.continuous);
+            assert_same(&what, &got, &content(&self.db, &stream.name), 1e-9);
+        }
+    }
+}
+
 /// Checks queries after each of so many random pushes of fewer than `largest` rows, half of them of
 /// one row.
 pub fn run(queries: &[&str], seeds: u64, pushes: usize, largest: i64) {
@@ -140,5 +154,6 @@ fn check(made: impl Fn() -> Changing, seeds: u64, pushes: usize, largest: i64) {
             changing.push(&mut random, rows as usize);
             changing.check();
         }
+        changing.ask();
     });
 }

@@ -398,7 +398,9 @@ impl Snapshot {
             .and_then(|plan| order_by_event_time(plan, self))
             .and_then(number_copies)
             .map_err(|error| self.planned(planner, query, &error))?;
-        Ok((context, spell_out(plan, self)?))
+        let plan = Planner::unnest(&context.state(), spell_out(plan, self)?)
+            .map_err(|error| self.planned(planner, query, &error))?;
+        Ok((context, plan))
     }
 
     fn planned(&self, planner: &Planner, query: &ast::Query, error: &DataFusionError) -> Error {

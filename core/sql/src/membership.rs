@@ -22,6 +22,26 @@ use datafusion::logical_expr::{
 use crate::dependent::is_in_steps;
 use crate::lower::is_condition;
 
+/// Whether some membership, or a subquery that refers to the query around it, stands in a plan.
+pub(crate) fn is_asked(plan: &LogicalPlan) -> Result<bool> {
+    let mut some = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Subquery(lateral) = node {
+            some |= !lateral.outer_ref_columns.is_empty();
+        }
+        node.apply_expressions(|expr| {
+            some |= expr.exists(|expr| {
+                Ok(match expr {
+                    Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
+                    expr => is_membership(expr),
+                })
+            })?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(some)
+}
+
 /// See the module.
 pub(crate) fn as_values(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut some = false;
@@ -38,7 +58,20 @@ pub(crate) fn as_values(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn of_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    match node {
+    let named = node.map_expressions(|expr| {
+        expr.transform_up(|expr| match expr {
+            Expr::InSubquery(mut membership) => {
+                membership.subquery = with_names(membership.subquery)?;
+                Ok(Transformed::yes(Expr::InSubquery(membership)))
+            }
+            Expr::SetComparison(mut comparison) => {
+                comparison.subquery = with_names(comparison.subquery)?;
+                Ok(Transformed::yes(Expr::SetComparison(comparison)))
+            }
+            expr => Ok(Transformed::no(expr)),
+        })
+    })?;
+    match named.data {
         LogicalPlan::Projection(projection) => {
             let names = NamePreserver::new_for_projection();
             let columns = Arc::clone(projection.input.schema());
@@ -63,6 +96,22 @@ fn of_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         node => Ok(Transformed::no(node)),
     }
+}
+
+/// A subquery whose columns have names of their own where their types were changed. By DataFusion a
+/// `CAST(k)` is called `k`, which is then not to be told from the `k` that the subquery refers to the
+/// query around it by.
+fn with_names(subquery: Subquery) -> Result<Subquery> {
+    let LogicalPlan::Projection(projection) = subquery.subquery.as_ref() else {
+        return Ok(subquery);
+    };
+    let exprs = projection.expr.iter().enumerate().map(|(index, expr)| match expr {
+        Expr::Cast(_) | Expr::TryCast(_) => expr.clone().alias(format!("__value{index}")),
+        expr => expr.clone(),
+    });
+    let rows =
+        LogicalPlanBuilder::from(projection.input.as_ref().clone()).project(exprs)?.build()?;
+    Ok(subquery.with_plan(Arc::new(rows)))
 }
 
 /// Whether a condition asks for rows of a subquery that must be computed for each row around it.

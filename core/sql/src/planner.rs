@@ -281,16 +281,10 @@ impl Planner {
         // Without a start time `now()` is not folded into a constant.
         let context = OptimizerContext::new_with_config_options(Arc::new(options))
             .without_query_execution_start_time();
-        let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-            Arc::new(SimplifyExpressions::new()),
-            Arc::new(ReplaceDistinctWithAggregate::new()),
-            Arc::new(Dependent::BeforeOthers),
-            Arc::new(DecorrelatePredicateSubquery::new()),
-            Arc::new(ScalarSubqueryToJoin::new()),
-            Arc::new(DecorrelateLateralJoin::new()),
-            Arc::new(Dependent::AfterOthers),
-            Arc::new(CrossJoins),
-        ];
+        let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+            vec![Arc::new(SimplifyExpressions::new())];
+        rules.extend(subqueries_to_joins());
+        rules.push(Arc::new(CrossJoins));
         // Late rows are handed on unfiltered and with all of their columns.
         if prune {
             rules.push(Arc::new(PushDown));
@@ -299,6 +293,24 @@ impl Planner {
         Optimizer::with_rules(rules)
             .optimize(plan, &context, |_, _| {})
             .map_err(|error| self.plan_error(catalog, &query, &error))
+    }
+
+    /// The plan of an ad-hoc query with joins in the place of the subqueries that DataFusion would
+    /// not run as they are: those that refer to the query around them, and memberships.
+    ///
+    /// # Errors
+    /// Those of DataFusion's analysis.
+    pub fn unnest(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        if !membership::is_asked(&plan)? {
+            return Ok(plan);
+        }
+        let options = state.config_options();
+        let plan = subquery_columns::as_columns(plan)?;
+        let plan = state.analyzer().execute_and_check(plan, options, |_, _| {})?;
+        let plan = membership::as_values(plan)?;
+        let context = OptimizerContext::new_with_config_options(Arc::clone(options))
+            .without_query_execution_start_time();
+        Optimizer::with_rules(subqueries_to_joins()).optimize(plan, &context, |_, _| {})
     }
 
     fn parser_options(&self) -> ParserOptions {
@@ -512,4 +524,16 @@ impl ContextProvider for Provider<'_> {
     fn udwf_names(&self) -> Vec<String> {
         names(self.state.window_functions())
     }
+}
+
+/// The rules by which subqueries become joins.
+fn subqueries_to_joins() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    vec![
+        Arc::new(ReplaceDistinctWithAggregate::new()),
+        Arc::new(Dependent::BeforeOthers),
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(DecorrelateLateralJoin::new()),
+        Arc::new(Dependent::AfterOthers),
+    ]
 }
