@@ -170,7 +170,19 @@ impl Over {
                 true if function.minds_ties() && self.from.arrives => ", _a",
                 _ => "",
             };
-            format!("{} OVER ({by}ORDER BY {order}{ties}{})", function.call(), function.frame)
+            let over = format!("OVER ({by}ORDER BY {order}{ties}{})", function.frame);
+            match &function.argument {
+                // DataFusion adds integers up as floats, which lose digits as rows leave the frame.
+                Some(Column { name, data_type })
+                    if function.name == "avg"
+                        && data_type.is_integer()
+                        && dialect == Dialect::Oracle =>
+                {
+                    let sum = format!("sum(CAST({name} AS DECIMAL(38, 0))) {over}");
+                    format!("CAST({sum} AS DOUBLE) / count({name}) {over}")
+                }
+                _ => format!("{} {over}", function.call()),
+            }
         });
         let plain = self.from.columns.iter().map(|column| column.name.clone());
         let filter = filtered(&conditions(self.filter.as_ref(), dialect));

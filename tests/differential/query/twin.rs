@@ -52,6 +52,10 @@ impl Shape for Twin {
         self.of.taken(ask)
     }
 
+    fn forgets_content(&self) -> bool {
+        self.of.forgets_content()
+    }
+
     fn emit(&self) -> Option<Emit> {
         self.of.emit()
     }
