@@ -153,12 +153,13 @@ impl Shape for Asof {
         let (last, first) = match self.right.changes_in_time() {
             false => ("r._a DESC".to_string(), "r._a".to_string()),
             true => {
+                // NULL stands first.
                 let by = |direction: &str| {
                     let columns = self.right.columns.iter();
-                    let columns = columns.map(|column| format!("r.{}{direction}", column.name));
+                    let columns = columns.map(|column| format!("r.{} {direction}", column.name));
                     columns.collect::<Vec<_>>().join(", ")
                 };
-                (by(" DESC"), by(""))
+                (by("DESC NULLS LAST"), by("NULLS FIRST"))
             }
         };
         let (condition, order) = match self.operator {

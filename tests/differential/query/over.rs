@@ -178,7 +178,7 @@ impl Over {
                         && data_type.is_integer()
                         && dialect == Dialect::Oracle =>
                 {
-                    let sum = format!("sum(CAST({name} AS DECIMAL(38, 0))) {over}");
+                    let sum = format!("sum(CAST({name} AS DECIMAL(30, 0)) + 0) {over}");
                     format!("CAST({sum} AS DOUBLE) / count({name}) {over}")
                 }
                 _ => format!("{} {over}", function.call()),

@@ -293,7 +293,8 @@ impl Shape for Session {
         Gives {
             nature: Some(Nature::AppendOnly),
             times: vec![0, 1],
-            known: vec![1],
+            // Where rows cease, sessions shrink, and their ends depend on what is open, too.
+            known: if self.from.changes_in_time() { Vec::new() } else { vec![1] },
             declared: self.from.is_declared(),
             arrives: false,
             key: None,

@@ -147,6 +147,26 @@ fn sessions_over_rows_that_cease_split() {
     assert_eq!(content(&db, "c"), expected);
 }
 
+/// A session whose last row ceases ends earlier than the watermark would have it, which makes no row
+/// of it late for a window over its end.
+#[test]
+fn a_session_that_shrinks_is_not_late() {
+    let db = started(&[
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, ts BIGINT, v BIGINT, WATERMARK FOR ts AS ts - 4)",
+        "CREATE STREAM sessions AS SELECT window_start, window_end, sum(v) AS total FROM t
+             GROUP BY session(ts, 8) EMIT ON WINDOW CLOSE",
+        "CREATE STREAM ends AS SELECT tumble(window_end, 3) AS s, sum(total) AS total FROM sessions
+             GROUP BY tumble(window_end, 3) EMIT ON WINDOW CLOSE",
+    ]);
+    execute(&db, "INSERT INTO t VALUES (0, 6, 1), (1, 12, 2), (2, 21, 3)");
+    // The session of 6 and 12 is open until 20; now it ends at 14, and the watermark is 29.
+    execute(&db, "INSERT INTO t VALUES (1, 33, 4)");
+    assert_eq!(content(&db, "sessions"), vec![row!(6, 14, 1), row!(21, 29, 3)]);
+    execute(&db, "INSERT INTO t VALUES (3, 100, 5)");
+    assert_eq!(content(&db, "ends"), vec![row!(12, 1), row!(27, 3), row!(39, 4)]);
+    assert_eq!(listed(&db, "SHOW STREAMS", "ends", "late_rows").int(), 0);
+}
+
 #[test]
 fn sessions_as_table_functions_and_cascades() {
     let db = started(&[

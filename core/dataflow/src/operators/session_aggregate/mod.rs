@@ -67,6 +67,7 @@ pub struct SessionAggregate {
     numbered: u64,
     frontier: Frontier,
     start_frontier: Frontier,
+    end_frontier: Frontier,
     /// Sessions that end at or before this are closed.
     limit: i64,
     late: LateRows,
@@ -166,6 +167,7 @@ impl SessionAggregate {
             numbered: 0,
             frontier: Frontier::MIN,
             start_frontier: Frontier::MIN,
+            end_frontier: Frontier::MIN,
             limit: i64::MIN,
             late: options.late_rows(),
         })
@@ -629,16 +631,28 @@ impl Operator for SessionAggregate {
             self.tell_changed(cx)?;
         }
         self.close(cx)?;
-        let start = match self.limit {
-            i64::MIN => Frontier::MIN,
-            i64::MAX => Frontier::MAX,
+        let (start, end) = match self.limit {
+            i64::MIN => (Frontier::MIN, Frontier::MIN),
+            i64::MAX => (Frontier::MAX, Frontier::MAX),
             limit => {
                 // A row in time by itself, and one that joins it from before.
                 let next = limit.saturating_sub(self.gap.saturating_mul(2)).saturating_add(2);
-                Frontier::before(self.pieces.least_start_of_all(next), self.unit)
+                let before = |time| Frontier::before(time, self.unit);
+                match self.options.append_only {
+                    true => (before(self.pieces.least_start_of_all(next)), self.frontier),
+                    // Of a session that is open its last rows may cease, which ends it where it
+                    // would have ended without them.
+                    false => match self.pieces.least_start_of_all(limit) {
+                        least if least < limit => {
+                            (before(least.min(next)), before(least.saturating_add(1)))
+                        }
+                        _ => (before(next), self.frontier),
+                    },
+                }
             }
         };
         self.start_frontier = self.start_frontier.max(start);
+        self.end_frontier = self.end_frontier.max(end.min(self.frontier));
         match self.options.emit {
             WindowEmit::Final => self.emission.take_appended(&self.schema, places),
             WindowEmit::Updates => self.emission.take_net(&self.schema, places),
@@ -651,7 +665,7 @@ impl Operator for SessionAggregate {
 
     fn frontiers(&self, out: &mut Vec<Frontier>) {
         out.clear();
-        out.extend([self.start_frontier, self.frontier]);
+        out.extend([self.start_frontier, self.end_frontier]);
     }
 
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
@@ -675,6 +689,7 @@ impl Operator for SessionAggregate {
             numbered,
             frontier,
             start_frontier,
+            end_frontier,
             limit,
             late,
         } = self;
@@ -693,6 +708,7 @@ impl Operator for SessionAggregate {
         }
         parts.number(frontier)?;
         parts.number(start_frontier)?;
+        parts.number(end_frontier)?;
         parts.number(numbered)?;
         parts.number(limit)?;
         late.parts(parts)
