@@ -34,19 +34,27 @@ type Names = Option<Vec<Ident>>;
 
 struct Spell<'a> {
     columns_of: ColumnsOf<'a>,
-    /// Those of the `WITH` queries of each query around, by their names.
-    queries: Vec<Vec<(Ident, Names)>>,
+    /// The queries around, the innermost last.
+    queries: Vec<Scope>,
+}
+
+#[derive(Default)]
+struct Scope {
+    /// The columns of its `WITH` queries, by their names.
+    with: Vec<(Ident, Names)>,
+    /// The merged columns of its `SELECT`, and their values.
+    merged: Vec<(Ident, Expr)>,
 }
 
 impl VisitorMut for Spell<'_> {
     type Break = Infallible;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Infallible> {
-        self.queries.push(Vec::new());
+        self.queries.push(Scope::default());
         for with in query.with.iter().flat_map(|with| &with.cte_tables) {
             let names = self.named_by(&with.alias, self.names_of_query(&with.query));
-            if let Some(queries) = self.queries.last_mut() {
-                queries.push((normal(&with.alias.name), names));
+            if let Some(scope) = self.queries.last_mut() {
+                scope.with.push((normal(&with.alias.name), names));
             }
         }
         ControlFlow::Continue(())
@@ -54,24 +62,27 @@ impl VisitorMut for Spell<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Infallible> {
         if let Some(columns) = self.columns_of_all(&mut select.from) {
+            let merged = columns.merged();
             spell_wildcards(select, &columns);
-            spell_names(select, &columns);
+            spell_names(select, &merged);
+            if let Some(scope) = self.queries.last_mut() {
+                scope.merged = merged;
+            }
         }
         ControlFlow::Continue(())
     }
 
     /// What is ordered by is a column of the result, if that has one of the name.
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Infallible> {
-        if let SetExpr::Select(select) = query.body.as_mut()
+        let merged = self.queries.pop().map(|scope| scope.merged).unwrap_or_default();
+        if let SetExpr::Select(select) = query.body.as_ref()
             && let Some(order) = &mut query.order_by
             && let OrderByKind::Expressions(order) = &mut order.kind
-            && let Some(columns) = self.columns_of_all(&mut select.from)
         {
-            let mut merged = columns.merged();
+            let mut merged = merged;
             merged.retain(|(name, _)| !select.projection.iter().any(|item| gives(item, name)));
             order.iter_mut().for_each(|by| replace(&mut by.expr, &merged));
         }
-        self.queries.pop();
         ControlFlow::Continue(())
     }
 }
@@ -144,7 +155,7 @@ impl Spell<'_> {
 
     /// The names of columns of a relation of the query or of the catalogue.
     fn names_of(&self, relation: &Ident) -> Names {
-        let mut queries = self.queries.iter().rev().flat_map(|queries| queries.iter().rev());
+        let mut queries = self.queries.iter().rev().flat_map(|scope| scope.with.iter().rev());
         match queries.find(|(name, _)| name == relation) {
             Some((_, names)) => names.clone(),
             None => {
@@ -334,8 +345,7 @@ fn spell_wildcards(select: &mut Select, columns: &AllColumns) {
 }
 
 /// Puts the values of merged columns in the place of their names.
-fn spell_names(select: &mut Select, columns: &AllColumns) {
-    let merged = columns.merged();
+fn spell_names(select: &mut Select, merged: &[(Ident, Expr)]) {
     for item in &mut select.projection {
         match item {
             SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
@@ -345,19 +355,19 @@ fn spell_names(select: &mut Select, columns: &AllColumns) {
                 }
             }
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                replace(expr, &merged);
+                replace(expr, merged);
             }
             _ => {}
         }
     }
     if let Some(Distinct::On(exprs)) = &mut select.distinct {
-        exprs.iter_mut().for_each(|expr| replace(expr, &merged));
+        exprs.iter_mut().for_each(|expr| replace(expr, merged));
     }
     if let GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
-        exprs.iter_mut().for_each(|expr| replace(expr, &merged));
+        exprs.iter_mut().for_each(|expr| replace(expr, merged));
     }
     let conditions = [&mut select.selection, &mut select.having, &mut select.qualify];
-    conditions.into_iter().flatten().for_each(|expr| replace(expr, &merged));
+    conditions.into_iter().flatten().for_each(|expr| replace(expr, merged));
 }
 
 /// Replaces names, but in subqueries, which have columns of their own.

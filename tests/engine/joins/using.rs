@@ -106,6 +106,14 @@ fn a_merged_column_has_the_value_of_the_side_that_has_it() {
             format!("SELECT {either} AS k, count(*) AS n FROM {full} GROUP BY {either} HAVING min({either}) > 1")),
         ("SELECT v, w FROM z FULL JOIN a USING (k) ORDER BY k DESC LIMIT 2",
             format!("SELECT v, w FROM {full} ORDER BY {either} DESC LIMIT 2")),
+        (
+            "SELECT v, x FROM z FULL JOIN a USING (k) FULL JOIN m USING (k)
+                 ORDER BY k DESC NULLS LAST LIMIT 1",
+            format!(
+                "SELECT v, x FROM {full} FULL JOIN m ON m.k = {either}
+                     ORDER BY coalesce({either}, m.k) DESC NULLS LAST LIMIT 1"
+            ),
+        ),
         ("SELECT v AS k, w FROM z FULL JOIN a USING (k) ORDER BY k LIMIT 2",
             format!("SELECT v AS k, w FROM {full} ORDER BY v LIMIT 2")),
         ("SELECT k, v FROM z FULL JOIN a USING (k) WHERE k IN (SELECT k FROM m)",

@@ -204,6 +204,22 @@ pub(super) fn may_bound(condition: &Expr, join: &LogicalJoin) -> bool {
     })
 }
 
+/// Whether a join stands for a subquery in an expression. What that equates is what it is about, and
+/// not a span of time: the rows of an equal time count however late they come.
+pub(super) fn is_of_subquery(join: &LogicalJoin) -> bool {
+    // The names that DataFusion gives such subqueries.
+    const NAMES: [&str; 2] = ["__scalar_sq_", "__correlated_sq_"];
+    let mut names = join.right.schema().iter().map(|(qualifier, _)| qualifier);
+    !join.right.schema().fields().is_empty()
+        && names.all(|name| {
+            name.is_some_and(|name| NAMES.iter().any(|of| name.table().starts_with(of)))
+        })
+}
+
+pub(super) fn is_equality(condition: &Expr) -> bool {
+    matches!(condition, Expr::BinaryExpr(BinaryExpr { op: Operator::Eq, .. }))
+}
+
 /// The bounds that a condition means, between columns and traits of each side.
 pub(super) fn bounds_of(
     condition: &Expr,

@@ -15,7 +15,7 @@ use laminar_dataflow::operators::{
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
-use super::band::{Band, Bound, bounds_of, may_bound, unbounded};
+use super::band::{Band, Bound, bounds_of, is_equality, is_of_subquery, may_bound, unbounded};
 use super::event_time::{carried_time, moved_time};
 use super::workers::{LATE_ROWS, column_keys, undivided};
 use super::{Lowered, Lowering};
@@ -347,11 +347,11 @@ impl Lowering<'_> {
         let (nodes, notes) = (self.nodes.len(), self.notes.len());
         let mut left = self.lenient_side(&join.left)?;
         let mut right = self.lenient_side(&join.right)?;
-        let bounds: Vec<Bound> = all
-            .iter()
-            .filter(|condition| bounds_time(condition))
-            .flat_map(|condition| bounds_between(condition, &left, &right))
-            .collect();
+        let meant = |condition: &Expr| match bounds_time(condition) {
+            true => bounds_between(condition, &left, &right),
+            false => Vec::new(),
+        };
+        let bounds: Vec<Bound> = all.iter().flat_map(meant).collect();
         let traits = [&left.lowered.traits, &right.lowered.traits];
         let band = Band::of(&bounds, traits);
         // Rows that can cease, and those that only promises let go, are the general join's.
@@ -367,10 +367,8 @@ impl Lowering<'_> {
         };
         let Band { low, high } = band;
         let is_band = |condition: &Expr| {
-            let bounds = bounds_between(condition, &left, &right);
-            bounds_time(condition)
-                && !bounds.is_empty()
-                && bounds.iter().all(|bound| band.implies(bound))
+            let bounds = meant(condition);
+            !bounds.is_empty() && bounds.iter().all(|bound| band.implies(bound))
         };
         let rest: Vec<Expr> = all.into_iter().filter(|condition| !is_band(condition)).collect();
         let no_on = LogicalJoin { on: Vec::new(), ..join.clone() };
@@ -659,22 +657,6 @@ impl JoinRelation {
 }
 
 /// The bounds that a condition means for two sides.
-/// Whether a join stands for a subquery in an expression. What that equates is what it is about, and
-/// not a span of time: the rows of an equal time count however late they come.
-fn is_of_subquery(join: &LogicalJoin) -> bool {
-    // The names that DataFusion gives such subqueries.
-    const NAMES: [&str; 2] = ["__scalar_sq_", "__correlated_sq_"];
-    let mut names = join.right.schema().iter().map(|(qualifier, _)| qualifier);
-    !join.right.schema().fields().is_empty()
-        && names.all(|name| {
-            name.is_some_and(|name| NAMES.iter().any(|of| name.table().starts_with(of)))
-        })
-}
-
-fn is_equality(condition: &Expr) -> bool {
-    matches!(condition, Expr::BinaryExpr(BinaryExpr { op: Operator::Eq, .. }))
-}
-
 fn bounds_between(condition: &Expr, left: &JoinRelation, right: &JoinRelation) -> Vec<Bound> {
     let [left, right] = [left, right].map(|side| (&side.columns, &side.lowered.traits));
     bounds_of(condition, left, right)
