@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Epoch, Error, Frontier, Result, RowBlock, TimeUnit};
 
 use crate::expr::row_text;
-use crate::operators::{Place, ordinals};
+use crate::operators::{KeyedRows, Place, ordinals};
 #[cfg(doc)]
 use crate::state::Container;
 use crate::state::{Parts, Snapshot};
@@ -159,6 +159,16 @@ pub trait Operator: Send {
         false
     }
 
+    /// What it keeps of its inputs by key, if others that keep the same can read it there.
+    fn keyed_rows(&self) -> Option<&dyn KeyedRows> {
+        None
+    }
+
+    /// The same, to be lent or borrowed.
+    fn keyed_rows_mut(&mut self) -> Option<&mut dyn KeyedRows> {
+        None
+    }
+
     /// Whether the operator asks for the time of an epoch, [`Context::now_ms`].
     fn reads_clock(&self) -> bool {
         false
@@ -267,6 +277,8 @@ pub struct PartitionMetrics {
 pub struct Context<'a> {
     /// The epoch that runs.
     pub epoch: Epoch,
+    /// The number of the step in its graph; an epoch can be several.
+    pub step: u64,
     /// The time of the epoch in milliseconds since 1970, if an operator asks for it: it is told the
     /// graph, and is one for the whole epoch.
     pub now_ms: i64,

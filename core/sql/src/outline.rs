@@ -39,6 +39,8 @@ pub struct OutlineNode {
     pub inputs: Vec<InputRef>,
     /// The other streams that use the same operator.
     pub shared_with: Vec<String>,
+    /// By port, the streams that read the rows which it keeps of that input by key.
+    pub rows_shared: Vec<Vec<String>>,
     /// The columns of its output.
     pub columns: Vec<OutlineColumn>,
 }
@@ -67,8 +69,16 @@ impl OutlineNode {
             promises: spell_intervals(promises(traits)),
             inputs,
             shared_with: Vec::new(),
+            rows_shared: Vec::new(),
             columns: columns.collect(),
         }
+    }
+
+    /// The sides of a join whose rows others read, and who does.
+    fn sides_shared(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let sides = ["left", "right"].into_iter().zip(&self.rows_shared);
+        let sides = sides.map(|(side, readers)| (side, readers.as_slice()));
+        sides.filter(|(_, readers)| !readers.is_empty())
     }
 }
 
@@ -173,6 +183,9 @@ impl Outline {
         if !node.shared_with.is_empty() {
             told["shared_with"] = node.shared_with.clone().into();
         }
+        for (side, readers) in node.sides_shared() {
+            told[format!("{side}_rows_shared_with")] = readers.to_vec().into();
+        }
         if verbose {
             let column = |column: &OutlineColumn| {
                 json!({
@@ -227,10 +240,13 @@ impl Outline {
             text.push_str(&format!("{indent}{}  [shared: as above]\n", node.label));
             return;
         }
-        let shared = match node.shared_with.as_slice() {
+        let mut shared = match node.shared_with.as_slice() {
             [] => String::new(),
             others => format!("  [shared with {}]", others.join(", ")),
         };
+        for (side, readers) in node.sides_shared() {
+            shared.push_str(&format!("  [{side} rows shared with {}]", readers.join(", ")));
+        }
         text.push_str(&format!("{indent}{}  [{}]{shared}\n", node.label, node.promises));
         for line in lines(index) {
             text.push_str(&format!("{indent}  ({line})\n"));

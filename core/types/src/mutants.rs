@@ -107,6 +107,7 @@ mod table {
         NullKeyJoins: "NULL keys of a join are equal", "dataflow/join/side", ["JOIN", "LEFT JOIN"];
         PaddingKept: "the padding of an outer row stays when a match comes", "dataflow/join/side", ["LEFT JOIN", "FULL JOIN", "RIGHT JOIN"];
         JoinSkipsASide: "rows of the right side do not meet the left's", "dataflow/join", ["JOIN"];
+        SharedSideAhead: "a join that shares a side sees what it was not given yet", "dataflow/join/arrangement", ["JOIN", "LEFT JOIN"];
         PairsAddedOnly: "a pair of which a row ceased is one more", "dataflow/join", ["JOIN"];
         CommonRowsOnce: "INTERSECT ALL gives each row once", "dataflow/set_operation", ["INTERSECT ALL"];
         SurplusIgnoresRight: "EXCEPT ALL takes nothing off", "dataflow/set_operation", ["EXCEPT ALL"];

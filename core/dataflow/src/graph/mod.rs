@@ -11,10 +11,12 @@
 //! | `input` | rows and frontiers from outside, and what a new node begins with |
 //! | `run` | the run of a step |
 //! | `idle` | inputs from which nothing is expected |
+//! | `arrangements` | rows by key that several operators read |
 //! | `reading` | what can be asked of a node |
 //! | `redirect` | a node in the place of another |
 //! | `ready` | the nodes to visit |
 
+mod arrangements;
 mod idle;
 mod input;
 mod node;
@@ -87,6 +89,8 @@ pub struct Graph {
     late: Vec<Delta>,
     /// Blocks to be used again.
     spare_blocks: Vec<RowBlock>,
+    /// How many steps ran.
+    steps: u64,
     /// In the replay of what queued before the start: the sequence number of what is replayed.
     replayed: Option<u64>,
     /// Whether an operator asks for the time, the epoch whose time was told last, and that time.
@@ -118,6 +122,7 @@ impl Graph {
             dead_letters: Vec::new(),
             late: Vec::new(),
             spare_blocks: Vec::new(),
+            steps: 0,
             replayed: None,
             reads_clock: false,
             now_of: 0,

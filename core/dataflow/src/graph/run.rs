@@ -22,6 +22,7 @@ impl Graph {
 
     /// Runs one step: visits, in topological order, every node that got something.
     pub fn run(&mut self, epoch: Epoch, out: &mut StepOutput) {
+        self.steps += 1;
         while let Some(id) = self.ready.pop_first() {
             self.visit(id, epoch, out);
         }
@@ -32,14 +33,14 @@ impl Graph {
         let mut frontiers = std::mem::take(&mut self.frontiers);
         let mut late = std::mem::take(&mut self.late);
         let mut blocks = std::mem::take(&mut self.spare_blocks);
-        let now_ms = self.now_ms;
+        let (step, now_ms) = (self.steps, self.now_ms);
         let node = self.node_mut(id);
         let late_output = node.late_output;
         let timing = node.begin_work();
         // An operator may be left half done only when it fails, and then it never runs again.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut cx =
-                Context { epoch, now_ms, dead_letters: &mut dead_letters, late: &mut late };
+                Context { epoch, step, now_ms, dead_letters: &mut dead_letters, late: &mut late };
             node.step(&mut cx, &mut frontiers, &mut blocks)
         }));
         self.node_mut(id).work.end(timing);

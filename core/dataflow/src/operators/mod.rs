@@ -33,7 +33,9 @@ mod window_aggregate;
 pub use aggregate::Aggregate;
 pub use aggregate_call::AggregateCall;
 pub use constant::Constant;
-pub use join::{Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, Side};
+pub use join::{
+    Arranged, Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, KeyedRows, SharedRows, Side,
+};
 pub use late_rows::{OfSet, WEIGHT_COLUMN, weight_field};
 pub use lifetime::{Lifetime, Until};
 pub use map::{Map, Stage};

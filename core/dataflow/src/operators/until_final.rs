@@ -131,8 +131,8 @@ mod tests {
     /// Runs a step, and answers the times that come out.
     fn step(held: &mut UntilFinal, rows: &[(i64, i64)], before: i64) -> Vec<i64> {
         let (mut dead_letters, mut late) = (Vec::new(), Vec::new());
-        let mut cx =
-            Context { epoch: 1, now_ms: 0, dead_letters: &mut dead_letters, late: &mut late };
+        let (dead_letters, late) = (&mut dead_letters, &mut late);
+        let mut cx = Context { epoch: 1, step: 1, now_ms: 0, dead_letters, late };
         if !rows.is_empty() {
             held.input(0, delta(&held.schema.clone(), rows), &mut cx).unwrap();
         }

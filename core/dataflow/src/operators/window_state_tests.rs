@@ -79,7 +79,8 @@ fn state_stays_bounded_over_a_long_time() {
 
 fn run(name: &str, operator: &mut dyn Operator, append_only: bool) {
     let (mut dead_letters, mut late) = (Vec::new(), Vec::new());
-    let mut cx = Context { epoch: 1, now_ms: 0, dead_letters: &mut dead_letters, late: &mut late };
+    let (dead_letters, late) = (&mut dead_letters, &mut late);
+    let mut cx = Context { epoch: 1, step: 1, now_ms: 0, dead_letters, late };
     let mut after = Vec::new();
     for round in 0..600i64 {
         // New keys all the time, and sessions of up to a few rows of each.

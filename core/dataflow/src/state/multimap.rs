@@ -56,8 +56,6 @@ pub struct Multimap {
     key_of: Paged<u32>,
     /// Absent where every weight is one.
     weights: Option<Paged<i64>>,
-    /// A number that the owner keeps for each row, if it asked for one.
-    counts: Option<Paged<i64>>,
     columns: RowColumns,
     slots: Slots,
     rows: RowTable,
@@ -109,22 +107,16 @@ pub struct StoredRows {
     pub columns: Vec<ArrayRef>,
     /// The weight of each row.
     pub weights: Vec<i64>,
-    /// The owner's number of each row; zeros where none is kept.
-    pub counts: Vec<i64>,
+    /// Where each row is stored.
+    pub slots: Vec<u32>,
 }
 
 impl Multimap {
-    /// A map from keys of these types to rows with columns of these types, without rows. With
-    /// `counted` each row has a number for the owner's use, zero at first.
+    /// A map from keys of these types to rows with columns of these types, without rows.
     ///
     /// # Errors
     /// `UNSUPPORTED` when a type cannot be kept.
-    pub fn new(
-        key_types: &[DataType],
-        column_types: &[DataType],
-        search: Search,
-        counted: bool,
-    ) -> Result<Self> {
+    pub fn new(key_types: &[DataType], column_types: &[DataType], search: Search) -> Result<Self> {
         let mut map = Self {
             search,
             keys: GroupIndex::new(key_types)?,
@@ -132,7 +124,6 @@ impl Multimap {
             links: Paged::new([NONE; 2]),
             key_of: Paged::new(NONE),
             weights: (search != Search::Never).then(|| Paged::new(0)),
-            counts: counted.then(|| Paged::new(0)),
             columns: RowColumns::new(column_types)?,
             slots: Slots::default(),
             rows: RowTable::default(),
@@ -235,14 +226,14 @@ impl Multimap {
     }
 
     /// Goes on with a walk: puts up to `limit` pairs of a key's number in its batch and a matching
-    /// row into `rows` and `slots`, by key and then in the order in which the rows came. Rows of
-    /// weight zero match nothing. No pair means that the walk is over.
+    /// row into `rows` and `slots`, by key and then in the order in which the rows came. Rows whose
+    /// `weight` is zero match nothing. No pair means that the walk is over.
     pub fn matches(
         &self,
         probe: &mut Probe,
         limit: usize,
-        rows: &mut Vec<u32>,
-        slots: &mut Vec<u32>,
+        (rows, slots): (&mut Vec<u32>, &mut Vec<u32>),
+        weight: impl Fn(u32) -> i64,
     ) {
         rows.clear();
         slots.clear();
@@ -263,7 +254,7 @@ impl Multimap {
                 continue;
             }
             probe.next = self.links.at(slot as usize)[0];
-            if self.weight(slot) != 0 {
+            if weight(slot) != 0 {
                 rows.push(probe.row as u32);
                 slots.push(slot);
             }
@@ -274,18 +265,6 @@ impl Multimap {
     #[inline]
     pub fn weight(&self, slot: u32) -> i64 {
         self.weights.as_ref().map_or(1, |weights| *weights.at(slot as usize))
-    }
-
-    /// The owner's number of a row; zero where none is kept.
-    #[inline]
-    pub fn count(&self, slot: u32) -> i64 {
-        self.counts.as_ref().map_or(0, |counts| *counts.at(slot as usize))
-    }
-
-    /// The owner's number of a row, to be changed; `None` where none is kept.
-    #[inline]
-    pub fn count_mut(&mut self, slot: u32) -> Option<&mut i64> {
-        self.counts.as_mut().map(|counts| counts.at_mut(slot as usize))
     }
 
     /// One column of these rows.
@@ -308,6 +287,16 @@ impl Multimap {
         self.slots.end()
     }
 
+    /// The keys and the weights of all rows, and where each is stored, about in the order in which they
+    /// came.
+    pub fn all(&mut self) -> Result<(Vec<ArrayRef>, Vec<i64>, Vec<u32>)> {
+        self.settle();
+        let slots: Vec<u32> = self.slots.live().collect();
+        let keys: Vec<u32> = slots.iter().map(|slot| *self.key_of.at(*slot as usize)).collect();
+        let weights = slots.iter().map(|slot| self.weight(*slot)).collect();
+        Ok((self.keys.snapshot().keys(&keys)?, weights, slots))
+    }
+
     /// The rows as they are now, to be read while this map goes on.
     pub fn snapshot(&mut self) -> MultimapSnapshot {
         MultimapSnapshot {
@@ -315,7 +304,6 @@ impl Multimap {
             ends: self.ends.snapshot(),
             links: self.links.snapshot(),
             weights: self.weights.as_mut().map(Paged::snapshot),
-            counts: self.counts.as_mut().map(Paged::snapshot),
             columns: self.columns.snapshot(),
         }
     }
@@ -384,9 +372,6 @@ impl Multimap {
         }
         *self.links.at_mut(index) = [NONE, last];
         *self.key_of.at_mut(index) = key;
-        if let Some(counts) = &mut self.counts {
-            *counts.at_mut(index) = 0;
-        }
         if let Some(weights) = &mut self.weights {
             *weights.at_mut(index) = weight;
             self.changed.insert(slot);
@@ -426,8 +411,8 @@ impl Multimap {
     fn reserve(&mut self, len: usize) {
         self.links.resize(len);
         self.key_of.resize(len);
-        for numbers in [&mut self.weights, &mut self.counts].into_iter().flatten() {
-            numbers.resize(len);
+        if let Some(weights) = &mut self.weights {
+            weights.resize(len);
         }
         if let Some(hashes) = &mut self.rows.hashes {
             hashes.resize(len);
@@ -465,8 +450,8 @@ impl Container for Multimap {
         self.ends.parts(parts)?;
         self.links.parts(parts)?;
         self.key_of.parts(parts)?;
-        for numbers in [&mut self.weights, &mut self.counts].into_iter().flatten() {
-            numbers.parts(parts)?;
+        if let Some(weights) = &mut self.weights {
+            weights.parts(parts)?;
         }
         self.columns.parts(parts)?;
         self.slots.parts(parts)?;
@@ -474,13 +459,11 @@ impl Container for Multimap {
     }
 
     fn state_bytes(&self) -> usize {
-        let numbers = |column: &Option<Paged<i64>>| column.as_ref().map_or(0, Paged::state_bytes);
         self.keys.state_bytes()
             + self.ends.state_bytes()
             + self.links.state_bytes()
             + self.key_of.state_bytes()
-            + numbers(&self.weights)
-            + numbers(&self.counts)
+            + self.weights.as_ref().map_or(0, Paged::state_bytes)
             + self.columns.state_bytes()
             + self.slots.state_bytes()
             + self.rows.state_bytes()
@@ -524,7 +507,6 @@ pub struct MultimapSnapshot {
     ends: Paged<[u32; 2]>,
     links: Paged<[u32; 2]>,
     weights: Option<Paged<i64>>,
-    counts: Option<Paged<i64>>,
     columns: RowColumns,
 }
 
@@ -572,13 +554,11 @@ impl MultimapSnapshot {
 
     fn read(&self, keys: &[u32], slots: &[u32]) -> Result<StoredRows> {
         let columns = 0..self.columns.types().count();
-        let count =
-            |slot: &u32| self.counts.as_ref().map_or(0, |counts| *counts.at(*slot as usize));
         Ok(StoredRows {
             keys: self.keys.keys(keys)?,
             columns: columns.map(|c| self.columns.gather(c, slots)).collect::<Result<_>>()?,
             weights: slots.iter().map(|&slot| self.weight(slot)).collect(),
-            counts: slots.iter().map(count).collect(),
+            slots: slots.to_vec(),
         })
     }
 }

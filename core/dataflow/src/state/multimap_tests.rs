@@ -27,8 +27,8 @@ impl Random {
 /// A row: the number of its key, and of its other columns' values.
 type Row = (i64, u64);
 
-/// Each row of a key with its weight and its number, in the order in which they came.
-type Model = BTreeMap<i64, Vec<(u64, i64, i64)>>;
+/// Each row of a key with its weight, in the order in which they came.
+type Model = BTreeMap<i64, Vec<(u64, i64)>>;
 
 /// Columns of every representation, all made of one number, so that it can be read back from the
 /// first. Some are NULL, and 0.0 and -0.0 both appear.
@@ -74,7 +74,7 @@ fn read(snapshot: &MultimapSnapshot) -> Model {
         };
         assert_eq!(bits(&rows.columns[2]), bits(&columns(&values)[2]));
         for (row, (key, value)) in keys.iter().zip(values).enumerate() {
-            model.entry(*key).or_default().push((value, rows.weights[row], rows.counts[row]));
+            model.entry(*key).or_default().push((value, rows.weights[row]));
         }
     }
     model
@@ -85,24 +85,39 @@ fn check_walk(map: &mut Multimap, model: &Model, random: &mut Random) {
     let keys: Vec<i64> = (0..40).map(|_| random.below(25) as i64).collect();
     let mut expected = Vec::new();
     for (number, key) in keys.iter().enumerate() {
-        let rows = model.get(key).into_iter().flatten().filter(|(_, weight, _)| *weight != 0);
-        expected.extend(rows.map(|(value, weight, count)| (number, *value, *weight, *count)));
+        let rows = model.get(key).into_iter().flatten().filter(|(_, weight)| *weight != 0);
+        expected.extend(rows.map(|(value, weight)| (number, *value, *weight)));
     }
     let mut probe = Probe::default();
     map.probe(&key_column(keys.iter().copied()), keys.len(), &mut probe).unwrap();
     let (mut rows, mut slots, mut got) = (Vec::new(), Vec::new(), Vec::new());
     let limit = 1 + random.below(50) as usize;
     loop {
-        map.matches(&mut probe, limit, &mut rows, &mut slots);
+        map.matches(&mut probe, limit, (&mut rows, &mut slots), |slot| map.weight(slot));
         if rows.is_empty() {
             break;
         }
         let values = map.gather(0, &slots).unwrap();
         for (at, (row, slot)) in rows.iter().zip(&slots).enumerate() {
             let value = values.as_primitive::<Int64Type>().value(at) as u64;
-            got.push((*row as usize, value, map.weight(*slot), map.count(*slot)));
+            got.push((*row as usize, value, map.weight(*slot)));
         }
     }
+    assert_eq!(got, expected);
+}
+
+/// Checks what a list of all rows tells.
+fn check_all(map: &mut Multimap, model: &Model) {
+    let (keys, weights, slots) = map.all().unwrap();
+    let keys = keys[0].as_primitive::<Int64Type>().values().iter();
+    let values = map.gather(0, &slots).unwrap();
+    let values = values.as_primitive::<Int64Type>().values().iter().map(|value| *value as u64);
+    let mut got: Vec<(i64, u64, i64)> =
+        keys.zip(values).zip(weights).map(|((key, value), weight)| (*key, value, weight)).collect();
+    let rows = model.iter().flat_map(|(key, list)| list.iter().map(|row| (*key, row.0, row.1)));
+    let mut expected: Vec<(i64, u64, i64)> = rows.collect();
+    got.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(got, expected);
 }
 
@@ -111,7 +126,7 @@ fn slot_of(map: &mut Multimap, (key, value): Row) -> u32 {
     let mut probe = Probe::default();
     map.probe(&key_column([key].into_iter()), 1, &mut probe).unwrap();
     let (mut rows, mut slots) = (Vec::new(), Vec::new());
-    map.matches(&mut probe, usize::MAX, &mut rows, &mut slots);
+    map.matches(&mut probe, usize::MAX, (&mut rows, &mut slots), |slot| map.weight(slot));
     let values = map.gather(0, &slots).unwrap();
     let values = values.as_primitive::<Int64Type>().values();
     slots[values.iter().position(|stored| *stored as u64 == value).unwrap()]
@@ -121,7 +136,7 @@ fn slot_of(map: &mut Multimap, (key, value): Row) -> u32 {
 /// brings itself; with `Never` rows only come, and each is different.
 fn agrees_with_lists(search: Search, seed: u64) {
     let mut random = Random(seed);
-    let mut map = Multimap::new(&[DataType::Int64], &types(), search, true).unwrap();
+    let mut map = Multimap::new(&[DataType::Int64], &types(), search).unwrap();
     let mut model = Model::new();
     let mut fresh = 1_000;
     let mut snapshots: Vec<(MultimapSnapshot, Snapshot, Model)> = Vec::new();
@@ -147,7 +162,7 @@ fn agrees_with_lists(search: Search, seed: u64) {
             let at = match list.iter().position(|(stored, ..)| stored == value) {
                 Some(at) => at,
                 None => {
-                    list.push((*value, 0, 0));
+                    list.push((*value, 0));
                     list.len() - 1
                 }
             };
@@ -175,24 +190,21 @@ fn agrees_with_lists(search: Search, seed: u64) {
 
         check_walk(&mut map, &model, &mut random);
         map.settle();
-        model.values_mut().for_each(|list| list.retain(|(_, weight, _)| *weight != 0));
+        model.values_mut().for_each(|list| list.retain(|(_, weight)| *weight != 0));
         model.retain(|_, list| !list.is_empty());
         assert_eq!(map.len(), model.values().map(Vec::len).sum::<usize>());
 
         if let Some(key) = model.keys().nth(random.below(20) as usize).copied() {
             let at = random.below(model[&key].len() as u64) as usize;
             let slot = slot_of(&mut map, (key, model[&key][at].0));
-            let list = model.get_mut(&key).unwrap();
             if random.below(3) == 0 {
                 map.remove(slot);
-                list.remove(at);
-            } else {
-                *map.count_mut(slot).unwrap() += 3;
-                list[at].2 += 3;
+                model.get_mut(&key).unwrap().remove(at);
             }
             model.retain(|_, list| !list.is_empty());
         }
         check_walk(&mut map, &model, &mut random);
+        check_all(&mut map, &model);
         if random.below(10) == 0 {
             let parts = Snapshot::take(&mut map).unwrap();
             snapshots.push((map.snapshot(), parts, model.clone()));
@@ -210,13 +222,13 @@ fn agrees_with_lists(search: Search, seed: u64) {
     assert!(map.state_bytes() > 10_000);
     for (snapshot, parts, expected) in &snapshots {
         assert_eq!(read(snapshot), *expected);
-        let mut again = Multimap::new(&[DataType::Int64], &types(), search, true).unwrap();
+        let mut again = Multimap::new(&[DataType::Int64], &types(), search).unwrap();
         parts.restore(&mut again).unwrap();
         assert_eq!(read(&again.snapshot()), *expected);
         check_walk(&mut again, expected, &mut random);
         // Where rows are looked for, every one is found again and can be taken back.
         let rows = expected.iter().flat_map(|(key, list)| list.iter().map(move |row| (*key, row)));
-        let (keys, rows): (Vec<i64>, Vec<&(u64, i64, i64)>) = rows.unzip();
+        let (keys, rows): (Vec<i64>, Vec<&(u64, i64)>) = rows.unzip();
         let values: Vec<u64> = rows.iter().map(|row| row.0).collect();
         let weights: Vec<i64> = rows.iter().map(|row| -row.1).collect();
         if search != Search::Never {
@@ -246,19 +258,19 @@ fn rows_that_are_never_looked_for() {
 
 #[test]
 fn rows_without_keys_or_columns() {
-    let mut map = Multimap::new(&[], &[DataType::Int64], Search::Hash, false).unwrap();
+    let mut map = Multimap::new(&[], &[DataType::Int64], Search::Hash).unwrap();
     let (mut changes, mut probe) = (Vec::new(), Probe::default());
     let (mut rows, mut slots) = (Vec::new(), Vec::new());
     map.probe(&[], 2, &mut probe).unwrap();
-    map.matches(&mut probe, 10, &mut rows, &mut slots);
+    map.matches(&mut probe, 10, (&mut rows, &mut slots), |slot| map.weight(slot));
     assert!(rows.is_empty());
     map.add(&[], &key_column([7, 8].into_iter()), None, 2, &mut changes).unwrap();
     map.probe(&[], 2, &mut probe).unwrap();
-    map.matches(&mut probe, 10, &mut rows, &mut slots);
+    map.matches(&mut probe, 10, (&mut rows, &mut slots), |slot| map.weight(slot));
     assert_eq!(rows, [0, 0, 1, 1]);
     assert_eq!(&map.gather(0, &slots).unwrap(), &key_column([7, 8, 7, 8].into_iter())[0]);
 
-    let mut counted = Multimap::new(&[DataType::Int64], &[], Search::Chain, false).unwrap();
+    let mut counted = Multimap::new(&[DataType::Int64], &[], Search::Chain).unwrap();
     let keys = key_column([1, 2, 1].into_iter());
     counted.add(&keys, &[], None, 3, &mut changes).unwrap();
     assert_eq!(counted.len(), 2);
@@ -272,7 +284,7 @@ fn rows_without_keys_or_columns() {
 fn a_key_of_ten_thousand_rows_is_not_searched_row_by_row() {
     // Quadratic, this would be 10^8 comparisons of six columns, many seconds.
     let values: Vec<u64> = (1..=10_000).collect();
-    let mut map = Multimap::new(&[DataType::Int64], &types(), Search::Hash, false).unwrap();
+    let mut map = Multimap::new(&[DataType::Int64], &types(), Search::Hash).unwrap();
     let (keys, columns) = (key_column(values.iter().map(|_| 1)), columns(&values));
     let mut changes = Vec::new();
     map.add(&keys, &columns, None, values.len(), &mut changes).unwrap();

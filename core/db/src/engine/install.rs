@@ -10,7 +10,7 @@ use laminar_sql::parser::statement::OnError;
 use laminar_sql::plan::{EmitForm, InputRef, PlanNode, StreamPlan};
 use laminar_types::{Delta, Error, Result, Retention, code};
 
-use super::sharing::Shared;
+use super::arrangements::{Installing, NewReader};
 use super::time::PROCTIME_TICK_MS;
 use super::{
     Backfill, Core, InputKind, Installed, NewSource, NewStream, Object, Source, SourceId, StreamId,
@@ -148,7 +148,10 @@ impl Core {
             let message = "LATE DATA TO needs a stream with a name: CREATE STREAM ... AS it";
             return Err(Error::new(code::PLAN, message).at(late.sink.position));
         }
-        let nodes = self.add_nodes(plan.nodes, &shared, held_since, backfill)?;
+        let origins = self.origins(&plan, &usages);
+        let installing =
+            Installing { terms, origins: &origins, shared: &shared, nodes: Vec::new() };
+        let nodes = self.add_nodes(plan.nodes, installing, held_since)?;
         for ((node, shared), usage) in nodes.iter().zip(&shared).zip(usages) {
             if let Some(known) = self.usage.get_mut(node).filter(|_| shared.is_some()) {
                 known.streams.push(id);
@@ -209,39 +212,35 @@ impl Core {
     /// that fails, none is added.
     fn add_nodes(
         &mut self,
-        plan: Vec<PlanNode>,
-        shared: &[Option<Shared>],
+        nodes: Vec<PlanNode>,
+        mut plan: Installing<'_>,
         held_since: Option<u64>,
-        backfill: Backfill,
     ) -> Result<Vec<NodeId>> {
-        let mut nodes: Vec<NodeId> = Vec::with_capacity(plan.len());
-        for (node, of_node) in plan.into_iter().zip(shared) {
+        for (node, of_node) in nodes.into_iter().zip(plan.shared) {
             let added = match of_node {
                 Some(shared) => Ok(shared.node),
-                None => self.add_node(node, &nodes, shared, held_since, backfill),
+                None => self.add_node(node, &plan, held_since),
             };
             match added {
-                Ok(node) => nodes.push(node),
+                Ok(node) => plan.nodes.push(node),
                 Err(error) => {
-                    let own = nodes.into_iter().zip(shared).filter(|(_, shared)| shared.is_none());
+                    let own = plan.nodes.into_iter().zip(plan.shared);
+                    let own = own.filter(|(_, shared)| shared.is_none());
                     let own: Vec<NodeId> = own.map(|(node, _)| node).collect();
                     own.into_iter().rev().for_each(|node| self.graph.remove(node));
                     return Err(error);
                 }
             }
         }
-        Ok(nodes)
+        Ok(plan.nodes)
     }
 
-    /// Adds an operator behind `nodes`, those of its plan before it, and gives it what its inputs
-    /// hold.
+    /// Adds an operator behind those of its plan before it, and gives it what its inputs hold.
     fn add_node(
         &mut self,
-        node: PlanNode,
-        nodes: &[NodeId],
-        shared: &[Option<Shared>],
+        mut node: PlanNode,
+        plan: &Installing<'_>,
         held_since: Option<u64>,
-        backfill: Backfill,
     ) -> Result<NodeId> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         // What each port begins with; none where that is nothing of an append-only relation.
@@ -249,8 +248,8 @@ impl Core {
         for (port, input) in node.inputs.iter().enumerate() {
             match input {
                 InputRef::Node(index) => {
-                    inputs.push(nodes[*index]);
-                    if let Some(shared) = shared[*index] {
+                    inputs.push(plan.nodes[*index]);
+                    if let Some(shared) = plan.shared[*index] {
                         begins.push((port, self.past_of(shared)?));
                     }
                 }
@@ -258,7 +257,7 @@ impl Core {
                     let (input, traits) =
                         self.relation(name).ok_or_else(|| self.not_found(name))?;
                     inputs.push(input);
-                    let rows = match (backfill, traits.changes) {
+                    let rows = match (plan.terms.backfill, traits.changes) {
                         (Backfill::Since(epoch), Changes::AppendOnly) => {
                             Some(self.rows_since(name, epoch, &traits)?)
                         }
@@ -269,6 +268,9 @@ impl Core {
                 }
             }
         }
+        let origins = &plan.origins[plan.nodes.len()];
+        let new = NewReader { inputs: &inputs, origins, begins: &begins };
+        self.share_rows(node.operator.as_mut(), &new, plan)?;
         let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
         for (port, rows) in begins {
             if rows.is_none() {

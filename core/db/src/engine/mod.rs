@@ -15,8 +15,10 @@
 //! | `push` | the rows of an epoch |
 //! | `publish` | what an epoch gave, and to whom it goes |
 //! | `sharing` | operators that several streams use |
+//! | `arrangements` | rows by key that several joins read |
 //! | `time` | promises, frontiers, the clock |
 
+mod arrangements;
 mod content;
 mod gauges;
 mod install;

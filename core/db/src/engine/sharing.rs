@@ -40,7 +40,7 @@ pub(crate) struct Usage {
     /// The epoch in which it was made.
     begun: Epoch,
     /// Whether what it holds follows from what the relations behind it hold now.
-    follows_content: bool,
+    pub(super) follows_content: bool,
     /// Whether it has left out a row on which an expression failed: a new one would tell of those
     /// that are there still.
     pub(super) left_out_rows: bool,
@@ -208,12 +208,23 @@ impl Core {
         if usage.follows_content && !terms.is_held {
             return true;
         }
+        self.graph.visits(id) == 1
+            && self.nothing_came_since(usage, &relations_under(plan, index), terms)
+    }
+
+    /// Whether nothing came to relations since an operator was made that reads them, and a new one
+    /// would begin as that one did.
+    pub(super) fn nothing_came_since(
+        &self,
+        usage: &Usage,
+        relations: &[String],
+        terms: Terms,
+    ) -> bool {
         let is_unchanged = |input| {
             let source = self.source(input).ok();
             source.is_some_and(|source| source.changed <= usage.begun)
                 && !self.queue.holds_since(input, usage.begun)
         };
-        let relations = relations_under(plan, index);
         let begins_alike = |name: &String| {
             let changes = self.relation(name).map(|(_, traits)| traits.changes);
             changes != Some(Changes::AppendOnly)
@@ -221,9 +232,15 @@ impl Core {
                 || self.begins_empty(name, Backfill::All)
         };
         !usage.is_redirected
-            && self.graph.visits(id) == 1
             && relations.iter().all(begins_alike)
-            && self.inputs_behind(relations).into_iter().all(is_unchanged)
+            && self.inputs_behind(relations.to_vec()).into_iter().all(is_unchanged)
+    }
+
+    /// Whether all that a relation gave is what it holds now, which whoever begins to read it gets.
+    pub(super) fn follows_content(&self, name: &str) -> bool {
+        self.relation(name).is_some_and(|(_, traits)| {
+            traits.changes != Changes::AppendOnly && traits.times.is_empty()
+        })
     }
 
     /// Whether what begins to read an append-only relation now begins with nothing.
@@ -259,9 +276,7 @@ impl Core {
         for (node, shared) in plan.nodes.iter().zip(found) {
             let follows = |input: &InputRef| match input {
                 InputRef::Node(index) => usages[*index].follows_content,
-                InputRef::Relation(name) => self.relation(name).is_some_and(|(_, traits)| {
-                    traits.changes != Changes::AppendOnly && traits.times.is_empty()
-                }),
+                InputRef::Relation(name) => self.follows_content(name),
             };
             let follows_content = match shared.and_then(|shared| self.usage.get(&shared.node)) {
                 Some(usage) => usage.follows_content,
@@ -334,6 +349,8 @@ impl Core {
         let mut outline = stream.outline.clone();
         for (outline, node) in outline.nodes.iter_mut().zip(&stream.nodes) {
             outline.shared_with = self.users(*node, Some(id));
+            let ports = 0..self.graph.inputs(*node).count();
+            outline.rows_shared = ports.map(|port| self.readers_of_rows(*node, port)).collect();
         }
         outline
     }
@@ -351,6 +368,19 @@ impl Core {
                 })
             })
             .collect()
+    }
+
+    /// The streams whose operators read the rows by key that one keeps of an input, as people call them.
+    fn readers_of_rows(&self, node: NodeId, port: usize) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for reader in self.graph.readers_of_rows(node, port) {
+            for name in self.users(reader, None) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
     }
 
     /// Whether a stream is the one that the state of an operator is counted for: of its users the
@@ -374,7 +404,7 @@ fn unreadable(plan: &StreamPlan, found: &[Option<Shared>]) -> Option<usize> {
 }
 
 /// The relations that an operator of a plan is made of.
-fn relations_under(plan: &StreamPlan, index: usize) -> Vec<String> {
+pub(super) fn relations_under(plan: &StreamPlan, index: usize) -> Vec<String> {
     let (mut names, mut nodes) = (Vec::new(), vec![index]);
     while let Some(index) = nodes.pop() {
         for input in &plan.nodes[index].inputs {

@@ -12,7 +12,7 @@ use super::kind::{JoinKind, RowOutput, Side};
 use super::side::{JoinSide, internal, not_kept};
 use super::{JoinFilter, PAIRS, chosen};
 use crate::operator::Content;
-use crate::state::{KeyLookup, MultimapSnapshot, StoredRows};
+use crate::state::{KeyLookup, MultimapSnapshot, Paged, StoredRows};
 
 /// Rows of one side that are read at a time.
 const ROWS: usize = 8_192;
@@ -21,6 +21,8 @@ const ROWS: usize = 8_192;
 pub(super) struct JoinContent {
     kind: JoinKind,
     rows: [MultimapSnapshot; 2],
+    /// By side and row, how many rows match it, where that is known.
+    counts: [Option<Paged<i64>>; 2],
     /// By side and column of its input, where it is kept.
     places: [Vec<Option<usize>>; 2],
     filter: Option<JoinFilter>,
@@ -40,8 +42,12 @@ impl JoinContent {
         }
         let [left, right] = sides;
         let places = [left.place_of.clone(), right.place_of.clone()];
-        let rows = [left.rows.snapshot(), right.rows.snapshot()];
-        Some(Self { kind, rows, places, filter: filter.cloned(), schema: schema.clone() })
+        // One after the other: both may be the same rows.
+        let left_rows = left.rows.now().ok()?.snapshot();
+        let right_rows = right.rows.now().ok()?.snapshot();
+        let rows = [left_rows, right_rows];
+        let counts = [left.matches.snapshot(), right.matches.snapshot()];
+        Some(Self { kind, rows, counts, places, filter: filter.cloned(), schema: schema.clone() })
     }
 
     /// The rows of a side that have a match.
@@ -49,7 +55,9 @@ impl JoinContent {
         let mut batches = Vec::new();
         for rows in self.rows[side.index()].chunks(ROWS) {
             let rows = rows?;
-            let weight = |row: usize| if rows.counts[row] != 0 { rows.weights[row] } else { 0 };
+            let counts = self.counts[side.index()].as_ref();
+            let count = |row: usize| counts.map_or(0, |c| *c.at(rows.slots[row] as usize));
+            let weight = |row: usize| if count(row) != 0 { rows.weights[row] } else { 0 };
             let picked = repeated((0..rows.weights.len()).map(|row| (row as u32, weight(row))));
             let columns = self.columns(side).map(|column| taken(&rows.columns[column], &picked));
             self.push(columns.collect::<Result<_>>()?, picked.len(), &mut batches)?;

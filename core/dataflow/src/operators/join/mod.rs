@@ -10,25 +10,32 @@
 //! is *touched*; what it gave is noted at the first touch, and `finish` emits the difference to
 //! what it gives then. So a match that comes and goes within a step is never seen.
 //!
+//! Joins that keep the same of one input can share it (`arrangement`), and do not notice.
+//!
 //! With lifetimes, rows go by themselves, which is no change: what they gave stays given. Where they
 //! go because nothing can match them or take them back any more, the result is that of a join that
 //! keeps them. Otherwise a row may be taken back that is not there: that is nothing, too.
 
+mod arrangement;
 mod content;
 mod kind;
 mod output;
 mod side;
+
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Frontier, Result, mutant};
 
+use arrangement::View;
+pub use arrangement::{Arranged, KeyedRows, SharedRows};
 use content::JoinContent;
 use kind::RowOutput;
 pub use kind::{JoinKind, Side};
 use output::{Output, Stage};
-use side::{JoinSide, Keyed, internal};
+use side::{JoinSide, Keyed, internal, not_kept};
 
 use super::lifetime::{Ages, Lifetime};
 use super::time_map::TimeMap;
@@ -133,7 +140,14 @@ impl Join {
                     || time == Some(column)
                     || filtered.into_iter().any(|&read| read == (side, column))
             });
-            JoinSide::new(input, kept.collect(), kind.row_output(side), null_equals_null)
+            let arranged = Arranged {
+                kept: kept.collect(),
+                schema: Arc::clone(&input.schema),
+                keys: input.keys.clone(),
+                keeping: input.keeping,
+                null_matches: null_equals_null,
+            };
+            JoinSide::new(arranged, kind.row_output(side))
         };
         let sides = [side(Side::Left)?, side(Side::Right)?];
         let output = Output::new(kind, &inputs, null_equals_null, schema);
@@ -167,7 +181,7 @@ impl Join {
         let Some(lifetimes) = &self.lifetimes else { return Ok(()) };
         let lifetime = &lifetimes[side.index()];
         let times = lifetime.times(batch, &self.frontiers[side.index()], now_ms)?;
-        let (rows, ages) = (&mut self.sides[side.index()].rows, &mut self.ages[side.index()]);
+        let (rows, ages) = (self.sides[side.index()].rows.own()?, &mut self.ages[side.index()]);
         for change in &mut self.changes {
             let weight = change.before + change.change;
             if weight < 0 {
@@ -184,40 +198,47 @@ impl Join {
     }
 
     /// Drops the rows whose time is over.
-    fn evict(&mut self, now_ms: i64) {
-        let Some(lifetimes) = &self.lifetimes else { return };
+    fn evict(&mut self, now_ms: i64) -> Result<()> {
+        let Some(lifetimes) = &self.lifetimes else { return Ok(()) };
         for (side, lifetime) in lifetimes.iter().enumerate() {
             let limit = lifetime.limit(&self.frontiers, now_ms);
+            let rows = self.sides[side].rows.own()?;
             for slot in self.ages[side].take_before(limit) {
-                self.sides[side].rows.remove(slot);
+                rows.remove(slot);
             }
         }
+        Ok(())
     }
 
     /// Lets what a delta changed meet the rows of the other side.
     fn meet(&mut self, side: Side, keyed: &Keyed, cx: &mut Context<'_>) -> Result<()> {
         let [left, right] = &mut self.sides;
         let (own, other) = match side {
-            Side::Left => (left, right),
-            Side::Right => (right, left),
+            Side::Left => (&mut left.matches, right),
+            Side::Right => (&mut right.matches, left),
         };
-        if !self.kind.has_pairs() && !other.is_counted() {
+        if !self.kind.has_pairs() && !other.matches.is_counted() {
             // Only rows that were not there have matches to be counted.
             self.changes.retain(|change| change.before == 0);
         }
         if mutant!(JoinSkipsASide) && side == Side::Right {
             return Ok(());
         }
-        if self.changes.is_empty() || other.rows.is_empty() {
+        if self.changes.is_empty() {
             return Ok(());
         }
+        let mut rows = other.rows.view(cx.step)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (places, matches) = (&other.place_of, &mut other.matches);
         let keys = keys_of(keyed, &self.changes)?;
-        other.rows.probe(&keys, self.changes.len(), &mut self.probe)?;
+        rows.probe(&keys, self.changes.len(), &mut self.probe)?;
         let ordinals = ordinals::of(&keyed.delta.batch);
         let ordinal_of =
             |change: &RowChange| ordinals.map(|ordinals| ordinals[change.row as usize]);
         loop {
-            other.rows.matches(&mut self.probe, PAIRS, &mut self.rows, &mut self.slots);
+            rows.matches(&mut self.probe, PAIRS, (&mut self.rows, &mut self.slots));
             if self.rows.is_empty() {
                 return Ok(());
             }
@@ -228,15 +249,16 @@ impl Join {
                 slots: &mut self.slots,
             };
             if let Some(filter) = &self.filter {
-                pairs.keep_matching(filter, side, other, cx)?;
+                pairs.keep_matching(filter, side, (&rows, places), cx)?;
             }
             if own.is_counted() {
                 for (change, slot) in pairs.iter().filter(|(change, _)| change.before == 0) {
-                    own.count(change.slot, other.rows.weight(slot), ordinal_of(&change));
+                    let weight = change.before + change.change;
+                    own.add((change.slot, weight), rows.weight(slot), ordinal_of(&change));
                 }
             }
             if self.kind.has_pairs() && !pairs.rows.is_empty() {
-                let weights = pairs.iter().map(|(c, slot)| c.change * other.rows.weight(slot));
+                let weights = pairs.iter().map(|(c, slot)| c.change * rows.weight(slot));
                 let kept = |w: i64| if mutant!(PairsAddedOnly) { w.abs() } else { w };
                 let weights = weights.map(kept).collect();
                 let (delta_rows, slots) = (pairs.delta_rows(), &*pairs.slots);
@@ -245,12 +267,12 @@ impl Join {
                     true => {
                         take(keyed.delta.batch.column(column), &delta_rows, None).map_err(internal)
                     }
-                    false => other.gather(column, slots),
+                    false => rows.gather(places[column].ok_or_else(not_kept)?, slots),
                 })?;
             }
-            if other.is_counted() {
+            if matches.is_counted() {
                 for (change, slot) in pairs.iter() {
-                    other.count(slot, change.change, ordinal_of(&change));
+                    matches.add((slot, rows.weight(slot)), change.change, ordinal_of(&change));
                 }
             }
         }
@@ -260,7 +282,7 @@ impl Join {
     fn pass_keyless(&mut self, side: Side, delta: &Delta) -> Result<()> {
         let weights: Vec<i64> = (0..delta.num_rows()).map(|row| delta.weight(row)).collect();
         let is_mixed = weights.iter().any(|weight| *weight < 0);
-        match self.sides[side.index()].output {
+        match self.sides[side.index()].matches.output {
             RowOutput::Nothing | RowOutput::Matched => Ok(()),
             RowOutput::Unmatched | RowOutput::Marked => {
                 self.output.rows_may_cancel |= is_mixed;
@@ -286,11 +308,12 @@ impl Operator for Join {
             (delta, late) = lifetimes[port].without_late(delta, &self.frontiers[port])?;
             late.map_or(Ok(()), |late| self.late[port].take(late, cx))?;
         }
-        let keyed = self.sides[port].keyed(delta, cx)?;
+        self.output.rows_may_cancel |= self.sides[port].may_repeat(&delta);
+        let mut keyed = self.sides[port].keyed(delta, cx)?;
         if let Some(keyless) = &keyed.keyless {
             self.pass_keyless(side, keyless)?;
         }
-        self.sides[port].add(&keyed, &mut self.changes)?;
+        self.sides[port].add(cx.step, &mut keyed, &mut self.changes)?;
         self.age(side, &keyed.delta.batch, cx.now_ms)?;
         self.output.changed[port] |= !self.changes.is_empty();
         self.meet(side, &keyed, cx)
@@ -320,10 +343,10 @@ impl Operator for Join {
         places: &mut Vec<Place>,
     ) -> Result<Option<Delta>> {
         for side in Side::BOTH {
-            self.output.push_touched(side, &self.sides[side.index()])?;
+            self.output.push_touched(side, &mut self.sides[side.index()])?;
             self.sides[side.index()].settle();
         }
-        self.evict(cx.now_ms);
+        self.evict(cx.now_ms)?;
         self.output.take(places)
     }
 
@@ -358,6 +381,17 @@ impl Operator for Join {
         Some(Box::new(content))
     }
 
+    fn keyed_rows(&self) -> Option<&dyn KeyedRows> {
+        // Rows that go by themselves go by a rule of this join.
+        let is_settled = |key: &Expr| !key.is_volatile() && key.time().is_none();
+        let mut keys = self.sides.iter().flat_map(|side| &side.arranged.keys);
+        (self.lifetimes.is_none() && keys.all(is_settled)).then_some(self)
+    }
+
+    fn keyed_rows_mut(&mut self) -> Option<&mut dyn KeyedRows> {
+        self.keyed_rows().is_some().then_some(self)
+    }
+
     fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         let Self {
             kind: _,
@@ -374,7 +408,7 @@ impl Operator for Join {
             rows: _,
             slots: _,
         } = self;
-        sides.iter_mut().try_for_each(|side| side.rows.parts(parts))?;
+        sides.iter_mut().try_for_each(|side| side.parts(parts))?;
         if lifetimes.is_some() {
             ages.iter_mut().try_for_each(|ages| ages.parts(parts))?;
         }
@@ -390,6 +424,32 @@ impl Operator for Join {
         };
         let late_rows = self.late.iter().map(LateRows::count).sum();
         Metrics { late_rows, state_bytes: sides + ages }
+    }
+}
+
+impl KeyedRows for Join {
+    fn arranged(&self, port: usize) -> &Arranged {
+        &self.sides[port].arranged
+    }
+
+    fn is_empty(&self, port: usize) -> bool {
+        self.sides[port].rows.is_empty()
+    }
+
+    fn lend(&mut self, port: usize) -> Result<SharedRows> {
+        self.sides[port].rows.lend()
+    }
+
+    fn borrow(&mut self, port: usize, rows: SharedRows, arranged: Arranged) -> Result<()> {
+        self.sides[port].borrow(rows, arranged)
+    }
+
+    fn keep_all(&mut self, port: usize) -> Result<()> {
+        self.sides[port].keep_all()
+    }
+
+    fn shared(&self, port: usize) -> Option<SharedRows> {
+        self.sides[port].rows.shared()
     }
 }
 
@@ -420,13 +480,13 @@ impl Pairs<'_> {
         &mut self,
         filter: &JoinFilter,
         side: Side,
-        other: &JoinSide,
+        (other, places): (&View<'_>, &[Option<usize>]),
         cx: &mut Context<'_>,
     ) -> Result<()> {
         let rows = self.delta_rows();
         let column = |from: Side, column: usize| match from == side {
             true => take(self.keyed.delta.batch.column(column), &rows, None).map_err(internal),
-            false => other.gather(column, self.slots),
+            false => other.gather(places[column].ok_or_else(not_kept)?, self.slots),
         };
         let ordinals = ordinals::of(&self.keyed.delta.batch);
         let mut note = |pair: usize, row: String, error: String| {

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Result};
 
 use super::kind::{JoinKind, RowOutput, Side};
-use super::side::{JoinSide, Touch, internal};
+use super::side::{JoinSide, Touch, internal, not_kept};
 use super::{JoinInput, Keeping};
 use crate::operators::emission::Emission;
 use crate::operators::partitioned::{Origin, Place};
@@ -133,8 +133,11 @@ impl Output {
 
     /// Adds, for each touched row of a side, the difference between what it gave before the step
     /// and what it gives now.
-    pub(super) fn push_touched(&mut self, side: Side, rows: &JoinSide) -> Result<()> {
-        let output = rows.output;
+    pub(super) fn push_touched(&mut self, side: Side, of: &mut JoinSide) -> Result<()> {
+        if of.matches.touched.is_empty() {
+            return Ok(());
+        }
+        let (rows, matches, output) = (of.rows.now()?, &of.matches, of.matches.output);
         let (mut slots, mut weights, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         let mut ordinals = Vec::new();
         let mut push = |touch: &Touch, weight: i64, mark: bool| {
@@ -145,11 +148,11 @@ impl Output {
                 ordinals.extend(touch.ordinal);
             }
         };
-        for touch in &rows.touched {
+        for touch in &matches.touched {
             let slot = touch.slot;
-            let matched = rows.rows.count(slot) != 0;
+            let matched = matches.count(slot) != 0;
             let before = output.weight(touch.weight, touch.matched);
-            let after = output.weight(rows.rows.weight(slot), matched);
+            let after = output.weight(rows.weight(slot), matched);
             if output == RowOutput::Marked && matched != touch.matched {
                 push(touch, -before, touch.matched);
                 push(touch, after, matched);
@@ -157,7 +160,7 @@ impl Output {
                 push(touch, after - before, matched);
             }
         }
-        let column = |number: usize| rows.gather(number, &slots);
+        let column = |number: usize| rows.gather(of.place_of[number].ok_or_else(not_kept)?, &slots);
         let stage = match side {
             Side::Left => Stage::LeftRows,
             Side::Right => Stage::RightRows,

@@ -1,30 +1,42 @@
 //! [`JoinSide`]: one input of a join: its keys, the rows it keeps, and which of them a step touched.
+//!
+//! The rows may be those of several joins; what follows from matches is the join's own ([`Matches`]), by
+//! the slots of the rows.
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take, take_record_batch};
+use arrow::datatypes::{Fields, Schema};
 use arrow::error::ArrowError;
 use laminar_types::{Delta, Error, Result, Weights, mutant};
 
+use super::arrangement::{Arranged, Rows, SharedRows, Taken};
 use super::kind::RowOutput;
-use super::{JoinInput, Keeping};
-use crate::expr::Expr;
 use crate::operator::Context;
 use crate::operators::map::sentence;
 use crate::operators::partitioned::ordinals;
-use crate::state::{Container, Multimap, RowChange, Search, SlotSet};
+use crate::state::{Container, Paged, Parts, RowChange, SlotSet};
 
 /// One input of a join and its state.
 pub(super) struct JoinSide {
-    keys: Vec<Expr>,
-    /// The input's columns that are kept, and, by input column, where.
-    kept: Vec<usize>,
+    /// How its rows are kept.
+    pub(super) arranged: Arranged,
+    /// By column of the input, where it is kept.
     pub(super) place_of: Vec<Option<usize>>,
-    /// Whether a row with a NULL among its keys can match.
-    null_matches: bool,
+    /// Whether rows are told apart by columns that the join does not read.
+    is_wide: bool,
+    pub(super) rows: Rows,
+    pub(super) matches: Matches,
+}
+
+/// What follows for the rows of a side from their matches.
+pub(super) struct Matches {
     /// What a row gives beside its pairs.
     pub(super) output: RowOutput,
-    pub(super) rows: Multimap,
+    /// By row, how many match it; none where that gives nothing.
+    counts: Option<Paged<i64>>,
     /// The rows that the step touched, as they were before it.
     pub(super) touched: Vec<Touch>,
     is_touched: SlotSet,
@@ -51,51 +63,39 @@ pub(super) struct Keyed {
 }
 
 impl JoinSide {
-    /// A side without rows that keeps these columns of its input.
-    pub(super) fn new(
-        input: &JoinInput,
-        kept: Vec<usize>,
-        output: RowOutput,
-        null_matches: bool,
-    ) -> Result<Self> {
-        let mut key_types = Vec::with_capacity(input.keys.len());
-        for key in &input.keys {
-            key_types.push(key.data_type(&input.schema)?);
-        }
-        let field = |column: &usize| input.schema.field(*column).data_type().clone();
-        let types: Vec<_> = kept.iter().map(field).collect();
-        let search = match input.keeping {
-            // Rows without columns of their own are counted by key.
-            _ if kept.is_empty() => Search::Chain,
-            Keeping::AppendOnly => Search::Never,
-            Keeping::UniqueKey => Search::Chain,
-            Keeping::Updating => Search::Hash,
-        };
-        let mut place_of = vec![None; input.schema.fields().len()];
-        for (place, column) in kept.iter().enumerate() {
-            place_of[*column] = Some(place);
-        }
+    /// A side without rows.
+    pub(super) fn new(arranged: Arranged, output: RowOutput) -> Result<Self> {
         Ok(Self {
-            keys: input.keys.clone(),
-            rows: Multimap::new(&key_types, &types, search, output != RowOutput::Nothing)?,
-            kept,
-            place_of,
-            null_matches,
-            output,
-            touched: Vec::new(),
-            is_touched: SlotSet::default(),
+            place_of: places(&arranged),
+            rows: Rows::Own(Box::new(arranged.rows()?)),
+            arranged,
+            is_wide: false,
+            matches: Matches {
+                output,
+                counts: (output != RowOutput::Nothing).then(|| Paged::new(0)),
+                touched: Vec::new(),
+                is_touched: SlotSet::default(),
+            },
         })
     }
 
-    /// Whether the matches of each row are counted.
-    pub(super) fn is_counted(&self) -> bool {
-        self.output != RowOutput::Nothing
+    /// Keeps all columns from the beginning, so that the rows serve every other join as well.
+    pub(super) fn keep_all(&mut self) -> Result<()> {
+        let kept = (0..self.arranged.schema.fields().len()).collect();
+        self.is_wide |= self.arranged.kept != kept;
+        self.arranged.kept = kept;
+        self.place_of = places(&self.arranged);
+        self.rows = Rows::Own(Box::new(self.arranged.rows()?));
+        Ok(())
     }
 
-    /// One column of the input, of rows that are kept.
-    pub(super) fn gather(&self, column: usize, slots: &[u32]) -> Result<ArrayRef> {
-        let place = self.place_of[column].ok_or_else(not_kept)?;
-        self.rows.gather(place, slots)
+    /// Reads the rows that another join keeps so, before anything came.
+    pub(super) fn borrow(&mut self, rows: SharedRows, arranged: Arranged) -> Result<()> {
+        self.rows = Rows::borrow(rows)?;
+        self.is_wide |= self.arranged.kept != arranged.kept;
+        self.arranged = arranged;
+        self.place_of = places(&self.arranged);
+        Ok(())
     }
 
     /// Computes the keys of a delta. A row on which a key fails is noted as a dead letter and
@@ -115,7 +115,7 @@ impl JoinSide {
             }
         };
         let mut matches = failed;
-        if !self.null_matches && !mutant!(NullKeyJoins) {
+        if !self.arranged.null_matches && !mutant!(NullKeyJoins) {
             for key in &keys {
                 matches = NullBuffer::union(matches.as_ref(), key.logical_nulls().as_ref());
             }
@@ -135,7 +135,7 @@ impl JoinSide {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> datafusion::error::Result<Vec<ArrayRef>> {
-        self.keys.iter().map(|key| key.evaluate(batch)).collect()
+        self.arranged.keys.iter().map(|key| key.evaluate(batch)).collect()
     }
 
     /// The keys one row at a time, and which rows have them; those of the others are NULL.
@@ -155,8 +155,8 @@ impl JoinSide {
             }
         }
         let valid = BooleanBuffer::collect_bool(by_row.len(), |row| by_row[row].is_some());
-        let mut columns = Vec::with_capacity(self.keys.len());
-        for (column, key) in self.keys.iter().enumerate() {
+        let mut columns = Vec::with_capacity(self.arranged.keys.len());
+        for (column, key) in self.arranged.keys.iter().enumerate() {
             let none = arrow::array::new_null_array(&key.data_type(batch.schema_ref())?, 1);
             let values: Vec<&dyn Array> =
                 by_row.iter().map(|keys| keys.as_ref().map_or(&*none, |k| &*k[column])).collect();
@@ -165,55 +165,176 @@ impl JoinSide {
         Ok((columns, NullBuffer::new(valid)))
     }
 
-    /// Takes in rows that have keys, and notes what they were before.
-    pub(super) fn add(&mut self, keyed: &Keyed, changes: &mut Vec<RowChange>) -> Result<()> {
-        let batch = &keyed.delta.batch;
-        let columns: Vec<ArrayRef> =
-            self.kept.iter().map(|column| batch.column(*column).clone()).collect();
-        let weights = keyed.delta.weights.as_deref();
-        self.rows.add(&keyed.keys, &columns, weights, batch.num_rows(), changes)?;
-        if self.is_counted() {
-            let ordinals = ordinals::of(batch);
-            for change in changes.iter() {
-                let ordinal = ordinals.map(|ordinals| ordinals[change.row as usize]);
-                self.touch_before(change.slot, change.before, ordinal);
-                if change.before == 0
-                    && let Some(count) = self.rows.count_mut(change.slot)
-                {
-                    *count = 0;
-                }
+    /// Takes in rows that have keys, and notes what they were before. Where the rows stand for others
+    /// that are there already, they are those from then on.
+    pub(super) fn add(
+        &mut self,
+        step: u64,
+        keyed: &mut Keyed,
+        changes: &mut Vec<RowChange>,
+    ) -> Result<()> {
+        if let Taken::Known { keys, weights, slots } = self.take_in(step, keyed, changes)? {
+            if total(&keyed.delta) == weights.iter().sum::<i64>() {
+                self.begin_with(keys, &weights, &slots, keyed, changes)?;
+            } else {
+                // What the input tells now is less than what it told others.
+                self.rows = Rows::Own(Box::new(self.arranged.rows()?));
+                self.take_in(step, keyed, changes)?;
             }
+        }
+        if self.matches.is_counted() {
+            self.matches.note(changes, self.rows.now()?.slots(), &keyed.delta.batch);
         }
         Ok(())
     }
 
-    /// Adds to the matches of a row, because of a row with this ordinal.
-    pub(super) fn count(&mut self, slot: u32, matches: i64, ordinal: Option<u64>) {
-        self.touch_before(slot, self.rows.weight(slot), ordinal);
-        if let Some(count) = self.rows.count_mut(slot) {
-            *count += if mutant!(MatchesForgotten) { matches.max(0) } else { matches };
+    fn take_in(&mut self, step: u64, keyed: &Keyed, changes: &mut Vec<RowChange>) -> Result<Taken> {
+        let kept = &self.arranged.kept;
+        self.rows.take_in(step, changes, |rows, changes| {
+            let batch = &keyed.delta.batch;
+            let columns: Vec<ArrayRef> =
+                kept.iter().map(|column| batch.column(*column).clone()).collect();
+            let weights = keyed.delta.weights.as_deref();
+            rows.add(&keyed.keys, &columns, weights, batch.num_rows(), changes)
+        })
+    }
+
+    /// Begins with rows that are there already, in the place of a delta of the same rows.
+    fn begin_with(
+        &mut self,
+        keys: Vec<ArrayRef>,
+        weights: &[i64],
+        slots: &[u32],
+        keyed: &mut Keyed,
+        changes: &mut Vec<RowChange>,
+    ) -> Result<()> {
+        let mut columns = Vec::with_capacity(self.place_of.len());
+        for (column, place) in self.place_of.iter().enumerate() {
+            columns.push(match place {
+                Some(place) => self.rows.now()?.gather(*place, slots)?,
+                None => {
+                    let of = self.arranged.schema.field(column).data_type();
+                    arrow::array::new_null_array(of, slots.len())
+                }
+            });
+        }
+        let fields = keyed.delta.batch.schema_ref().fields().iter();
+        let fields: Fields =
+            fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(slots.len()));
+        let schema = Arc::new(Schema::new(fields));
+        let batch =
+            RecordBatch::try_new_with_options(schema, columns, &options).map_err(internal)?;
+        keyed.delta = Delta::weighted(batch, weights.to_vec().into());
+        keyed.keys = keys;
+        let rows = slots.iter().zip(weights).enumerate();
+        changes.clear();
+        changes.extend(rows.map(|(row, (&slot, &change))| RowChange {
+            row: row as u32,
+            slot,
+            before: 0,
+            change,
+        }));
+        Ok(())
+    }
+
+    /// Whether rows that a delta takes away and brings can be alike for the join.
+    pub(super) fn may_repeat(&self, delta: &Delta) -> bool {
+        self.is_wide && (0..delta.num_rows()).any(|row| delta.weight(row) < 0)
+    }
+
+    /// Ends a step.
+    pub(super) fn settle(&mut self) {
+        self.matches.settle();
+        self.rows.settle();
+    }
+
+    /// Hands over the rows, where it is this join that does, and the matches.
+    pub(super) fn parts(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.rows.parts(parts)?;
+        match &mut self.matches.counts {
+            Some(counts) => counts.parts(parts),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes of state.
+    pub(super) fn state_bytes(&self) -> usize {
+        self.rows.state_bytes() + self.matches.state_bytes()
+    }
+}
+
+impl Matches {
+    /// Whether the matches of each row are counted.
+    pub(super) fn is_counted(&self) -> bool {
+        self.output != RowOutput::Nothing
+    }
+
+    /// How many rows match one.
+    pub(super) fn count(&self, slot: u32) -> i64 {
+        self.counts.as_ref().map_or(0, |counts| *counts.at(slot as usize))
+    }
+
+    /// How many rows match each, as it is now.
+    pub(super) fn snapshot(&mut self) -> Option<Paged<i64>> {
+        self.counts.as_mut().map(Paged::snapshot)
+    }
+
+    /// Takes note of what a delta changed, among so many slots: a row that comes to be matches nothing
+    /// yet.
+    fn note(&mut self, changes: &[RowChange], slots: usize, batch: &RecordBatch) {
+        if let Some(counts) = self.counts.as_mut().filter(|counts| counts.len() < slots) {
+            counts.resize(slots);
+        }
+        let ordinals = ordinals::of(batch);
+        for change in changes {
+            let ordinal = ordinals.map(|ordinals| ordinals[change.row as usize]);
+            self.touch_before(change.slot, change.before, ordinal);
+            if let Some(counts) = self.counts.as_mut().filter(|_| change.before == 0) {
+                *counts.at_mut(change.slot as usize) = 0;
+            }
+        }
+    }
+
+    /// Adds to the matches of a row of this weight, because of a row with this ordinal.
+    pub(super) fn add(&mut self, (slot, weight): (u32, i64), matches: i64, ordinal: Option<u64>) {
+        self.touch_before(slot, weight, ordinal);
+        if let Some(counts) = &mut self.counts {
+            let more = if mutant!(MatchesForgotten) { matches.max(0) } else { matches };
+            *counts.at_mut(slot as usize) += more;
         }
     }
 
     fn touch_before(&mut self, slot: u32, weight: i64, ordinal: Option<u64>) {
         if self.is_touched.insert(slot) {
-            let matched = self.rows.count(slot) != 0 || mutant!(PaddingKept);
+            let matched = self.count(slot) != 0 || mutant!(PaddingKept);
             self.touched.push(Touch { slot, weight, matched, ordinal });
         }
     }
 
-    /// Ends a step.
-    pub(super) fn settle(&mut self) {
+    fn settle(&mut self) {
         for touch in self.touched.drain(..) {
             self.is_touched.remove(touch.slot);
         }
-        self.rows.settle();
     }
 
-    /// Bytes of state.
-    pub(super) fn state_bytes(&self) -> usize {
-        self.rows.state_bytes() + self.is_touched.state_bytes()
+    fn state_bytes(&self) -> usize {
+        self.counts.as_ref().map_or(0, Paged::state_bytes) + self.is_touched.state_bytes()
     }
+}
+
+/// How many rows a delta adds in all.
+fn total(delta: &Delta) -> i64 {
+    (0..delta.num_rows()).map(|row| delta.weight(row)).sum()
+}
+
+/// By column of an input, its place among those that are kept.
+fn places(arranged: &Arranged) -> Vec<Option<usize>> {
+    let mut places = vec![None; arranged.schema.fields().len()];
+    for (place, column) in arranged.kept.iter().enumerate() {
+        places[*column] = Some(place);
+    }
+    places
 }
 
 /// These rows of a delta.

@@ -1,6 +1,8 @@
 //! [`Join`] against nested loops over two lists: every kind, every way to keep a side, with and
 //! without keys and a condition, under deltas of one side or of both.
 
+mod sharing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -198,6 +200,7 @@ fn agrees_with_nested_loops() {
         for step in 0..40 {
             let mut cx = Context {
                 epoch: step,
+                step: step + 1,
                 now_ms: 0,
                 dead_letters: &mut dead_letters,
                 late: &mut Vec::new(),
@@ -226,6 +229,7 @@ fn agrees_with_nested_loops() {
                 let later = delta(&input, &rows, case.keeping[0]);
                 let mut cx = Context {
                     epoch: step,
+                    step: step + 1,
                     now_ms: 0,
                     dead_letters: &mut dead_letters,
                     late: &mut Vec::new(),
@@ -260,8 +264,13 @@ fn state_goes_with_its_rows() {
         Field::new("v", DataType::Int64, true),
     ]));
     let mut dead_letters = Vec::new();
-    let mut cx =
-        Context { epoch: 1, now_ms: 0, dead_letters: &mut dead_letters, late: &mut Vec::new() };
+    let mut cx = Context {
+        epoch: 1,
+        step: 1,
+        now_ms: 0,
+        dead_letters: &mut dead_letters,
+        late: &mut Vec::new(),
+    };
     let mut bytes = Vec::new();
     for round in 0..20 {
         for weight in [1, -1] {
@@ -272,7 +281,7 @@ fn state_goes_with_its_rows() {
             }
             join.finish(&mut cx).unwrap();
         }
-        assert!(join.sides.iter().all(|side| side.rows.is_empty()));
+        assert!(join.sides.iter_mut().all(|side| side.rows.now().unwrap().is_empty()));
         bytes.push(join.metrics().state_bytes);
     }
     assert_eq!(bytes[1], bytes[19], "memory is used again");

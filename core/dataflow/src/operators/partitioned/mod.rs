@@ -231,7 +231,7 @@ impl Operator for Partitioned {
 
     fn finish(&mut self, cx: &mut Context<'_>) -> Result<Option<Delta>> {
         let mut step = std::mem::take(&mut self.step);
-        (step.epoch, step.now_ms) = (cx.epoch, cx.now_ms);
+        (step.epoch, step.number, step.now_ms) = (cx.epoch, cx.step, cx.now_ms);
         let visited = self.visited(&step);
         let step = Arc::new(step);
         self.run(&step, &visited);

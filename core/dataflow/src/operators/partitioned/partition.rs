@@ -14,6 +14,8 @@ use crate::workers::Workers;
 #[derive(Default)]
 pub(super) struct Step {
     pub(super) epoch: Epoch,
+    /// Its number in the graph.
+    pub(super) number: u64,
     pub(super) now_ms: i64,
     pub(super) inputs: Vec<Shared>,
     /// Ports and their frontiers.
@@ -92,8 +94,13 @@ impl Partition {
         let Self { operator, given, dead_letters, work, .. } = self;
         // Rows that come too late are counted by the operator; none is handed on by a partition.
         let mut late = Vec::new();
-        let mut cx =
-            Context { epoch: step.epoch, now_ms: step.now_ms, dead_letters, late: &mut late };
+        let mut cx = Context {
+            epoch: step.epoch,
+            step: step.number,
+            now_ms: step.now_ms,
+            dead_letters,
+            late: &mut late,
+        };
         if part != Part::Finish {
             for input in step.inputs.iter().filter(|input| input.rows_of(number) > 0) {
                 operator.input(input.port, input.take(number)?, &mut cx)?;
