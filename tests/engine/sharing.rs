@@ -490,6 +490,124 @@ fn readers_that_share_receive_the_difference_once_each() {
     }
 }
 
+// --- rows that several joins keep ------------------------------------------------------------------
+
+const USERS: [&str; 3] = [
+    "CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR, city VARCHAR)",
+    "CREATE SOURCE orders (user_id BIGINT, amount BIGINT)",
+    "CREATE SOURCE clicks (user_id BIGINT, page VARCHAR)",
+];
+
+/// Joins that keep users by id, each with other columns of them or of something else, and one of users
+/// with themselves.
+const OF_USERS: [(&str, &str); 6] = [
+    ("names", "SELECT amount, name FROM orders JOIN users ON user_id = id"),
+    ("cities", "SELECT page, city FROM clicks LEFT JOIN users ON user_id = id"),
+    ("both", "SELECT amount, name, city FROM orders LEFT JOIN users ON user_id = id"),
+    ("known", "SELECT page FROM clicks WHERE user_id IN (SELECT id FROM users)"),
+    (
+        "silent",
+        "SELECT id, name FROM users WHERE id NOT IN (SELECT user_id FROM clicks WHERE user_id IS NOT NULL)",
+    ),
+    ("pairs", "SELECT a.id, b.name FROM users AS a JOIN users AS b ON a.city = b.city"),
+];
+
+/// What a plan tells of rows that others read.
+fn rows_shared(db: &LaminarDB, stream: &str) -> Vec<String> {
+    let lines = query(db, &format!("EXPLAIN {stream}")).into_iter().map(|mut row| row.remove(0));
+    let told = lines.flat_map(|line| match line {
+        Value::Text(line) => line.split("  [").map(str::to_string).collect::<Vec<_>>(),
+        other => panic!("a line of a plan is {other:?}"),
+    });
+    let told = told.filter(|part| part.contains(" rows shared with "));
+    told.map(|part| part.trim_end_matches(']').to_string()).collect()
+}
+
+/// Some changes of users, orders and clicks.
+fn changed(db: &LaminarDB, round: i64) {
+    let other = round + 1;
+    execute(db, &format!("INSERT INTO orders VALUES ({round}, {round}0), (7, 1), (NULL, 3)"));
+    execute(db, &format!("INSERT INTO users VALUES ({round}, 'n{round}', 'c{}')", round % 3));
+    execute(
+        db,
+        &format!("INSERT INTO clicks VALUES ({other}, 'p{round}'), ({round}, 'q'), (NULL, 'r')"),
+    );
+    // A column that some joins do not read, a key that ceases, and one that comes back.
+    execute(db, &format!("UPDATE users SET city = 'c{}' WHERE id = {round}", round % 2));
+    execute(db, &format!("UPDATE users SET name = 'm' WHERE id = {round} - 1"));
+    if round % 3 == 0 {
+        execute(db, &format!("DELETE FROM users WHERE id < {round} AND id % 2 = 0"));
+    }
+}
+
+#[test]
+fn joins_of_one_table_keep_it_once_and_are_as_if_alone() {
+    let create = |(name, sql): (&str, &str)| format!("CREATE STREAM {name} AS {sql} EMIT CHANGES");
+    for first in 0..4 {
+        let db = started(&USERS);
+        let alone = OF_USERS.map(|_| started(&USERS));
+        let mut there: Vec<usize> = Vec::new();
+        for round in 0..14 {
+            if (round as usize) < OF_USERS.len() {
+                let new = (first + round as usize) % OF_USERS.len();
+                execute(&db, &create(OF_USERS[new]));
+                execute(&alone[new], &create(OF_USERS[new]));
+                there.push(new);
+            }
+            if round == 9 {
+                let gone = there.remove(0);
+                execute(&db, &format!("DROP STREAM {}", OF_USERS[gone].0));
+            }
+            changed(&db, round);
+            alone.iter().for_each(|db| changed(db, round));
+            for of in &there {
+                let name = OF_USERS[*of].0;
+                assert_eq!(content(&db, name), content(&alone[*of], name), "{name} in {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plan_says_whose_rows_a_join_reads() {
+    let db = started(&USERS);
+    for (name, sql) in OF_USERS {
+        execute(&db, &format!("CREATE STREAM {name} AS {sql}"));
+    }
+    // The first keeps the columns that it reads, which serve those that read none; the second, which
+    // reads another one, keeps all.
+    let left = |with: &str| format!("left rows shared with {with}");
+    let right = |with: &str| format!("right rows shared with {with}");
+    assert_eq!(rows_shared(&db, "names"), [left("both"), right("known, silent")]);
+    assert_eq!(rows_shared(&db, "cities"), [left("known"), right("both")]);
+    assert_eq!(rows_shared(&db, "pairs"), [left("pairs"), right("pairs")]);
+    execute(&db, "DROP STREAM cities");
+    execute(&db, "DROP STREAM silent");
+    assert_eq!(rows_shared(&db, "known"), [right("names")]);
+}
+
+#[test]
+fn rows_that_joins_share_are_counted_once() {
+    let state_of = |streams: usize| {
+        let db = started(&USERS);
+        for stream in 0..streams {
+            // Each with a condition of its own, so that no operator is the same.
+            let sql = format!(
+                "CREATE STREAM q{stream} AS SELECT amount, name, city FROM orders JOIN users \
+                 ON user_id = id AND amount > {stream}"
+            );
+            execute(&db, &sql);
+        }
+        let users: Vec<String> = (0..2_000).map(|n| format!("({n}, 'name {n}', 'city')")).collect();
+        execute(&db, &format!("INSERT INTO users VALUES {}", users.join(", ")));
+        let sql = "SELECT CAST(sum(state_bytes) AS BIGINT) FROM laminar_operators WHERE label LIKE '%join%'";
+        query(&db, sql).remove(0).remove(0).int()
+    };
+    let one = state_of(1);
+    assert!(one > 100_000, "{one}");
+    assert!(state_of(5) < one * 5 / 4, "{} for five, {one} for one", state_of(5));
+}
+
 // --- errors in data -----------------------------------------------------------------------------
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -58,6 +59,26 @@ impl Expr {
     /// The index when the expression is nothing but a column.
     pub fn as_column(&self) -> Option<usize> {
         self.column
+    }
+
+    /// The same expression over rows of another schema, in which its columns are those of these numbers.
+    ///
+    /// # Errors
+    /// `INTERNAL` when a column is not among them.
+    pub fn over(&self, schema: &Schema, columns: &[usize]) -> Result<Self, Error> {
+        let physical = Arc::clone(&self.physical).transform(|part| {
+            let Some(column) = part.downcast_ref::<Column>() else {
+                return Ok(Transformed::no(part));
+            };
+            let index = columns.get(column.index()).copied().filter(|i| *i < schema.fields().len());
+            let index = index.ok_or_else(|| {
+                DataFusionError::Internal(format!("column {} is not there", column.name()))
+            })?;
+            let column = Column::new(schema.field(index).name(), index);
+            Ok(Transformed::yes(Arc::new(column) as Arc<dyn PhysicalExpr>))
+        });
+        let physical = physical.map_err(|error| Error::internal(error.strip_backtrace()))?;
+        Ok(Self::new(physical.data).with_time(self.time.clone()))
     }
 
     /// The type of its values over rows of a schema.

@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join as LogicalJoin, LogicalPlan, Operator};
 use laminar_dataflow::operators::{
     Join, JoinFilter, JoinInput, JoinKind, JoinSpec, Keeping, SetOperation, SetQuantity, Side,
-    TimeMap,
+    Stage, TimeMap,
 };
 use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
@@ -33,8 +33,13 @@ impl Lowering<'_> {
         band: Option<Band>,
     ) -> Result<Lowered> {
         let kind = kind(join)?;
-        let left = self.join_side(&join.left, band.is_some())?;
-        let right = self.join_side(&join.right, band.is_some())?;
+        // Joins of one input can share what they keep of it, whichever of its columns each takes.
+        let takes_columns = band.is_none()
+            && self.state_ttl.is_none()
+            && self.workers == 1
+            && !may_be_of_multisets(join);
+        let left = self.join_side(&join.left, band.is_some(), takes_columns)?;
+        let right = self.join_side(&join.right, band.is_some(), takes_columns)?;
         if let Some(quantity) = multiset_quantity(join, &left) {
             return self.set_operation(join, quantity, left, right);
         }
@@ -46,7 +51,11 @@ impl Lowering<'_> {
             let relation = sides[side.index()];
             let compiler =
                 Compiler { columns: &relation.columns, changes: relation.traits.changes };
-            let keys = condition.keys.iter().map(|key| compiler.compile(of_side(key, side)));
+            let Taken { schema, columns, .. } = &relation.taken;
+            let keys = condition
+                .keys
+                .iter()
+                .map(|key| compiler.compile(of_side(key, side))?.over(schema, columns));
             let keys = keys.collect::<Result<Vec<_>>>()?;
             let keeping = if relation.traits.changes == Changes::AppendOnly {
                 Keeping::AppendOnly
@@ -55,7 +64,8 @@ impl Lowering<'_> {
             } else {
                 Keeping::Updating
             };
-            inputs.push(JoinInput { schema: Arc::clone(&relation.traits.schema), keys, keeping });
+            let (schema, columns) = (Arc::clone(schema), columns.clone());
+            inputs.push(JoinInput { schema, columns, keys, keeping });
         }
         let [left_input, right_input] = <[JoinInput; 2]>::try_from(inputs)
             .map_err(|_| Error::internal("a join has two sides"))?;
@@ -84,8 +94,7 @@ impl Lowering<'_> {
         let mut label = label(kind, &condition, &kept, keeping);
         let filter = condition.filter.as_ref();
         let filter = filter.map(|filter| join_filter(filter, sides, &columns)).transpose()?;
-        let (traits, times) =
-            promises(kind, sides.map(|side| &side.traits), &condition, band.as_ref(), &join.schema);
+        let (traits, times) = promises(kind, sides, &condition, band.as_ref(), &join.schema);
         let spec = JoinSpec {
             kind,
             inputs: [left_input, right_input],
@@ -135,14 +144,28 @@ impl Lowering<'_> {
     }
 
     /// One input of a join, for which rows can be late or cannot.
-    fn join_side(&mut self, plan: &LogicalPlan, can_be_late: bool) -> Result<JoinRelation> {
+    fn join_side(
+        &mut self,
+        plan: &LogicalPlan,
+        can_be_late: bool,
+        takes_columns: bool,
+    ) -> Result<JoinRelation> {
         let mut lowered = self.exact(plan)?;
         if can_be_late {
             lowered = self.lenient(lowered)?;
         }
         let columns = plan.schema().as_ref().clone();
+        if let Some(taken) = Taken::of(&lowered).filter(|_| takes_columns) {
+            return Ok(JoinRelation {
+                input: lowered.input,
+                traits: lowered.traits,
+                columns,
+                taken,
+            });
+        }
         let (input, traits) = self.operator_input(lowered)?;
-        Ok(JoinRelation { input, traits, columns })
+        let taken = Taken::all(&traits);
+        Ok(JoinRelation { input, traits, columns, taken })
     }
 
     /// `INTERSECT ALL` and `EXCEPT ALL`.
@@ -197,8 +220,41 @@ impl Lowering<'_> {
 /// One input of a join.
 struct JoinRelation {
     input: InputRef,
+    /// Of the columns that are taken.
     traits: Traits,
     columns: DFSchema,
+    taken: Taken,
+}
+
+/// The columns of an input that a join takes.
+struct Taken {
+    /// All columns.
+    schema: SchemaRef,
+    columns: Vec<usize>,
+    /// How the event times of the columns follow from those of the input.
+    times: Vec<TimeMap>,
+}
+
+impl Taken {
+    fn all(traits: &Traits) -> Self {
+        Self {
+            schema: Arc::clone(&traits.schema),
+            columns: (0..traits.schema.fields().len()).collect(),
+            times: (0..traits.times.len()).map(TimeMap::identity).collect(),
+        }
+    }
+
+    /// The columns of a relation, if its stages do nothing but choose them.
+    fn of(lowered: &Lowered) -> Option<Self> {
+        let schema = Arc::clone(&lowered.input_schema);
+        let mut columns: Vec<usize> = (0..schema.fields().len()).collect();
+        for stage in &lowered.stages {
+            let Stage::Project { exprs, .. } = stage else { return None };
+            let chosen = exprs.iter().map(|expr| expr.as_column().map(|column| columns[column]));
+            columns = chosen.collect::<Option<_>>()?;
+        }
+        Some(Self { schema, columns, times: lowered.times.clone() })
+    }
 }
 
 /// The condition of a join, taken apart.
@@ -298,14 +354,18 @@ fn kind(join: &LogicalJoin) -> Result<JoinKind> {
     })
 }
 
+/// Whether a join may stand for a multiset operation.
+fn may_be_of_multisets(join: &LogicalJoin) -> bool {
+    join.null_equality == NullEquality::NullEqualsNull
+        && join.filter.is_none()
+        && join.on.len() == join.left.schema().fields().len()
+}
+
 /// Which multiset operation a join stands for. `INTERSECT ALL` and `EXCEPT ALL` are bound as semi
 /// and anti joins on all columns with NULL equal to NULL, which is what they mean only while no
 /// left row is there twice.
 fn multiset_quantity(join: &LogicalJoin, left: &JoinRelation) -> Option<SetQuantity> {
-    let is_set_operation = join.null_equality == NullEquality::NullEqualsNull
-        && join.filter.is_none()
-        && join.on.len() == left.columns.fields().len();
-    if !is_set_operation || left.traits.unique_key.is_some() {
+    if !may_be_of_multisets(join) || left.traits.unique_key.is_some() {
         return None;
     }
     match join.join_type {
@@ -333,8 +393,8 @@ fn join_filter(filter: &Expr, sides: [&JoinRelation; 2], columns: &DFSchema) -> 
     let changes = if append_only { Changes::AppendOnly } else { Changes::Retract };
     let expr = Compiler { columns: &narrow, changes }.compile(filter)?;
     let place = |&index: &usize| match index.checked_sub(left_width) {
-        None => (Side::Left, index),
-        Some(index) => (Side::Right, index),
+        None => (Side::Left, sides[0].taken.columns[index]),
+        Some(index) => (Side::Right, sides[1].taken.columns[index]),
     };
     Ok(JoinFilter {
         expr,
@@ -352,11 +412,12 @@ fn is_unique_on(traits: &Traits, columns: &[Option<usize>]) -> bool {
 /// What the result of a join promises, and how its event times follow from those of the inputs.
 fn promises(
     kind: JoinKind,
-    [left, right]: [&Traits; 2],
+    sides: [&JoinRelation; 2],
     condition: &Condition,
     band: Option<&Band>,
     schema: &DFSchemaRef,
 ) -> (Traits, Vec<[Option<TimeMap>; 2]>) {
+    let [left, right] = sides.map(|side| &side.traits);
     use JoinKind::{Full, Inner, Left, LeftMark, LeftSemi, Right, RightMark, RightSemi};
     let append_only = [left, right].iter().all(|side| side.changes == Changes::AppendOnly);
     let left_unique = is_unique_on(left, &condition.columns[0]);
@@ -402,7 +463,7 @@ fn promises(
     };
     let (event_times, times) = match band {
         Some(band) => band.event_times(carried(kind), [left, right], left_width),
-        None if append_only => event_times(kind, [left, right], condition, left_width),
+        None if append_only => event_times(kind, sides, condition, left_width),
         None => Default::default(),
     };
     let traits = Traits {
@@ -425,10 +486,11 @@ fn promises(
 /// Padding has NULL instead of a time, so only the columns of a side that is never padded count.
 fn event_times(
     kind: JoinKind,
-    [left, right]: [&Traits; 2],
+    sides: [&JoinRelation; 2],
     condition: &Condition,
     left_width: usize,
 ) -> (Vec<EventTime>, Vec<[Option<TimeMap>; 2]>) {
+    let [left, right] = sides.map(|side| &side.traits);
     let mut found: Vec<(EventTime, [Option<TimeMap>; 2])> = Vec::new();
     for (left_key, right_key) in condition.columns[0].iter().zip(&condition.columns[1]) {
         let (Some(left_key), Some(right_key)) = (left_key, right_key) else { continue };
@@ -446,8 +508,8 @@ fn event_times(
             if found.iter().all(|(time, _)| time.column != column) {
                 let closed = left.times[l].closed && right.times[r].closed;
                 let time = EventTime { column, closed, ..left.times[l] };
-                let map = |input| Some(TimeMap::identity(input));
-                found.push((time, [map(l), map(r)]));
+                let [of_left, of_right] = sides.map(|side| &side.taken.times);
+                found.push((time, [Some(of_left[l].clone()), Some(of_right[r].clone())]));
             }
         }
     }

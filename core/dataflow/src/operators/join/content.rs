@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use laminar_types::Result;
 
 use super::kind::{JoinKind, RowOutput, Side};
+use super::output::Output;
 use super::side::{JoinSide, internal, not_kept};
 use super::{JoinFilter, PAIRS, chosen};
 use crate::operator::Content;
@@ -25,6 +26,8 @@ pub(super) struct JoinContent {
     counts: [Option<Paged<i64>>; 2],
     /// By side and column of its input, where it is kept.
     places: [Vec<Option<usize>>; 2],
+    /// By side, the columns of its input that the result has.
+    columns: [Vec<usize>; 2],
     filter: Option<JoinFilter>,
     schema: SchemaRef,
 }
@@ -32,11 +35,12 @@ pub(super) struct JoinContent {
 impl JoinContent {
     /// The content of a join with these sides, if it follows from their rows.
     pub(super) fn of(
-        kind: JoinKind,
         sides: &mut [JoinSide; 2],
         filter: Option<&JoinFilter>,
-        schema: &SchemaRef,
+        output: &Output,
     ) -> Option<Self> {
+        let Output { kind, schema, columns, .. } = output;
+        let (kind, columns) = (*kind, columns.clone());
         if !kind.content_follows_from_rows() {
             return None;
         }
@@ -47,7 +51,8 @@ impl JoinContent {
         let right_rows = right.rows.now().ok()?.snapshot();
         let rows = [left_rows, right_rows];
         let counts = [left.matches.snapshot(), right.matches.snapshot()];
-        Some(Self { kind, rows, counts, places, filter: filter.cloned(), schema: schema.clone() })
+        let (filter, schema) = (filter.cloned(), schema.clone());
+        Some(Self { kind, rows, counts, places, columns, filter, schema })
     }
 
     /// The rows of a side that have a match.
@@ -59,7 +64,10 @@ impl JoinContent {
             let count = |row: usize| counts.map_or(0, |c| *c.at(rows.slots[row] as usize));
             let weight = |row: usize| if count(row) != 0 { rows.weights[row] } else { 0 };
             let picked = repeated((0..rows.weights.len()).map(|row| (row as u32, weight(row))));
-            let columns = self.columns(side).map(|column| taken(&rows.columns[column], &picked));
+            let columns = self.columns[side.index()].iter().map(|column| {
+                let place = self.places[side.index()][*column].ok_or_else(not_kept)?;
+                taken(&rows.columns[place], &picked)
+            });
             self.push(columns.collect::<Result<_>>()?, picked.len(), &mut batches)?;
         }
         Ok(batches)
@@ -105,17 +113,12 @@ impl JoinContent {
             let picked = repeated(weights);
             let mut columns = Vec::with_capacity(self.schema.fields().len());
             for side in Side::BOTH {
-                for column in 0..self.places[side.index()].len() {
-                    columns.push(taken(&gather(side, column)?, &picked)?);
+                for column in &self.columns[side.index()] {
+                    columns.push(taken(&gather(side, *column)?, &picked)?);
                 }
             }
             self.push(columns, picked.len(), batches)?;
         }
-    }
-
-    /// Where the columns of a side that is in the result are kept.
-    fn columns(&self, side: Side) -> impl Iterator<Item = usize> + '_ {
-        self.places[side.index()].iter().flatten().copied()
     }
 
     fn push(

@@ -65,6 +65,8 @@ pub enum Keeping {
 pub struct JoinInput {
     /// Its columns.
     pub schema: SchemaRef,
+    /// Those that the result has, if it has rows of this side, in their order.
+    pub columns: Vec<usize>,
     /// What must equal the other side's, expression by expression.
     pub keys: Vec<Expr>,
     /// How its rows are kept.
@@ -93,7 +95,8 @@ pub struct JoinSpec {
     pub null_equals_null: bool,
     /// The condition beside the keys.
     pub filter: Option<JoinFilter>,
-    /// The columns of [`JoinKind::output_sides`], then the mark if there is one.
+    /// Of each of [`JoinKind::output_sides`] its [columns](JoinInput::columns), then the mark if there is
+    /// one.
     pub schema: SchemaRef,
     /// For each event-time column of the output, those of each input that it follows: its frontier
     /// is their minimum.
@@ -136,7 +139,7 @@ impl Join {
             let time = lifetimes.as_ref().and_then(|of| of[side.index()].column());
             let kept = columns.filter(|&column| {
                 let filtered = filter.iter().flat_map(|filter| &filter.columns);
-                kind.output_sides().contains(&side)
+                (kind.output_sides().contains(&side) && input.columns.contains(&column))
                     || time == Some(column)
                     || filtered.into_iter().any(|&read| read == (side, column))
             });
@@ -376,8 +379,7 @@ impl Operator for Join {
     }
 
     fn content(&mut self, _input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {
-        let (filter, schema) = (self.filter.as_ref(), &self.output.schema);
-        let content = JoinContent::of(self.kind, &mut self.sides, filter, schema)?;
+        let content = JoinContent::of(&mut self.sides, self.filter.as_ref(), &self.output)?;
         Some(Box::new(content))
     }
 

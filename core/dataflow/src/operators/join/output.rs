@@ -27,10 +27,10 @@ pub(super) enum Stage {
 
 /// The pieces of a step's delta.
 pub(super) struct Output {
-    kind: JoinKind,
+    pub(super) kind: JoinKind,
     pub(super) schema: SchemaRef,
-    /// By side, how many columns it has in the result.
-    widths: [usize; 2],
+    /// By side, the columns of its input that the result has.
+    pub(super) columns: [Vec<usize>; 2],
     /// Whether rows only ever come to be.
     append_only: bool,
     /// Whether both inputs are append-only.
@@ -52,9 +52,9 @@ impl Output {
         schema: SchemaRef,
     ) -> Self {
         let sides = kind.output_sides();
-        let widths = Side::BOTH.map(|side| match sides.contains(&side) {
-            true => inputs[side.index()].schema.fields().len(),
-            false => 0,
+        let columns = Side::BOTH.map(|side| match sides.contains(&side) {
+            true => inputs[side.index()].columns.clone(),
+            false => Vec::new(),
         });
         let inputs_append_only = inputs.iter().all(|input| input.keeping == Keeping::AppendOnly);
         let grows = matches!(kind, JoinKind::Inner | JoinKind::LeftSemi | JoinKind::RightSemi);
@@ -66,13 +66,13 @@ impl Output {
                 let is_key = input.keys.iter().any(|key| key.as_column() == Some(column));
                 !input.schema.field(column).is_nullable() || (is_key && !null_equals_null)
             };
-            !(0..input.schema.fields().len()).any(is_never_null)
+            !input.columns.iter().copied().any(is_never_null)
         };
         let pads = |side: Side| kind.has_pairs() && kind.row_output(side) != RowOutput::Nothing;
         Self {
             kind,
             schema,
-            widths,
+            columns,
             append_only: grows && inputs_append_only,
             inputs_append_only,
             padding_may_equal: Side::BOTH.iter().any(|s| pads(*s) && may_be_null(s.other())),
@@ -82,7 +82,7 @@ impl Output {
         }
     }
 
-    /// Adds pairs with these weights, of columns that `column` gives by side and number. `ordinals` are
+    /// Adds pairs with these weights, of columns that `column` gives by side and number in its input. `ordinals` are
     /// those of the rows that made them, where rows have ordinals.
     pub(super) fn push(
         &mut self,
@@ -92,8 +92,8 @@ impl Output {
     ) -> Result<()> {
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for side in Side::BOTH {
-            for number in 0..self.widths[side.index()] {
-                columns.push(column(side, number)?);
+            for number in &self.columns[side.index()] {
+                columns.push(column(side, *number)?);
             }
         }
         self.push_batch(Stage::Pairs, columns, weights, ordinals)
@@ -114,9 +114,9 @@ impl Output {
         }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for from in Side::BOTH {
-            for number in 0..self.widths[from.index()] {
+            for number in &self.columns[from.index()] {
                 columns.push(match from == side {
-                    true => column(number)?,
+                    true => column(*number)?,
                     false => {
                         let field = self.schema.field(columns.len());
                         new_null_array(field.data_type(), weights.len())

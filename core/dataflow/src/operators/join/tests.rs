@@ -67,7 +67,13 @@ impl Case {
         let field = |name: &str| Field::new(name, DataType::Int64, true);
         let schema = Arc::new(Schema::new(vec![field("k"), field("v")]));
         let keys = if self.keyed { vec![Expr::column("k", 0)] } else { Vec::new() };
-        let input = |keeping| JoinInput { schema: schema.clone(), keys: keys.clone(), keeping };
+        let columns = vec![0, 1];
+        let input = |keeping| JoinInput {
+            schema: schema.clone(),
+            columns: columns.clone(),
+            keys: keys.clone(),
+            keeping,
+        };
         let mut fields: Vec<Field> =
             self.kind.output_sides().iter().flat_map(|_| [field("k"), field("v")]).collect();
         if self.kind.has_mark() {
