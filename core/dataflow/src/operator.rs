@@ -106,6 +106,13 @@ pub trait Operator: Send {
         out.clear();
     }
 
+    /// Where the operator judges in the place of the join that reads it, through others with one input,
+    /// which rows are late for that: which of its own input's event times is computed ahead of a
+    /// row's, and by how much. What the join would be told of a side that is idle, this one is.
+    fn judges(&self) -> Option<Ahead> {
+        None
+    }
+
     /// Hands over everything that outlives an epoch, as [`Container::parts`] does, and names the
     /// other fields, so that one that is added cannot be forgotten: between two steps
     /// an operator made from the same plan goes on from these parts exactly as this one does.
@@ -239,6 +246,31 @@ impl Marks {
             Self::Ends(ends) => ends.iter().any(|ends| ends.close_between(from, to)),
             Self::AsReaders => false,
         }
+    }
+}
+
+/// An event time of an input that is computed from the time of its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ahead {
+    /// Its position among the input's event times.
+    pub frontier: usize,
+    /// By how much it is later, in nanoseconds.
+    pub span_ns: i64,
+}
+
+impl Ahead {
+    /// An event time of the input, told as the time of a row.
+    pub(crate) fn to_row(of: Option<Self>, position: usize, frontier: Frontier) -> Frontier {
+        frontier.shift(-Self::span(of, position))
+    }
+
+    /// The time of a row, told as an event time of the input.
+    pub(crate) fn from_row(of: Option<Self>, position: usize, frontier: Frontier) -> Frontier {
+        frontier.shift(Self::span(of, position))
+    }
+
+    fn span(of: Option<Self>, position: usize) -> i128 {
+        of.filter(|ahead| ahead.frontier == position).map_or(0, |ahead| i128::from(ahead.span_ns))
     }
 }
 

@@ -23,20 +23,28 @@ pub(crate) fn probe_times() -> Arc<ScalarUDF> {
     }))
 }
 
-/// Whether a column of a plan is the list of a row's probes.
-pub(crate) fn is_probe(plan: &LogicalPlan, column: usize) -> bool {
-    let LogicalPlan::Projection(projection) = plan else { return false };
+/// Of a column of a plan that is the list of a row's probes the least of their offsets, in
+/// milliseconds; `None` of any other.
+pub(crate) fn first_offset_ms(plan: &LogicalPlan, column: usize) -> Option<i64> {
+    let LogicalPlan::Projection(projection) = plan else { return None };
     let mut expr = &projection.expr[column];
     while let Expr::Alias(alias) = expr {
         expr = &alias.expr;
     }
     match expr {
-        Expr::ScalarFunction(call) => call.func.name() == PROBE_TIMES,
-        Expr::Column(from) => {
-            let from = projection.input.schema().maybe_index_of_column(from);
-            from.is_some_and(|from| is_probe(&projection.input, from))
+        Expr::ScalarFunction(call) if call.func.name() == PROBE_TIMES => {
+            let offsets = call.args.iter().skip(1).map(|offset| match offset {
+                Expr::Literal(ScalarValue::Int64(offset), _) => *offset,
+                _ => None,
+            });
+            // They are written as constants.
+            Some(offsets.flatten().min().unwrap_or(0))
         }
-        _ => false,
+        Expr::Column(from) => {
+            let from = projection.input.schema().maybe_index_of_column(from)?;
+            first_offset_ms(&projection.input, from)
+        }
+        _ => None,
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use laminar_types::{Frontier, mutant};
 
-use super::node::Input;
+use super::node::{Body, Input};
 use super::{Graph, NodeId};
+use crate::operator::Ahead;
 
 impl Graph {
     /// Says of sources whether anything is expected from them for now, of all at one moment. An
@@ -50,22 +51,51 @@ impl Graph {
         if inputs.len() < 2 || inputs.iter().all(|input| !is_idle(input)) {
             return;
         }
-        let active = inputs.iter().filter(|input| {
-            let input = self.node(input.node);
-            !input.idle && !input.traits.times.is_empty()
+        let timed = (0..inputs.len()).filter(|port| {
+            let input = self.node(inputs[*port].node);
+            !input.traits.times.is_empty()
         });
-        // What was never told is the beginning of time.
-        let least = |input: &Input| input.frontiers.iter().min().copied();
-        let Some(reached) = active.map(|input| least(input).unwrap_or(Frontier::MIN)).min() else {
+        let (idle, active): (Vec<usize>, Vec<usize>) =
+            timed.partition(|port| self.node(inputs[*port].node).idle);
+        let Some(reached) = active.iter().map(|port| self.reached(consumer, *port)).min() else {
             return;
         };
-        for port in 0..self.node(consumer).inputs.len() {
-            let input = self.node(self.node(consumer).inputs[port].node);
-            if input.idle && !input.traits.times.is_empty() {
-                let raised: Vec<Frontier> =
-                    input.frontiers.iter().map(|frontier| (*frontier).max(reached)).collect();
-                self.deliver_raised(consumer, port, &raised);
+        for port in idle {
+            let Judge { node, port, ahead } = self.judge(consumer, port);
+            let times = self.node(self.node(node).inputs[port].node).traits.times.len();
+            let raised: Vec<Frontier> =
+                (0..times).map(|position| Ahead::from_row(ahead, position, reached)).collect();
+            self.deliver_raised(node, port, &raised);
+        }
+    }
+
+    /// How far an input of an operator has come. What was never told is the beginning of time.
+    fn reached(&self, consumer: NodeId, port: usize) -> Frontier {
+        let Judge { node, port, ahead } = self.judge(consumer, port);
+        let told = self.node(node).inputs[port].frontiers.iter().enumerate();
+        let told = told.map(|(position, frontier)| Ahead::to_row(ahead, position, *frontier));
+        told.min().unwrap_or(Frontier::MIN)
+    }
+
+    /// Where it is judged which rows are late for a port of an operator.
+    fn judge(&self, consumer: NodeId, port: usize) -> Judge {
+        let mut below = self.node(consumer).inputs[port].node;
+        loop {
+            match (&self.node(below).body, self.node(below).inputs.as_slice()) {
+                (Body::Operator(operator), [input]) => match operator.judges() {
+                    Some(ahead) => return Judge { node: below, port: 0, ahead: Some(ahead) },
+                    None => below = input.node,
+                },
+                _ => return Judge { node: consumer, port, ahead: None },
             }
         }
     }
+}
+
+/// The port at which rows that are late for an operator are left out, and which of its event times is
+/// ahead of the row's own.
+struct Judge {
+    node: NodeId,
+    port: usize,
+    ahead: Option<Ahead>,
 }

@@ -15,7 +15,7 @@ use super::late_rows::LateRows;
 use super::time_map::{PassedTimes, TimeMap};
 use super::timed_rows::select;
 use crate::consolidate::consolidate;
-use crate::operator::{Content, Context, Marks, Metrics, Operator};
+use crate::operator::{Ahead, Content, Context, Marks, Metrics, Operator};
 use crate::state::{Parts, arrow_error};
 
 /// What becomes of a column of the input.
@@ -39,6 +39,8 @@ pub struct OnTime {
     pub frontier: usize,
     /// The unit of the times.
     pub unit: TimeUnit,
+    /// By how much the first time of a row is ahead of the row's own, in nanoseconds.
+    pub ahead_ns: i64,
 }
 
 /// Takes lists and structs apart.
@@ -80,7 +82,7 @@ impl Unnest {
     }
 
     fn without_late(&mut self, delta: Delta, cx: &mut Context<'_>) -> Result<Delta> {
-        let Some(OnTime { column, frontier, unit }) = self.on_time else { return Ok(delta) };
+        let Some(OnTime { column, frontier, unit, .. }) = self.on_time else { return Ok(delta) };
         let Some(frontier) = self.times.input(frontier) else { return Ok(delta) };
         let limit = frontier.in_unit(unit);
         let list = as_list(delta.batch.column(column))?;
@@ -146,6 +148,11 @@ impl Operator for Unnest {
         let Self { spec: _, times, on_time: _, late, output: _ } = self;
         times.parts(parts)?;
         late.parts(parts)
+    }
+
+    fn judges(&self) -> Option<Ahead> {
+        let OnTime { frontier, ahead_ns, .. } = self.on_time?;
+        Some(Ahead { frontier, span_ns: ahead_ns })
     }
 
     fn content(&mut self, input: Option<Box<dyn Content>>) -> Option<Box<dyn Content>> {

@@ -38,8 +38,8 @@ impl Core {
             self.scratch.rows = Some(rows);
             return pushed;
         }
-        self.epoch += 1;
         self.hear_of(id, producer);
+        self.epoch += 1;
         let stamped = self.stamped(id, batches)?;
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
@@ -101,8 +101,8 @@ impl Core {
             return self.push(id, producer, &[rows.to_batch()?]);
         }
         self.check_open(id, producer)?;
-        self.epoch += 1;
         self.hear_of(id, producer);
+        self.epoch += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
         let result = self.push_block(id, producer, rows, &mut scratch);

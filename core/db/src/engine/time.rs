@@ -18,9 +18,9 @@ impl Core {
         producer: ProducerId,
         watermark: Watermark,
     ) -> Result<Epoch> {
-        self.epoch += 1;
         // One that was silent counts again before its word does.
         self.hear_of(id, producer);
+        self.epoch += 1;
         self.source_mut(id)?.producers.promise(producer, watermark);
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.output.clear();
@@ -64,7 +64,9 @@ impl Core {
         }
     }
 
-    /// Notes that a producer is alive, where silence means something.
+    /// Notes that a producer is alive, where silence means something. That a source counts again is an
+    /// epoch of its own, before what it sends: those that stay silent may keep up with it from then
+    /// on, and what is forgotten by that meets none of its rows, however they are cut.
     pub(super) fn hear_of(&mut self, id: SourceId, producer: ProducerId) {
         let now_ms = match self.source(id) {
             Ok(source) if source.timing.idle_timeout_ms.is_some() => self.clock.now_ms(),
@@ -77,7 +79,13 @@ impl Core {
         let node = source.node;
         if was_idle {
             source.producers.come_back();
+            let mut scratch = std::mem::take(&mut self.scratch);
+            scratch.output.clear();
+            self.epoch += 1;
             self.graph.set_idle(&[(node, false)]);
+            self.run_graph(&mut scratch.output);
+            self.publish(&mut scratch.output);
+            self.scratch = scratch;
         }
         self.alarm.set(now_ms.saturating_add(timeout_ms));
     }

@@ -377,6 +377,19 @@ impl Lowering<'_> {
 
     /// What the next operator of the part of the plan that is lowered does.
     fn definition(&mut self) -> Option<Definition> {
+        let part = self.parts.len().checked_sub(1)?;
+        self.definition_of(part)
+    }
+
+    /// The same of an operator that belongs to the join around that part.
+    fn definition_within_join(&mut self) -> Option<Definition> {
+        let is_join = |part: &Part| matches!(part.plan.as_ref(), LogicalPlan::Join(_));
+        let part = self.parts.iter().rposition(is_join)?;
+        self.definition_of(part)
+    }
+
+    /// What the next operator of a part of the plan does.
+    fn definition_of(&mut self, part: usize) -> Option<Definition> {
         let options = Options {
             final_windows: self.final_windows,
             final_given: self.final_given,
@@ -384,7 +397,7 @@ impl Lowering<'_> {
             state_ttl_ns: self.state_ttl.map(|ttl| ttl.ns),
             workers: self.workers,
         };
-        let part = self.parts.last_mut()?;
+        let part = &mut self.parts[part];
         let place = Place { number: part.operators, is_behind: part.is_behind };
         part.operators += 1;
         // What is late is handed on to the sink of this query.

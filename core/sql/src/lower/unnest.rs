@@ -10,7 +10,7 @@ use laminar_types::{Error, Result};
 
 use super::{Lowered, Lowering};
 use crate::plan::InputRef;
-use crate::probe_times::is_probe;
+use crate::probe_times::first_offset_ms;
 use crate::window_tables::WINDOWS;
 
 impl Lowering<'_> {
@@ -27,8 +27,8 @@ impl Lowering<'_> {
             ));
         }
         let mut input = self.plain(&unnest.input)?;
-        let probes =
-            (0..unnest.input.schema().fields().len()).any(|column| is_probe(&unnest.input, column));
+        let probes = (0..unnest.input.schema().fields().len())
+            .any(|column| first_offset_ms(&unnest.input, column).is_some());
         if probes {
             input = self.lenient(input)?;
         }
@@ -59,8 +59,12 @@ impl Lowering<'_> {
             times.push(EventTime { column, ..time });
             maps.push(TimeMap::identity(input));
             // Of probes a row has all or none: it is late as a whole.
-            if is_probe(&unnest.input, *from) && input_traits.changes == Changes::AppendOnly {
-                on_time = Some(OnTime { column: *from, frontier: input, unit: time.unit });
+            if let Some(first_ms) = first_offset_ms(&unnest.input, *from)
+                && input_traits.changes == Changes::AppendOnly
+            {
+                let ahead_ns = first_ms.saturating_mul(1_000_000);
+                on_time =
+                    Some(OnTime { column: *from, frontier: input, unit: time.unit, ahead_ns });
             }
         }
         let traits = Traits {
@@ -86,7 +90,12 @@ impl Lowering<'_> {
             [name] if name == WINDOWS => "Windows: a row for each window of a row".to_string(),
             names => format!("Unnest {}", names.join(", ")),
         };
+        let judges = on_time.is_some();
         let node = self.add(Box::new(operator), traits, vec![port], label);
+        if judges {
+            // What an idle side of the join is told, it is told here: it is of that join alone.
+            self.nodes[node].definition = self.definition_within_join();
+        }
         if hands_on {
             self.late_output(node, &input_traits, width)?;
         }
