@@ -299,7 +299,8 @@ impl Maker {
                 key: gives.key,
                 is_lookup: false,
                 may_be_idle,
-                is_settled: query.inputs().iter().all(|input| input.is_settled),
+                is_settled: nature == Nature::AppendOnly
+                    || query.inputs().iter().all(|input| input.is_settled),
             });
         }
         let forms = [Emit::Default, Emit::Changes, Emit::Changes, Emit::Update];

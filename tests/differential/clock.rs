@@ -105,7 +105,16 @@ impl Clock {
         if self.is_of_the_clock {
             self.reached = self.reached.max(self.now_ms);
         }
-        let Some(timeout_ms) = self.idle_timeout_ms.filter(|_| started) else { return };
+        if !started {
+            return;
+        }
+        if let Some(timeout_ms) = self.idle_timeout_ms {
+            self.fall_silent(timeout_ms);
+        }
+        self.settle();
+    }
+
+    fn fall_silent(&mut self, timeout_ms: i64) {
         let is_silent = |seen_ms: i64| seen_ms + timeout_ms <= self.now_ms;
         for producer in self.producers.values_mut() {
             producer.is_idle |= is_silent(producer.seen_ms);
@@ -115,7 +124,6 @@ impl Clock {
         }
         self.is_idle =
             self.producers.values().all(|producer| producer.is_idle) && is_silent(self.since_ms);
-        self.settle();
     }
 
     /// Takes in the time of a row.

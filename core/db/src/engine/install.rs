@@ -243,8 +243,9 @@ impl Core {
         held_since: Option<u64>,
     ) -> Result<NodeId> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
-        // What each port begins with; none where that is nothing of an append-only relation.
-        let mut begins = Vec::new();
+        // What each port begins with, and those that begin with nothing of an append-only relation. What
+        // waits for a shared operator waits for whoever reads it, too: it is where a new one would be.
+        let (mut begins, mut skipping) = (Vec::new(), Vec::new());
         for (port, input) in node.inputs.iter().enumerate() {
             match input {
                 InputRef::Node(index) => {
@@ -261,7 +262,10 @@ impl Core {
                         (Backfill::Since(epoch), Changes::AppendOnly) => {
                             Some(self.rows_since(name, epoch, &traits)?)
                         }
-                        (Backfill::Updating, Changes::AppendOnly) => None,
+                        (Backfill::Updating, Changes::AppendOnly) => {
+                            skipping.push(port);
+                            None
+                        }
                         _ => Some(self.rows_of(name, &traits)?),
                     };
                     begins.push((port, rows));
@@ -272,10 +276,8 @@ impl Core {
         let new = NewReader { inputs: &inputs, origins, begins: &begins };
         self.share_rows(node.operator.as_mut(), &new, plan)?;
         let node = self.graph.add_operator(node.operator, node.traits, inputs, held_since);
+        skipping.into_iter().for_each(|port| self.graph.skip_earlier(node, port));
         for (port, rows) in begins {
-            if rows.is_none() {
-                self.graph.skip_earlier(node, port);
-            }
             self.graph.backfill(node, port, rows);
         }
         Ok(node)

@@ -90,11 +90,12 @@ impl Core {
         self.alarm.set(now_ms.saturating_add(timeout_ms));
     }
 
-    /// What there is to do because time has passed: silent producers are left out, `proctime()`
+    /// What there is to do because time has passed: producers that were closed hold nothing back, silent producers are left out, `proctime()`
     /// goes on, `EMIT EVERY` tells what it gathered. Sets the alarm for the next time.
     pub(crate) fn tick(&mut self) {
         let now_ms = self.clock.now_ms();
         let mut next_ms = i64::MAX;
+        self.let_go_of_closed();
         // In the order in which they fell silent, however late the tick comes.
         while let Some(at_ms) = self.next_silence_ms() {
             if at_ms > now_ms {
@@ -130,6 +131,25 @@ impl Core {
             }
         }
         self.alarm.set(next_ms);
+    }
+
+    /// Moves the frontiers of sources that only producers held back which were closed meanwhile. Before
+    /// the start it is the next row that does.
+    fn let_go_of_closed(&mut self) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for index in 0..self.sources.len() {
+            let id = SourceId(index as u32);
+            let started = self.started;
+            let Ok(source) = self.source_mut(id) else { continue };
+            let watermark = source.producers.watermark();
+            if started && source.producers.settle() != watermark {
+                scratch.output.clear();
+                self.epoch += 1;
+                self.advance_source(id, &mut scratch);
+                self.publish(&mut scratch.output);
+            }
+        }
+        self.scratch = scratch;
     }
 
     /// When a source that is heard of, or one of its producers or keys, is silent for too long, if

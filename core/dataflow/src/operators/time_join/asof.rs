@@ -94,6 +94,8 @@ pub struct AsofJoin {
     /// How many rows have numbers.
     numbered: u64,
     frontiers: [Frontier; 2],
+    /// The right frontier before the rows of the step: ends of versions count from there on.
+    ends_from: Frontier,
     pending: [Option<Delta>; 2],
     output: TimedOutput,
     /// By side.
@@ -127,6 +129,7 @@ impl AsofJoin {
             waiting: TimeIndex::default(),
             links: Paged::new([NO_SLOT; 2]),
             frontiers: [Frontier::MIN; 2],
+            ends_from: Frontier::MIN,
             pending: [None, None],
             output: TimedOutput::new(plan.schema.clone(), updating),
             late: LateRows::of_sides(),
@@ -294,7 +297,7 @@ impl AsofJoin {
             .map(|index| keys[index])
             .collect();
         replaced.sort_unstable();
-        let from = self.frontiers[1].in_unit(self.unit);
+        let from = self.ends_from.in_unit(self.unit);
         let mut ends = Vec::new();
         let mut kept = Vec::new();
         for index in 0..rows.len() {
@@ -723,6 +726,7 @@ impl Operator for AsofJoin {
             }
             self.late[port].take(late, cx)?;
         }
+        self.ends_from = self.frontiers[1];
         self.pending[port] = Some(delta).filter(|delta| !delta.is_empty());
         Ok(())
     }
@@ -785,6 +789,7 @@ impl Operator for AsofJoin {
             is_partition: _,
             numbered,
             frontiers,
+            ends_from: _,
             pending: _,
             output: _,
             late,
