@@ -34,6 +34,7 @@ pub mod counted_sets;
 mod cross_joins;
 pub mod definition;
 mod dependent;
+mod distinct_casts;
 mod distinct_on;
 mod equalities;
 pub mod event_order;

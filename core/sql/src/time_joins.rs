@@ -9,7 +9,7 @@
 //! | `JOIN r FOR SYSTEM_TIME AS OF l.ts ON k` | `JOIN r ON k AND __version_at(l.ts, r.ts)` |
 //! | `JOIN r FOR SYSTEM_TIME AS OF proctime() ON k` | `JOIN r ON k AND __version_now()` |
 //!
-//! `USING` has no place for one more condition, so there the marker stands in the `WHERE`, as
+//! `USING` and `NATURAL` have no place for one more condition, so there the marker stands in the `WHERE`, as
 //! `__of_join('r', marker)`, until [`resolve_joins`] puts it into the bound join. The event time of
 //! `r` is put in there too, when the relation is known. Lowering finds the marker and makes the
 //! operator; for an ad-hoc query [`crate::batch_joins`] spells it out.
@@ -45,6 +45,9 @@ const VERSION_NOW: &str = "__version_now";
 
 /// The marker of the join whose right side has a name.
 const OF_JOIN: &str = "__of_join";
+
+/// A marker of a join whose keys are the columns that both sides have.
+const NATURAL: &str = "__natural";
 
 /// The function that stands for the moment of processing.
 const PROCTIME: &str = "proctime";
@@ -84,7 +87,7 @@ pub(crate) fn time_join(condition: &BoundExpr) -> Option<TimeJoin> {
 /// Rewrites the joins in time of a query, its subqueries included.
 ///
 /// # Errors
-/// `UNSUPPORTED` for natural joins in time, and for `FOR SYSTEM_TIME` elsewhere than at the right
+/// `UNSUPPORTED` for `FOR SYSTEM_TIME` elsewhere than at the right
 /// side of a join; `PLAN` for a match condition that compares no times.
 pub fn prepare_joins(query: &mut Query) -> Result<()> {
     match query.visit(&mut Rewrite) {
@@ -149,7 +152,8 @@ fn with_marker(
     let is_joined = !matches!(join.right.as_ref(), LogicalPlan::Join(_))
         && join.right.schema().iter().any(is_of);
     if is_joined {
-        let both = join.filter.take().into_iter().chain([marker.clone()]);
+        let marker = without_natural(&join, marker)?;
+        let both = join.filter.take().into_iter().chain([marker]);
         join.filter = conjunction(both);
     } else if let Some(left) = with_marker(&join.left, name, marker)? {
         join.left = Arc::new(left);
@@ -159,6 +163,38 @@ fn with_marker(
         return Ok(None);
     }
     Ok(Some(LogicalPlan::Join(join)))
+}
+
+/// The marker of a join, which the columns that both of its sides have suit if it is by these.
+fn without_natural(join: &LogicalJoin, marker: &BoundExpr) -> DataFusionResult<BoundExpr> {
+    let marker = match marker {
+        BoundExpr::ScalarFunction(call) if call.func.name() == NATURAL => &call.args[0],
+        marker => return Ok(marker.clone()),
+    };
+    if join.on.is_empty() {
+        return plan_err!(
+            "a NATURAL join is by the columns that both sides have, and these have none in common: \
+             name the keys by ON l.k = r.k"
+        );
+    }
+    let times = marker.column_refs();
+    let is_time = |key: &BoundExpr| key.try_as_col().is_some_and(|key| times.contains(key));
+    let is_equated = |(left, right): &&(BoundExpr, BoundExpr)| is_time(left) || is_time(right);
+    if let Some((time, _)) = join.on.iter().find(is_equated) {
+        let others = join.on.iter().filter(|pair| !is_equated(pair));
+        let others: Vec<&str> =
+            others.filter_map(|(key, _)| Some(key.try_as_col()?.name.as_str())).collect();
+        let time = time.try_as_col().map_or("", |time| time.name.as_str());
+        let instead = match others.as_slice() {
+            [] => "leave NATURAL out".to_string(),
+            others => format!("write USING ({}) in its place", others.join(", ")),
+        };
+        return plan_err!(
+            "a NATURAL join is by every column that both sides have, and would equate {time}, whose \
+             times this join compares: {instead}"
+        );
+    }
+    Ok(marker.clone())
 }
 
 fn resolve_versions(plan: LogicalPlan, catalog: &dyn Catalog) -> Result<LogicalPlan> {
@@ -209,7 +245,7 @@ fn version_time(right: &LogicalPlan, catalog: &dyn Catalog) -> DataFusionResult<
 
 /// The markers, to be registered in a session.
 pub(crate) fn marker_functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
-    [ASOF, VERSION_AT, VERSION_NOW, OF_JOIN].into_iter().map(|name| {
+    [ASOF, VERSION_AT, VERSION_NOW, OF_JOIN, NATURAL].into_iter().map(|name| {
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(ScalarUDF::from(Marker { name, signature }))
     })
@@ -351,9 +387,11 @@ fn with(
             apart.push(call(OF_JOIN, vec![name, condition]));
             Ok(constraint)
         }
-        JoinConstraint::Natural => Err(Error::unsupported(
-            "a join in time takes its keys in ON l.k = r.k or USING (k), not by NATURAL",
-        )),
+        JoinConstraint::Natural => {
+            let name = Expr::Value(Value::SingleQuotedString(name_of(right)?).into());
+            apart.push(call(OF_JOIN, vec![name, call(NATURAL, vec![condition])]));
+            Ok(constraint)
+        }
     }
 }
 
@@ -458,7 +496,7 @@ impl ScalarUDFImpl for Marker {
     fn coerce_types(&self, arguments: &[DataType]) -> DataFusionResult<Vec<DataType>> {
         let times = match self.name {
             ASOF => &arguments[1..],
-            OF_JOIN => &[],
+            OF_JOIN | NATURAL => &[],
             _ => arguments,
         };
         for time in times {

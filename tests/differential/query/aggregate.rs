@@ -270,9 +270,9 @@ impl Shape for GroupingSets {
         let filter = filtered(&conditions(self.filter.as_ref(), Dialect::Oracle));
         let queries = sets_of(self.word).iter().map(|set| {
             let keys = self.keys.iter().zip(set).map(|(key, is_in)| match is_in {
-                // A rank is unsigned, unlike the NULL of its place.
-                true => format!("CAST({} AS {})", key.name, key.data_type.sql()),
-                false => format!("CAST(NULL AS {})", key.data_type.sql()),
+                true => key.name.clone(),
+                // Of the column's own type, of which there are more than are told apart here.
+                false => format!("min({}) FILTER (WHERE false)", key.name),
             });
             let number = u8::from(!set[0]) * 2 + u8::from(!set[1]);
             let calls = self.calls.iter().map(|call| call.sql(Dialect::Oracle));

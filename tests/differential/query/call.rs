@@ -94,7 +94,7 @@ impl Call {
         let argument = self.argument.as_ref().map(|column| column.data_type);
         match (self.function, argument) {
             ("count(*)" | "count" | "count(DISTINCT)", _) => Type::BigInt,
-            ("avg", Some(Type::Decimal)) => Type::Decimal,
+            ("avg" | "median", Some(Type::Decimal)) => Type::Decimal,
             ("avg" | "stddev" | "var_pop" | "median" | "percentile_cont", _) => Type::Double,
             ("sum" | "sum(DISTINCT)", Some(Type::SmallInt)) => Type::BigInt,
             (_, data_type) => data_type.unwrap_or(Type::BigInt),

@@ -42,9 +42,38 @@ impl Graph {
         !is_earlier || mutant!(HeldStreamSeesEarlierRows)
     }
 
-    /// Begins the replay of what queued with a sequence number.
-    pub fn replay(&mut self, sequence: u64) {
-        self.replayed = Some(sequence);
+    /// Begins the replay of what queued with a sequence number, or, with none, ends it. The nodes that
+    /// were made meanwhile are told how far their inputs came before them, as part of the next
+    /// [`run`](Self::run). Tells whether there are some.
+    pub fn replay(&mut self, sequence: Option<u64>) -> bool {
+        let mut is_told = false;
+        let before = std::mem::replace(&mut self.replayed, sequence);
+        for index in 0..self.nodes.len() {
+            let Some(since) = self.nodes[index].as_ref().and_then(|node| node.held_since) else {
+                continue;
+            };
+            let was_told = before.is_none_or(|before| before >= since);
+            if was_told || sequence.is_some_and(|sequence| sequence < since) {
+                continue;
+            }
+            let id = NodeId(index as u32);
+            for port in 0..self.node(id).inputs.len() {
+                let input = self.node(self.node(id).inputs[port].node);
+                if matches!(input.body, Body::Operator(_)) && !input.frontiers.is_empty() {
+                    let frontiers = input.frontiers.clone();
+                    self.deliver_frontiers(id, port, &frontiers);
+                    is_told = true;
+                }
+            }
+        }
+        is_told
+    }
+
+    /// Whether what is replayed came before a node was made. Then its rows are what the node begins
+    /// with, of which none is late.
+    pub(super) fn is_before(&self, id: NodeId) -> bool {
+        let since = self.node(id).held_since;
+        self.replayed.zip(since).is_some_and(|(now, since)| now < since)
     }
 
     /// Delivers a change to the consumers of a source or table, as part of the next

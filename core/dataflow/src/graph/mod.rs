@@ -314,7 +314,6 @@ impl Graph {
                 (input.begin, input.since) = (None, None);
             }
         }
-        self.replayed = None;
     }
 
     fn for_consumers(&mut self, id: NodeId, mut visit: impl FnMut(&mut Self, NodeId, usize)) {

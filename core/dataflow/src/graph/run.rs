@@ -141,6 +141,9 @@ impl Graph {
         port: usize,
         frontiers: &[Frontier],
     ) {
+        if self.is_before(consumer) {
+            return;
+        }
         self.deliver_raised(consumer, port, frontiers);
         self.settle_idle(consumer);
     }

@@ -246,7 +246,8 @@ impl Core {
             let audience = Audience::HeldSince(queued.epoch);
             self.epoch += 1;
             output.clear();
-            self.graph.replay(queued.epoch);
+            self.graph.replay(Some(queued.epoch));
+            self.run_graph(&mut output);
             if let Some(change) = queued.change {
                 self.graph.push(node, &change, audience);
             }
@@ -257,6 +258,12 @@ impl Core {
             self.publish(&mut output);
         }
         self.board.queued_bytes.set(0);
+        if self.graph.replay(None) {
+            output.clear();
+            self.epoch += 1;
+            self.run_graph(&mut output);
+            self.publish(&mut output);
+        }
         self.graph.release();
         self.started = true;
         self.board.set_started();

@@ -20,6 +20,7 @@ use super::event_time::{carried_time, moved_time};
 use super::workers::{LATE_ROWS, column_keys, undivided};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
+use crate::distinct_casts::distinct_column;
 use crate::equalities::is_over;
 use crate::place::at_column_of;
 use crate::plan::InputRef;
@@ -112,7 +113,7 @@ impl Lowering<'_> {
             right_side.frontier = None;
         }
         let versions = is_temporal && !right_side.append_only;
-        if versions && !is_keyed_by(&right.lowered.traits, &right_side.keys) {
+        if versions && !is_keyed_by(&right, &keys) {
             return Err(Error::new(
                 code::PLAN,
                 "FOR SYSTEM_TIME AS OF needs ON to equate exactly the primary key of its right \
@@ -695,8 +696,12 @@ fn reads(expr: &Expr, columns: &DFSchema) -> bool {
     !expr.column_refs().is_empty() && is_over(expr, columns)
 }
 
-fn is_keyed_by(traits: &Traits, keys: &[usize]) -> bool {
-    traits.unique_key.as_ref().is_some_and(|key| {
+/// Whether the keys of a join are exactly the unique key of its right side, each column as it is or as
+/// another type that tells the same values apart.
+fn is_keyed_by(right: &JoinRelation, keys: &[Key]) -> bool {
+    let column = |(_, key): &Key| distinct_column(key, &right.columns);
+    let Some(keys) = keys.iter().map(column).collect::<Option<Vec<usize>>>() else { return false };
+    right.lowered.traits.unique_key.as_ref().is_some_and(|key| {
         key.iter().all(|column| keys.contains(column)) && keys.iter().all(|k| key.contains(k))
     })
 }

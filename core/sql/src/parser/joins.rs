@@ -29,6 +29,13 @@ pub const ASOF_LEFT: &str = "__asof_left";
 /// Stands for a condition that is still inside `ON`.
 const IN_ON: &str = "__asof_in_on";
 
+/// Marks the condition of a join that was written `NATURAL`, until the query is parsed.
+const ASOF_NATURAL: &str = "__asof_natural";
+
+/// What is said of a `NATURAL` join that has keys of its own, or no place for its times.
+const NO_CONSTRAINT: &str = "NATURAL ASOF JOIN compares the times in MATCH_CONDITION (l.ts >= r.ts), and has no ON or \
+     USING beside it: its keys are the columns that both sides have";
+
 /// The function that asks for the nearest row on either side.
 const NEAREST: &str = "nearest";
 
@@ -123,7 +130,7 @@ fn prepare_asof(tokens: &[TokenWithSpan], at: usize, edits: &mut Edits) -> Resul
     let word = |index: usize, expected: &str| {
         tokens.get(index).is_some_and(|token| is_word(&token.token, expected))
     };
-    let mut left = false;
+    let (mut left, mut natural) = (false, None);
     let mut delete = Vec::new();
 
     // What stands between ASOF and JOIN.
@@ -164,12 +171,25 @@ fn prepare_asof(tokens: &[TokenWithSpan], at: usize, edits: &mut Edits) -> Resul
         if word(before, "LEFT") || (word(before, "INNER") && !outer) {
             left |= word(before, "LEFT");
             delete.extend(before..at);
+            before = before.saturating_sub(1);
+        }
+        if word(before, "NATURAL") {
+            natural = Some(before);
+            delete.push(before);
         }
     }
     edits.delete.extend(delete);
 
     let Some((index, in_on)) = find_condition(tokens, next + 1) else { return Ok(()) };
     let call = |name: &str| [Token::make_word(name, None), Token::LParen];
+    if let Some(natural) = natural {
+        let Some(close) = closing(tokens, index + 1).filter(|_| !in_on) else {
+            let here = position(tokens[natural].span.start);
+            return Err(Error::new(code::SYNTAX, NO_CONSTRAINT).at(here));
+        };
+        edits.insert_before.push((index + 2, Vec::from(call(ASOF_NATURAL))));
+        edits.insert_before.push((close, vec![Token::RParen]));
+    }
     if in_on {
         let mut inserted = Vec::from(call("MATCH_CONDITION"));
         if left {
@@ -257,6 +277,15 @@ fn normalise_joins<'a>(joins: impl Iterator<Item = &'a mut Join>) -> ControlFlow
 }
 
 fn normalise_asof(condition: &mut Expr, constraint: &mut JoinConstraint) -> Result<()> {
+    if let Some(natural) = call_argument(condition, ASOF_NATURAL).cloned() {
+        if *constraint != JoinConstraint::None {
+            let here = position(natural.span().start);
+            return Err(Error::new(code::SYNTAX, NO_CONSTRAINT).at(here));
+        }
+        *condition = natural;
+        *constraint = JoinConstraint::Natural;
+        return Ok(());
+    }
     let is_left = call_argument(condition, ASOF_LEFT).is_some();
     let slot = if is_left { argument_mut(condition) } else { Some(condition) };
     let Some(slot) = slot.filter(|slot| is_call(slot, IN_ON)) else { return Ok(()) };
