@@ -14,8 +14,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Join, JoinConstraint,
     JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut, WildcardAdditionalOptions,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Value,
+    VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 /// The columns of a relation of the catalogue.
@@ -114,10 +114,14 @@ impl Spell<'_> {
             let (kind, mut constraint) = kind_of(&mut join.join_operator)?;
             if let Some(natural @ JoinConstraint::Natural) = constraint.as_deref_mut() {
                 let common = columns.common(&relation)?;
-                if !common.is_empty() {
-                    let common = common.into_iter().map(ObjectName::from).collect();
-                    *natural = JoinConstraint::Using(common);
-                }
+                *natural = match common.is_empty() {
+                    // Without a column in common every row matches, which the binder takes for an
+                    // inner join, whatever it is.
+                    true => JoinConstraint::On(Expr::Value(Value::Boolean(true).into())),
+                    false => {
+                        JoinConstraint::Using(common.into_iter().map(ObjectName::from).collect())
+                    }
+                };
             }
             match constraint {
                 Some(constraint @ JoinConstraint::Using(_)) => {

@@ -128,6 +128,10 @@ fn a_merged_column_has_the_value_of_the_side_that_has_it() {
         ("SELECT k, v, u FROM z NATURAL FULL JOIN (SELECT * FROM a) AS a (k, u)",
             format!("SELECT {either} AS k, v, w AS u FROM {full}")),
         ("SELECT * FROM a NATURAL JOIN apart", "SELECT a.k, w, q FROM a CROSS JOIN apart".into()),
+        ("SELECT w, q FROM a NATURAL LEFT JOIN (SELECT q FROM apart WHERE q > 100) AS b",
+            "SELECT w, q FROM a LEFT JOIN (SELECT q FROM apart WHERE q > 100) AS b ON true".into()),
+        ("SELECT w, q FROM (SELECT q FROM apart WHERE q > 100) AS b NATURAL FULL JOIN a",
+            "SELECT w, q FROM (SELECT q FROM apart WHERE q > 100) AS b FULL JOIN a ON true".into()),
         ("SELECT z.v, k, x FROM z JOIN apart ON q = v FULL JOIN m USING (k)",
             "SELECT z.v, coalesce(z.k, m.k) AS k, x FROM z JOIN apart ON q = v FULL JOIN m ON z.k = m.k".into()),
     ];
