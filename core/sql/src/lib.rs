@@ -28,6 +28,7 @@ mod batch_sessions;
 pub mod catalog;
 pub mod checked;
 mod checked_sum;
+mod checked_trunc;
 mod clock;
 mod compile;
 pub mod counted_sets;

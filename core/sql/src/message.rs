@@ -230,6 +230,14 @@ fn of_text(text: &str, query: &Query, functions: &SessionState) -> Option<Told> 
             ));
         }
     }
+    if let Some((_, types)) = text.split_once("Failed to coerce types ")
+        && let Some((types, _)) = types.split_once(" in ")
+    {
+        return told(format!(
+            "{types} cannot be compared by BETWEEN or IN: cast one of the two, as by \
+             to_timestamp_millis(x) for a BIGINT of milliseconds"
+        ));
+    }
     if text.starts_with("Too many columns! ") {
         let columns = text.rsplit(": ").next()?;
         return told(format!(

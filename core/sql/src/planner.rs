@@ -37,6 +37,7 @@ use laminar_types::{Error, Position, Result, code};
 
 use crate::catalog::Catalog;
 use crate::checked_sum::checked_sum;
+use crate::checked_trunc::checked_trunc;
 use crate::cross_joins::CrossJoins;
 use crate::dependent::Dependent;
 use crate::distinct_on;
@@ -106,6 +107,7 @@ impl Planner {
         let functions = builder.scalar_functions().get_or_insert_default();
         functions.extend(window_functions().into_iter().chain(marker_functions()));
         functions.push(probe_times());
+        functions.push(checked_trunc());
         functions.extend(json_functions());
         let planners = builder.expr_planners().get_or_insert_default();
         planners.splice(0..0, [Arc::new(Milliseconds) as _, Arc::new(JsonOperators) as _]);

@@ -248,8 +248,13 @@ impl Lowering<'_> {
                 let (_, field) = expr
                     .to_field(&input.columns)
                     .map_err(|error| Error::new(code::PLAN, sentence(&error)))?;
-                // Names must only differ from each other: nothing refers to them.
-                Ok((None, Arc::new(field.as_ref().clone().with_name(format!("_{index}")))))
+                // Nothing but dead letters refers to names, which must only differ from each other.
+                let is_first = !exprs[..index].iter().any(|before| names_alike(before, &expr));
+                let name = match &expr {
+                    Expr::Column(column) if is_first => column.name.clone(),
+                    _ => format!("_{index}"),
+                };
+                Ok((None, Arc::new(field.as_ref().clone().with_name(name))))
             })
             .collect::<Result<Vec<_>>>()?;
         let schema = DFSchema::new_with_metadata(fields, Default::default())
@@ -297,6 +302,11 @@ impl Lowering<'_> {
             .map_err(|error| Error::internal(sentence(&error)))?;
         Ok((self.project(input, &all, &Arc::new(schema))?, columns))
     }
+}
+
+/// Whether two expressions are columns of one name.
+fn names_alike(one: &Expr, other: &Expr) -> bool {
+    matches!((one, other), (Expr::Column(one), Expr::Column(other)) if one.name == other.name)
 }
 
 /// The distinct expressions that an operator reads, in the order of first use.

@@ -726,6 +726,8 @@ impl Operator for AsofJoin {
             }
             self.late[port].take(late, cx)?;
         }
+        let side = if port == 0 { &self.plan.left } else { &self.plan.right };
+        delta = side.comparable(delta, &[side.time], self.unit, cx)?;
         self.ends_from = self.frontiers[1];
         self.pending[port] = Some(delta).filter(|delta| !delta.is_empty());
         Ok(())

@@ -497,6 +497,8 @@ impl Operator for IntervalJoin {
         let side = &self.plan.sides[port];
         let (delta, late) = side.without_late(delta, self.frontiers[port], false)?;
         late.map_or(Ok(()), |late| self.late[port].take(late, cx))?;
+        let times = [side.time, self.plan.others[port]];
+        let delta = side.comparable(delta, &times, self.unit, cx)?;
         if delta.is_empty() { Ok(()) } else { self.take_in(port, &delta, cx) }
     }
 

@@ -8,6 +8,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
 use laminar_types::{Delta, Error, Frontier, Result, TimeUnit, mutant};
 
+use crate::operator::Context;
 use crate::operators::timed_rows::select;
 
 /// One input of a join in time.
@@ -86,7 +87,51 @@ impl TimedSide {
         if scale == 1 {
             return Ok(times);
         }
+        // Those of which it is more are no times of rows that are looked at.
         Ok(times.iter().map(|time| time.saturating_mul(scale)).collect())
+    }
+
+    /// The rows whose times, in these columns, can be said in another unit, which is not coarser. The
+    /// others are dead letters.
+    pub(super) fn comparable(
+        &self,
+        delta: Delta,
+        columns: &[usize],
+        unit: TimeUnit,
+        cx: &mut Context<'_>,
+    ) -> Result<Delta> {
+        let scale = self.unit.nanos() / unit.nanos();
+        if scale == 1 {
+            return Ok(delta);
+        }
+        let range = i64::MIN / scale..=i64::MAX / scale;
+        let mut too_far = vec![None; delta.num_rows()];
+        for column in columns {
+            let times = Self::times(&delta.batch, *column, self.unit, self.unit)?;
+            let nulls = delta.batch.column(*column).logical_nulls();
+            for (row, time) in times.iter().enumerate() {
+                let is_known = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+                if is_known && !range.contains(time) {
+                    too_far[row] = Some(*column);
+                }
+            }
+        }
+        if too_far.iter().all(Option::is_none) {
+            return Ok(delta);
+        }
+        let mut kept = Vec::with_capacity(too_far.len());
+        for (row, column) in too_far.into_iter().enumerate() {
+            let Some(column) = column else {
+                kept.push(row as u32);
+                continue;
+            };
+            let name = self.schema.field(column).name();
+            let message = format!(
+                "the event time `{name}` is too far from 1970 to be compared with one of a finer unit"
+            );
+            cx.dead_letter_of(&delta.batch, row, message);
+        }
+        select(&delta, &kept)
     }
 
     /// The rows that are not behind a frontier, and those that are, if any. Rows without a time are not
