@@ -163,6 +163,10 @@ impl Clock {
     }
 
     pub(super) fn settle(&mut self) {
+        // Promises do not hurry the clock.
+        if self.is_of_the_clock {
+            return;
+        }
         let mut handles = self.producers.iter().filter(|(id, _)| **id != 0).peekable();
         let ended = handles.peek().is_some()
             && handles.all(|(_, producer)| producer.promise == Some(i64::MAX));

@@ -78,7 +78,10 @@ impl Expression {
             (Self::Column(column), _) => column.name.clone(),
             (Self::Literal(value, data_type), _) => value.sql(*data_type),
             (Self::Divide(a, b), Dialect::Engine) => format!("({} / {})", of(a), of(b)),
-            (Self::Divide(a, b), Dialect::Oracle) => format!("({} / nullif({}, 0))", of(a), of(b)),
+            (Self::Divide(a, b), Dialect::Oracle) => {
+                // `nullif` would make a decimal of a rank.
+                format!("({} / CASE WHEN {b} = 0 THEN NULL ELSE {b} END)", of(a), b = of(b))
+            }
             (Self::ToInteger(a), Dialect::Engine) => format!("CAST({} AS BIGINT)", of(a)),
             (Self::ToInteger(a), Dialect::Oracle) => format!("TRY_CAST({} AS BIGINT)", of(a)),
             (Self::Add(a, b), Dialect::Engine) => format!("({} + {})", of(a), of(b)),

@@ -21,6 +21,7 @@
 #![warn(missing_docs)]
 
 mod aggregates;
+mod aging;
 mod asof_ranks;
 pub mod batch_joins;
 pub mod batch_outline;

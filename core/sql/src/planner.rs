@@ -35,6 +35,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use laminar_types::{Error, Position, Result, code};
 
+use crate::aging;
 use crate::catalog::Catalog;
 use crate::checked_sum::checked_sum;
 use crate::checked_trunc::checked_trunc;
@@ -239,16 +240,19 @@ impl Planner {
         query: &StreamQuery,
         columns: &[Name],
     ) -> Result<StreamPlan> {
-        // Late rows are handed on with all of their columns, and rows age by one that the query
-        // need not read.
-        let prune = query.late_data_to.is_none() && query.state_ttl.is_none();
+        // Late rows are handed on with all of their columns.
+        let prune = match (&query.late_data_to, query.state_ttl) {
+            (Some(_), _) => Prune::Nothing,
+            (None, Some(_)) => Prune::ButTimes,
+            (None, None) => Prune::All,
+        };
         let logical = renamed(self.bind(catalog, &query.query, prune)?, columns)?;
         lower::lower(&logical, catalog, query)
     }
 
     /// The optimised logical plan of a query over the catalogue's relations, with the columns that
     /// nothing reads or without.
-    fn bind(&self, catalog: &dyn Catalog, query: &ast::Query, prune: bool) -> Result<LogicalPlan> {
+    fn bind(&self, catalog: &dyn Catalog, query: &ast::Query, prune: Prune) -> Result<LogicalPlan> {
         let mut query = query.clone();
         let columns_of = |name: &str| Some(columns(&catalog.relation(name)?.schema));
         prepare_windows(&mut query, Grouped::ByOperator, &columns_of)?;
@@ -287,13 +291,25 @@ impl Planner {
             vec![Arc::new(SimplifyExpressions::new())];
         rules.extend(subqueries_to_joins());
         rules.push(Arc::new(CrossJoins));
+        let optimized = |rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>, plan| {
+            Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
+        };
+        let pruned = |plan| match prune {
+            Prune::ButTimes if aging::is_by_event_time(&plan, catalog) => {
+                optimized(vec![Arc::new(PushDown)], plan)
+                    .and_then(|plan| aging::marked(plan, catalog))
+                    .and_then(|plan| optimized(vec![Arc::new(OptimizeProjections::new())], plan))
+                    .and_then(aging::unmarked)
+            }
+            _ => Ok(plan),
+        };
         // Late rows are handed on unfiltered and with all of their columns.
-        if prune {
+        if prune == Prune::All {
             rules.push(Arc::new(PushDown));
             rules.push(Arc::new(OptimizeProjections::new()));
         }
-        Optimizer::with_rules(rules)
-            .optimize(plan, &context, |_, _| {})
+        optimized(rules, plan)
+            .and_then(pruned)
             .map_err(|error| self.plan_error(catalog, &query, &error))
     }
 
@@ -357,6 +373,15 @@ impl Planner {
             None => error,
         }
     }
+}
+
+/// Which columns that nothing reads are left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prune {
+    Nothing,
+    /// All but event times that rows are forgotten by.
+    ButTimes,
+    All,
 }
 
 /// Where a query first reads the relation of a name.

@@ -52,6 +52,63 @@ fn a_join_forgets_by_event_time() {
     assert_eq!(content(&db, "exact"), exact);
 }
 
+/// Columns that nothing reads are not kept where rows only come and age by event time, which is kept: what
+/// is forgotten is the same as with all of them.
+#[test]
+fn what_is_not_read_is_not_kept_and_forgets_alike() {
+    let reads = [
+        ("SELECT l.v FROM l JOIN r ON l.k = r.k", "SELECT v FROM"),
+        ("SELECT l.v, r.w FROM l JOIN r ON l.k = r.k WHERE l.v > 3", "SELECT v, w FROM"),
+        ("SELECT l.v, r.w FROM l LEFT JOIN r ON l.k = r.k", "SELECT v, w FROM"),
+        ("SELECT l.k, count(*) AS n FROM l JOIN r ON l.k = r.k GROUP BY l.k", "SELECT k, n FROM"),
+        ("SELECT k, count(*) AS n FROM l GROUP BY k", "SELECT k, n FROM"),
+    ];
+    // The same with every column read: of groups in a `HAVING` that is always true.
+    let all = [
+        "SELECT l.*, r.w, r.ts AS other, r.wide AS wider FROM l JOIN r ON l.k = r.k",
+        "SELECT l.*, r.w, r.ts AS other, r.wide AS wider FROM l JOIN r ON l.k = r.k WHERE l.v > 3",
+        "SELECT l.*, r.w, r.ts AS other, r.wide AS wider FROM l LEFT JOIN r ON l.k = r.k",
+        "SELECT l.k, count(*) AS n FROM l JOIN r ON l.k = r.k GROUP BY l.k
+         HAVING count(l.v) + count(l.wide) + count(r.w) + count(r.wide) + count(r.ts) >= 0",
+        "SELECT k, count(*) AS n FROM l GROUP BY k HAVING count(v) + count(wide) >= 0",
+    ];
+    let db = started(&[
+        "CREATE SOURCE l (k BIGINT, wide VARCHAR, v BIGINT, ts BIGINT NOT NULL, WATERMARK FOR ts)",
+        "CREATE SOURCE r (wide VARCHAR, k BIGINT, ts BIGINT NOT NULL, w BIGINT, WATERMARK FOR ts)",
+    ]);
+    for (index, ((read, _), all)) in reads.iter().zip(all).enumerate() {
+        let with = "WITH (state_ttl = '20 ms') AS";
+        execute(&db, &format!("CREATE STREAM read{index} {with} {read}"));
+        execute(&db, &format!("CREATE STREAM all{index} {with} {all}"));
+    }
+    let wide = "a text that nothing reads".repeat(20);
+    let mut times = [0, 0];
+    for turn in 0..120 {
+        times[0] += turn % 7;
+        times[1] += (turn * 5) % 11;
+        let (k, v) = (turn % 5, turn % 13);
+        let (l, r) = (times[0], times[1]);
+        execute(&db, &format!("INSERT INTO l VALUES ({k}, '{wide}{turn}', {v}, {l})"));
+        execute(&db, &format!("INSERT INTO r VALUES ('{wide}{turn}', {k}, {r}, {v})"));
+        for (index, (_, columns)) in reads.iter().enumerate() {
+            let mut expected = query(&db, &format!("{columns} all{index}"));
+            expected.sort();
+            assert_eq!(
+                content(&db, &format!("read{index}")),
+                expected,
+                "{turn}: {}",
+                reads[index].0
+            );
+        }
+    }
+    for index in 0..reads.len() {
+        let [read, all] =
+            ["read", "all"].map(|name| explain(&db, &format!("VERBOSE {name}{index}")));
+        assert!(!read.contains("wide Utf8"), "{read}");
+        assert!(index == 4 || all.contains("wide Utf8"), "{all}");
+    }
+}
+
 /// Rows that differ in their time alone go one by one, also where nothing else of them is read.
 #[test]
 fn what_only_has_to_be_there_is_forgotten_row_by_row() {
