@@ -304,15 +304,13 @@ impl Maker {
             });
         }
         let forms = [Emit::Default, Emit::Changes, Emit::Changes, Emit::Update];
+        let has_clock = self.theme == Theme::General
+            && self.case.inputs.iter().any(|input| input.idle_timeout_ms.is_some());
         // What comes about by the clock at a check is told an interval after it.
-        let is_moved = |input: &Input| {
-            let may_fall_silent = input.idle_timeout_ms.is_some() && self.theme == Theme::General;
-            input.is_of_the_clock() || may_fall_silent
-        };
-        let has_clock = self.case.inputs.iter().any(is_moved);
+        let is_moved = self.case.inputs.iter().any(Input::is_of_the_clock);
         let emit = match query.emit() {
             Some(emit) => emit,
-            None if !has_clock && random.chance(12) => Emit::Every,
+            None if !has_clock && random.chance(12) && !is_moved => Emit::Every,
             None => *random.pick(&forms),
         };
         let has_late_sink = !is_view && query.late().is_some() && random.chance(40);

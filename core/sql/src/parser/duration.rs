@@ -140,7 +140,7 @@ fn parse_sum(text: &str, bare_unit_ns: i64) -> Option<Result<i128>> {
             Ok(unit_ns) => quantity(number, unit_ns)?,
             Err(error) => return Some(Err(error)),
         };
-        total += i128::from(quantity);
+        total += quantity;
         first = false;
         rest = after.trim_start().trim_start_matches([',']).trim_start();
     }
@@ -156,7 +156,7 @@ fn parse_clock(text: &str) -> Option<i128> {
     if parts.next().is_some() {
         return None;
     }
-    Some(i128::from(hours) + i128::from(minutes) + i128::from(seconds))
+    Some(hours + minutes + seconds)
 }
 
 /// ISO 8601: `P[nW][nD][T[nH][nM][nS]]`.
@@ -181,7 +181,7 @@ fn parse_iso(text: &str) -> Option<Result<i128>> {
             ('M' | 'Y', false) => return Some(Err(no_fixed_length(text))),
             _ => return None,
         };
-        total += i128::from(quantity(number, unit_ns)?);
+        total += quantity(number, unit_ns)?;
         rest = &after[letter.len_utf8()..];
         any = true;
     }
@@ -195,18 +195,23 @@ fn parse_quantity(text: &str, unit_ns: i64) -> Result<i64> {
         None => (false, trimmed),
     };
     let value = quantity(digits, unit_ns).ok_or_else(|| not_a_duration(text))?;
-    Ok(if negative { -value } else { value })
+    i64::try_from(if negative { -value } else { value }).map_err(|_| too_long(text))
 }
 
-/// A decimal number of units, in nanoseconds rounded down; `None` when it is not one or too large.
-fn quantity(number: &str, unit_ns: i64) -> Option<i64> {
+/// A decimal number of units, in nanoseconds rounded down; `None` when it is not one. Of what is longer
+/// than any duration it is not said how long it is.
+fn quantity(number: &str, unit_ns: i64) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
         return None;
     }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut total = whole.checked_mul(unit_ns)?;
+    let longest = i128::from(i64::MAX);
+    let whole = match whole {
+        "" => 0,
+        whole => whole.parse::<i128>().map_or(longest, |whole| whole.min(longest)),
+    };
+    let total = whole * i128::from(unit_ns);
     let mut place = i128::from(unit_ns);
     let mut rest = 0_i128;
     let mut scale = 1_i128;
@@ -216,8 +221,8 @@ fn quantity(number: &str, unit_ns: i64) -> Option<i64> {
         rest = rest * 10 + i128::from(digit - b'0');
     }
     place = place * rest / scale;
-    total = total.checked_add(i64::try_from(place).ok()?)?;
-    Some(total)
+    // So that a sum of many is none of another sign.
+    Some((total + place).min(2 * longest))
 }
 
 fn unit_ns(word: &str) -> Result<i64> {
