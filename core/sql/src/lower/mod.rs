@@ -91,6 +91,7 @@ pub(crate) fn lower(
         ttl_bounds: false,
         window_nodes: Vec::new(),
         lenient_nodes: Vec::new(),
+        held_back: Vec::new(),
         mixed_nodes: Vec::new(),
         nodes: Vec::new(),
         notes: Vec::new(),
@@ -176,6 +177,8 @@ struct Lowering<'a> {
     window_nodes: Vec<usize>,
     /// The nodes whose event times are held back by `ALLOW LATENESS`.
     lenient_nodes: Vec<usize>,
+    /// Those that do so for windows as a table, which nobody may ask for.
+    held_back: Vec<usize>,
     /// The nodes whose rows come in an order that depends on how pushes were cut.
     mixed_nodes: Vec<usize>,
     /// Whether the query asks for that, and it is not the default.
@@ -232,6 +235,7 @@ impl Lowering<'_> {
         self.notes.truncate(notes);
         self.window_nodes.retain(|node| *node < nodes);
         self.lenient_nodes.retain(|node| *node < nodes);
+        self.held_back.retain(|node| *node < nodes);
         self.mixed_nodes.retain(|node| *node < nodes);
         self.late = self.late.take().and_then(|mut late| {
             late.nodes.retain(|node| *node < nodes);

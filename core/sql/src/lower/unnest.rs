@@ -29,8 +29,11 @@ impl Lowering<'_> {
         let mut input = self.plain(&unnest.input)?;
         let probes = (0..unnest.input.schema().fields().len())
             .any(|column| first_offset_ms(&unnest.input, column).is_some());
+        let is_windows = unnest.exec_columns.iter().any(|column| column.name() == WINDOWS);
         if probes {
             input = self.lenient(input)?;
+        } else if is_windows {
+            input = self.lenient_windows(input)?;
         }
         let holds_content = input.holds_content;
         let (mut port, mut input_traits) = self.operator_input(input)?;
