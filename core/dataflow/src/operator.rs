@@ -352,8 +352,15 @@ impl Context<'_> {
         self.note(row, error, ordinal, Noticed::Given);
     }
 
+    /// The same, of a row that is given at a place.
+    pub(crate) fn dead_letter_at_place(&mut self, place: Place, row: String, error: String) {
+        self.note(row, error, 0, Noticed::Given);
+        self.dead_letters.iter_mut().rev().take(1).for_each(|letter| letter.place = place);
+    }
+
     fn note(&mut self, row: String, error: String, ordinal: u64, noticed: Noticed) {
-        self.dead_letters.push(DeadLetter { epoch: self.epoch, row, error, ordinal, noticed });
+        let (epoch, place) = (self.epoch, Place::default());
+        self.dead_letters.push(DeadLetter { epoch, row, error, ordinal, noticed, place });
     }
 }
 
@@ -371,6 +378,8 @@ pub struct DeadLetter {
     pub ordinal: u64,
     /// When in the step it was noticed.
     pub noticed: Noticed,
+    /// Where it would stand among the rows that are given, if that says more than its ordinal.
+    pub place: Place,
 }
 
 /// When in a step an operator notices that an expression fails.

@@ -403,11 +403,15 @@ impl AggregateTable {
     }
 
     /// The same group by group, where one may fail by itself: those that failed, by slot, with what
-    /// failed.
+    /// failed, are put into `failed`.
     ///
     /// # Errors
     /// As [`Accumulator::merge`], but for sums that overflow.
-    pub fn merge_apart(&mut self, other: &Self, failed: &mut BTreeMap<u32, Error>) -> Result<()> {
+    pub fn merge_apart(
+        &mut self,
+        other: &Self,
+        failed: &mut BTreeMap<u32, Error>,
+    ) -> Result<&[u32]> {
         let Self { index, slots, other_slots, .. } = self;
         index.intern_all(&other.index, slots, other_slots)?;
         self.resize();
@@ -417,7 +421,7 @@ impl AggregateTable {
                 *weights.at_mut(slot as usize) += other.weight(from);
             }
         }
-        Ok(())
+        Ok(&self.slots)
     }
 
     /// The weight of a group; one where groups have none.

@@ -103,6 +103,8 @@ impl Node {
                 operator.advance(port, &self.inputs[port].frontiers, cx)?;
             }
         }
+        // In which order they came is not the operator's business, but a matter of what else reads them.
+        self.pending.sort_by_key(|(port, _)| *port);
         let mut block = None;
         for (port, change) in self.pending.drain(..) {
             match change {

@@ -7,6 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use laminar_types::{Delta, Error, Result, mutant};
 
+use super::partitioned::ordinals;
 use super::timed_rows::select;
 use crate::operator::Context;
 use crate::state::Parts;
@@ -46,7 +47,7 @@ impl LateRows {
         parts.number(count)
     }
 
-    /// Takes rows that are late.
+    /// Takes rows that are late, in the order in which they came.
     pub(super) fn take(&mut self, rows: Delta, cx: &mut Context<'_>) -> Result<()> {
         let rows = match self.of_set {
             Some(_) if mutant!(LateRowForEverySet) => rows,
@@ -72,6 +73,7 @@ impl LateRows {
     }
 
     fn handed_on(&self, rows: &Delta, count: usize) -> Result<Delta> {
+        let is_numbered = ordinals::of(&rows.batch).is_some();
         let mut fields = rows.batch.schema_ref().fields()[..count].to_vec();
         let mut columns = rows.batch.columns()[..count].to_vec();
         if !self.append_only {
@@ -79,6 +81,11 @@ impl LateRows {
             let weight = |row| if mutant!(LateRowsAllCame) { 1 } else { rows.weight(row) };
             let weights = (0..rows.num_rows()).map(weight);
             columns.push(Arc::new(Int64Array::from_iter_values(weights)) as ArrayRef);
+        }
+        if let Some(ordinals) = rows.batch.columns().last().filter(|_| is_numbered) {
+            // Those of all partitions are put into their order by them.
+            fields.extend(rows.batch.schema_ref().fields().last().cloned());
+            columns.push(Arc::clone(ordinals));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         let batch =

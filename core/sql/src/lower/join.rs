@@ -14,7 +14,7 @@ use laminar_dataflow::{Changes, EventTime, Traits};
 use laminar_types::{Error, Result};
 
 use super::band::Band;
-use super::workers::{LATE_ROWS, column_keys, undivided};
+use super::workers::{column_keys, undivided};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
 use crate::equalities::Equality;
@@ -108,8 +108,7 @@ impl Lowering<'_> {
         let hands_on = band.is_some() && self.takes_late_rows(&left.input);
         let sides = spec.inputs.iter();
         let keys = sides.map(|side| (Arc::clone(&side.schema), side.keys.clone())).collect();
-        let hindrance = undivided(condition.keys.len(), condition.exprs())
-            .or_else(|| hands_on.then(|| LATE_ROWS.to_string()));
+        let hindrance = undivided(condition.keys.len(), condition.exprs());
         let make = || {
             let operator = Join::new(spec.clone())?;
             Ok(match hands_on {

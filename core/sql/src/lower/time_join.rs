@@ -17,7 +17,7 @@ use laminar_types::{Error, Result, TimeUnit, code};
 
 use super::band::{Band, Bound, bounds_of, is_equality, is_of_subquery, may_bound, unbounded};
 use super::event_time::{carried_time, moved_time};
-use super::workers::{LATE_ROWS, column_keys, undivided};
+use super::workers::{column_keys, undivided};
 use super::{Lowered, Lowering};
 use crate::compile::Compiler;
 use crate::distinct_casts::distinct_column;
@@ -172,8 +172,7 @@ impl Lowering<'_> {
         let late_of = left_side.frontier.is_some() && self.takes_late_rows(&left.lowered.input);
         let late_of = late_of.then(|| (left_traits.clone(), left_side.width));
         let sides = timed_keys(&left_side, &right_side);
-        let hindrance =
-            undivided(keys.len(), []).or_else(|| late_of.is_some().then(|| LATE_ROWS.to_string()));
+        let hindrance = undivided(keys.len(), []);
         let plan = AsofPlan {
             left: left_side,
             right: right_side,
@@ -459,8 +458,7 @@ impl Lowering<'_> {
         let late_of = self.takes_late_rows(&left.lowered.input);
         let late_of = late_of.then(|| (traits[0].clone(), left_side.width));
         let keys_of_sides = timed_keys(&left_side, &right_side);
-        let hindrance = undivided(keys.len(), &rest)
-            .or_else(|| late_of.is_some().then(|| LATE_ROWS.to_string()));
+        let hindrance = undivided(keys.len(), &rest);
         let plan = IntervalPlan {
             other_frontiers,
             sides: [left_side, right_side],

@@ -15,7 +15,7 @@ use laminar_dataflow::window::session_gap;
 use laminar_dataflow::{Changes, EventTime, Operator, Traits};
 use laminar_types::{Error, Result, TimeUnit, code};
 
-use super::workers::{LATE_ROWS, column_keys, undivided_groups};
+use super::workers::{column_keys, undivided_groups};
 use super::{Lowered, Lowering};
 use crate::catalog::Catalog;
 use crate::functions::{WINDOW_LIST, length_ns, window_call, window_spec};
@@ -166,8 +166,7 @@ impl Lowering<'_> {
         let mut workers = String::new();
         let is_session = kind == WindowKind::Session;
         let inputs = vec![(Arc::clone(rows), column_keys(rows, &slots.keys))];
-        let hindrance = undivided_groups(slots.keys.len(), &calls)
-            .or_else(|| late_columns.map(|_| LATE_ROWS.to_string()));
+        let hindrance = undivided_groups(slots.keys.len(), &calls);
         let (operator, how): (Box<dyn Operator>, &str) = match kind {
             WindowKind::Session => {
                 let gap = session_gap(unit, lengths[0])?;
@@ -182,8 +181,6 @@ impl Lowering<'_> {
             }
             _ => {
                 let spec = window_spec(kind, &lengths, unit)?;
-                let is_merged = emit == WindowEmit::Final && !spec.is_tumbling();
-                let hindrance = hindrance.or_else(|| is_merged.then(|| MERGED_PANES.to_string()));
                 let make = || {
                     let (slots, calls) = (slots.clone(), calls.clone());
                     let output = Arc::clone(&output);
@@ -281,9 +278,6 @@ impl Lowering<'_> {
         Ok(())
     }
 }
-
-/// Why windows that overlap and are given once are not divided.
-const MERGED_PANES: &str = "its windows overlap and are put together from panes";
 
 /// The lengths in a window call, in nanoseconds.
 fn window_lengths(kind: WindowKind, args: &[Expr]) -> Result<Vec<i64>> {

@@ -15,10 +15,11 @@ use crate::plan::PlanNode;
 /// Operators without state: they run where their rows are.
 const STATELESS: [&str; 4] = ["Map", "Union", "Unnest", "Constant"];
 
-const NO_KEYS: &str = "there are no keys";
+/// Functions of DataFusion whose result depends on how the rows of a group were cut into batches. Where
+/// a row fails all of its batch are added one by one, and a partition has batches of its own.
+const APPROXIMATE_BY_BATCH: [&str; 1] = ["approx_percentile_cont_with_weight"];
 
-/// Why what hands late rows on is not divided.
-pub(super) const LATE_ROWS: &str = "late rows are handed on in their order";
+const NO_KEYS: &str = "there are no keys";
 
 impl Lowering<'_> {
     /// An operator by keys, divided among the workers of the query unless something keeps it from
@@ -82,8 +83,14 @@ pub(super) fn undivided_groups(keys: usize, calls: &[AggregateCall]) -> Option<S
     if keys == 0 {
         return Some(NO_KEYS.to_string());
     }
-    let of_others = calls.iter().find(|call| matches!(call.function, AggregateFunction::Batch(_)));
-    of_others.map(|call| {
-        format!("{}(...) is a function of DataFusion or of the host", call.function.name())
+    calls.iter().find_map(|call| match &call.function {
+        AggregateFunction::Batch(function) if function.can_fail => {
+            Some(format!("{}(...) is a function of the host", call.function.name()))
+        }
+        AggregateFunction::Batch(_) if APPROXIMATE_BY_BATCH.contains(&call.function.name()) => {
+            let name = call.function.name();
+            Some(format!("the approximation of {name}(...) goes by what is added together"))
+        }
+        _ => None,
     })
 }

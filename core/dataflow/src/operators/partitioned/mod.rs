@@ -27,12 +27,14 @@ mod place;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Frontier, Result, RowBlock, mutant, mutants};
 
 use crate::expr::Expr;
 use crate::operator::{Content, Context, Marks, Metrics, Noticed, Operator, PartitionMetrics};
-use crate::state::Parts;
+use crate::operators::timed_rows::select;
+use crate::state::{Parts, arrow_error};
 use crate::workers::{Inline, Job, Workers};
 use exchange::Exchange;
 use merge::{Given, merge};
@@ -160,11 +162,14 @@ impl Partitioned {
         // In the order of one operator: input by input, and then what is given.
         cx.dead_letters[first_letter..].sort_by_key(|letter| {
             let input = step.inputs.partition_point(|input| input.first <= letter.ordinal);
-            (letter.noticed == Noticed::Given, input, letter.noticed, letter.ordinal)
+            let is_given = letter.noticed == Noticed::Given;
+            (is_given, input, letter.noticed, letter.place, letter.ordinal)
         });
         if let Some(failure) = failure {
             return Err(failure);
         }
+        let late = partitions.iter_mut().flat_map(|partition| partition.late.drain(..));
+        cx.late.extend(late_in_order(late.collect())?);
         let mut given: Vec<&Given> = partitions.iter().map(|partition| &partition.given).collect();
         if mutant!(PartitionLost) && given.len() > 1 {
             given.pop();
@@ -309,6 +314,20 @@ impl Operator for Partitioned {
         };
         self.all().map(of).collect()
     }
+}
+
+/// The late rows of all partitions as they came.
+fn late_in_order(pieces: Vec<Delta>) -> Result<Option<Delta>> {
+    let Some(first) = pieces.first() else { return Ok(None) };
+    let batches = pieces.iter().map(|piece| &piece.batch);
+    let all = concat_batches(first.batch.schema_ref(), batches).map_err(arrow_error)?;
+    let Some(numbers) = ordinals::of(&all) else {
+        return Err(Error::internal("late rows of a partition have no ordinals"));
+    };
+    let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
+    order.sort_by_key(|row| numbers[*row as usize]);
+    let late = select(&Delta::insert(ordinals::without(&all).into_owned()), &order)?;
+    Ok(Some(late))
 }
 
 /// The rows of all partitions, one partition after the other.

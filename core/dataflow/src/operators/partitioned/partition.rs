@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use laminar_types::{Epoch, Error, Frontier, Result};
+use laminar_types::{Delta, Epoch, Error, Frontier, Result};
 
 use super::exchange::Shared;
 use super::merge::Given;
@@ -48,6 +48,8 @@ pub(super) struct Partition {
     pub(super) stands_for: Option<u64>,
     pub(super) given: Given,
     pub(super) dead_letters: Vec<DeadLetter>,
+    /// Rows that came too late, with their ordinals.
+    pub(super) late: Vec<Delta>,
     pub(super) failure: Option<Error>,
 }
 
@@ -59,6 +61,7 @@ impl Partition {
             stands_for: None,
             given: Given::default(),
             dead_letters: Vec::new(),
+            late: Vec::new(),
             failure: None,
         }
     }
@@ -91,16 +94,9 @@ impl Partition {
     }
 
     fn try_run(&mut self, number: usize, step: &Step, part: Part) -> Result<()> {
-        let Self { operator, given, dead_letters, work, .. } = self;
-        // Rows that come too late are counted by the operator; none is handed on by a partition.
-        let mut late = Vec::new();
-        let mut cx = Context {
-            epoch: step.epoch,
-            step: step.number,
-            now_ms: step.now_ms,
-            dead_letters,
-            late: &mut late,
-        };
+        let Self { operator, given, dead_letters, late, work, .. } = self;
+        let (epoch, now_ms) = (step.epoch, step.now_ms);
+        let mut cx = Context { epoch, step: step.number, now_ms, dead_letters, late };
         if part != Part::Finish {
             for input in step.inputs.iter().filter(|input| input.rows_of(number) > 0) {
                 operator.input(input.port, input.take(number)?, &mut cx)?;

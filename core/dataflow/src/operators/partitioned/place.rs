@@ -2,7 +2,7 @@
 
 /// Rows of a step stand in the order of their places. Of rows of one partition those of one place
 /// stay as they are; two partitions never give rows of one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// What the rows of a step are divided by first: the end of a window, or zero.
     section: i64,

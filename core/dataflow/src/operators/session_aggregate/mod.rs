@@ -605,6 +605,7 @@ impl Operator for SessionAggregate {
         }
         cx.settle_letters(first_letter);
         if !late.is_empty() {
+            late.sort_unstable();
             self.late.take(select(&rows.delta, &late)?, cx)?;
         }
         self.forget_unused(&rows);

@@ -11,18 +11,20 @@
 //! groups are looked up once, and all that is merged later goes by numbers.
 //!
 //! Merged ends hold a group once for each window. They are made where the panes hold it nearly as
-//! often; elsewhere the panes themselves are merged, which then costs about as much as the rows
-//! that come out.
+//! often; elsewhere the panes of an end are merged for each window, in the same order, which then
+//! costs about as much as the rows that come out.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use laminar_types::{Error, Result};
+use laminar_types::Result;
 
 use super::Windows;
 use super::ends::Ends;
+use super::merged::{MergedPanes, PartOf};
 use crate::aggregate::AggregateTable;
-use crate::state::{Container, Parts};
+use crate::operators::partitioned::Place;
+use crate::state::Parts;
 
 /// The panes of all windows, by their start.
 pub(super) type PaneTables = BTreeMap<i64, AggregateTable>;
@@ -42,7 +44,7 @@ pub(super) struct Blocks {
     /// Panes before this are merged into something.
     merged_to: i64,
     /// A table without groups, to be used again.
-    spare: Option<AggregateTable>,
+    spare: Option<MergedPanes>,
 }
 
 /// The panes from the start of a block on, merged.
@@ -50,8 +52,8 @@ pub(super) struct Beginning {
     pub(super) block: i64,
     /// Panes before this are in.
     to: i64,
-    pub(super) table: AggregateTable,
-    /// By pane, the slots in `table` of its groups.
+    pub(super) merged: MergedPanes,
+    /// By pane, the slots in `merged` of its groups.
     pub(super) numbers: BTreeMap<i64, Vec<u32>>,
 }
 
@@ -62,18 +64,19 @@ impl Blocks {
         if pane < self.merged_to {
             self.ends = None;
             if let Some(beginning) = self.beginning.take() {
-                self.give_back(beginning.table);
+                self.give_back(beginning.merged);
             }
             self.merged_to = i64::MIN;
         }
     }
 
-    /// The rows of the window that ends at a time.
+    /// The rows of the window that ends at a time. A partition puts their places into `places`.
     pub(super) fn window(
         &mut self,
         windows: &Windows,
         panes: &PaneTables,
         end: i64,
+        places: &mut Vec<Place>,
     ) -> Result<RecordBatch> {
         let spec = &windows.spec;
         let start = spec.start(end);
@@ -81,10 +84,10 @@ impl Blocks {
         let next = spec.block_end(block);
         if start == block {
             let beginning = self.take_beginning(windows, panes, block, end)?;
-            let rows = windows.rows(&beginning.table, end)?;
+            let rows = beginning.merged.rows(windows, end, places)?;
             if end == next {
                 let groups: usize = panes.range(block..next).map(|(_, pane)| pane.len()).sum();
-                let is_dense = groups >= beginning.table.len() * DENSE_PANES;
+                let is_dense = groups >= beginning.merged.table.len() * DENSE_PANES;
                 self.dense = Some((block, is_dense));
             }
             self.beginning = Some(beginning);
@@ -93,16 +96,19 @@ impl Blocks {
         if panes.range(start..next).next().is_none() {
             // All of the window lies in the next block.
             let beginning = self.take_beginning(windows, panes, next, end)?;
-            let rows = windows.rows(&beginning.table, end)?;
+            let rows = beginning.merged.rows(windows, end, places)?;
             self.beginning = Some(beginning);
             return Ok(rows);
         }
         if self.dense != Some((block, true)) {
             let mut merged = self.table(windows)?;
-            for (_, pane) in panes.range(start..end) {
-                merged.merge_from(pane)?;
+            for (pane, table) in panes.range(start..next).rev() {
+                merged.add(windows, PartOf::End, (*pane, table))?;
             }
-            let rows = windows.rows(&merged, end);
+            let beginning = self.take_beginning(windows, panes, next, end)?;
+            merged.add_merged(&beginning.merged)?;
+            self.beginning = Some(beginning);
+            let rows = merged.rows(windows, end, places);
             self.give_back(merged);
             return rows;
         }
@@ -115,29 +121,9 @@ impl Blocks {
             }
         };
         let mut beginning = self.take_beginning(windows, panes, next, end)?;
-        let rows = ends.window(windows, &mut beginning.table, start, end);
+        let rows = ends.window(windows, &mut beginning.merged, (start, end), places);
         (self.ends, self.beginning) = (Some(ends), Some(beginning));
         rows
-    }
-
-    /// The same for a window whose panes do not add up in some groups, of which each has a sum that
-    /// is past the range of its type: the rows of the others, and of these the keys with what failed.
-    pub(super) fn window_apart(
-        windows: &Windows,
-        panes: &PaneTables,
-        end: i64,
-    ) -> Result<(RecordBatch, Vec<(String, Error)>)> {
-        let (mut merged, mut failed) = (windows.merged_table()?, BTreeMap::new());
-        for (_, pane) in panes.range(windows.spec.start(end)..end) {
-            merged.merge_apart(pane, &mut failed)?;
-        }
-        let slots: Vec<u32> = merged.live_slots().filter(|s| !failed.contains_key(s)).collect();
-        let rows = windows.rows_of(&merged, &slots, end)?;
-        let mut told = Vec::with_capacity(failed.len());
-        for (slot, error) in failed {
-            told.push((windows.text(&merged, slot, end)?, error));
-        }
-        Ok((rows, told))
     }
 
     /// The beginning of a block, with its panes up to a time.
@@ -152,14 +138,15 @@ impl Blocks {
             Some(beginning) if beginning.block == block && beginning.to <= to => beginning,
             other => {
                 if let Some(other) = other {
-                    self.give_back(other.table);
+                    self.give_back(other.merged);
                 }
-                let table = self.table(windows)?;
-                Beginning { block, to: block, table, numbers: BTreeMap::new() }
+                let merged = self.table(windows)?;
+                Beginning { block, to: block, merged, numbers: BTreeMap::new() }
             }
         };
         for (start, pane) in panes.range(beginning.to..to) {
-            let numbers = beginning.table.merge_from(pane)?.to_vec();
+            let part = PartOf::Beginning;
+            let numbers = beginning.merged.add(windows, part, (*start, pane))?.to_vec();
             beginning.numbers.insert(*start, numbers);
         }
         beginning.to = to;
@@ -167,14 +154,14 @@ impl Blocks {
         Ok(beginning)
     }
 
-    fn table(&mut self, windows: &Windows) -> Result<AggregateTable> {
+    fn table(&mut self, windows: &Windows) -> Result<MergedPanes> {
         match self.spare.take() {
             Some(table) => Ok(table),
-            None => windows.merged_table(),
+            None => MergedPanes::new(windows),
         }
     }
 
-    fn give_back(&mut self, mut table: AggregateTable) {
+    fn give_back(&mut self, mut table: MergedPanes) {
         table.clear();
         self.spare = Some(table);
     }
@@ -194,8 +181,8 @@ impl Blocks {
     }
 
     pub(super) fn state_bytes(&self) -> usize {
-        let tables = self.beginning.iter().map(|beginning| &beginning.table).chain(&self.spare);
-        tables.map(Container::state_bytes).sum::<usize>()
+        let tables = self.beginning.iter().map(|beginning| &beginning.merged).chain(&self.spare);
+        tables.map(MergedPanes::state_bytes).sum::<usize>()
             + self.ends.as_ref().map_or(0, Ends::state_bytes)
     }
 }

@@ -4,8 +4,8 @@
 //! in this one are numbered behind them, in the order in which they come.
 //!
 //! Numbers depend on panes that a window may not have, and that may be gone when ends are merged
-//! anew. So the rows of a window are in another order, which follows from its own panes: groups of
-//! the end come first, by the last pane that they are in, then those of the beginning alone.
+//! anew. So the rows of a window are in the order of [`MergedPanes`]: groups of the end come first, by
+//! the last pane that they are in, then those of the beginning alone.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,20 @@ use laminar_types::Result;
 
 use super::Windows;
 use super::blocks::{Beginning, PaneTables};
+use super::merged::{MergedPanes, PartOf};
 use crate::aggregate::{AggregateColumns, AggregateTable};
 use crate::operators::aggregate::batch;
+use crate::operators::partitioned::{Origin, Place};
 use crate::state::group_index::NO_SLOT;
 use crate::state::{Container, arrow_error};
 
 /// The ends of a block.
 pub(super) struct Ends {
     whole: Beginning,
-    /// The numbers of its groups as they first are in a pane, from the last pane on.
-    sequence: Vec<u32>,
+    /// The numbers of its groups in their order, with the last pane that each is in.
+    sequence: Vec<(u32, i64)>,
+    /// What these come from, where the panes know which rows made their groups.
+    origins: Vec<Origin>,
     /// By the start of the window that needs it.
     merged: BTreeMap<i64, Merged>,
     /// By slot of the next block's beginning, the number of the group.
@@ -54,7 +58,7 @@ impl Ends {
     ) -> Result<Self> {
         let spec = &windows.spec;
         let block_end = spec.block_end(whole.block);
-        let groups = whole.table.len();
+        let groups = whole.merged.table.len();
         let all: Vec<u32> = (0..groups as u32).collect();
         let step = spec.step();
         let mut start = first + (block_end - 1 - first) / step * step;
@@ -63,7 +67,9 @@ impl Ends {
         while start >= first {
             let mut end = match spare.pop() {
                 Some(spare) => spare,
-                None => Merged { columns: whole.table.columns().fresh(), weights: Vec::new() },
+                None => {
+                    Merged { columns: whole.merged.table.columns().fresh(), weights: Vec::new() }
+                }
             };
             end.resize(groups);
             if let Some(later) = merged.get(&until) {
@@ -77,9 +83,9 @@ impl Ends {
             merged.insert(start, end);
             (start, until) = (start - step, start);
         }
-        let sequence = sequence(groups, whole.numbers.values().rev());
+        let (sequence, origins) = sequence(windows, &whole, panes.range(first..block_end));
         whole.numbers.clear();
-        Ok(Self { whole, sequence, merged, of_next: Vec::new(), beyond: 0, spare })
+        Ok(Self { whole, sequence, origins, merged, of_next: Vec::new(), beyond: 0, spare })
     }
 
     pub(super) fn block(&self) -> i64 {
@@ -95,52 +101,62 @@ impl Ends {
     }
 
     /// The rows of the window from a start in the block to a time in the next block, whose panes up
-    /// to there `next` holds.
+    /// to there `next` holds. A partition puts their places into `places`.
     pub(super) fn window(
         &mut self,
         windows: &Windows,
-        next: &mut AggregateTable,
-        start: i64,
-        end: i64,
+        next: &mut MergedPanes,
+        (start, end): (i64, i64),
+        places: &mut Vec<Place>,
     ) -> Result<RecordBatch> {
-        self.number(next)?;
-        let groups = self.whole.table.len();
+        self.number(&mut next.table)?;
+        let groups = self.whole.merged.table.len();
         let mut window = match self.merged.remove(&start) {
             Some(merged) => merged,
-            None => Merged { columns: next.columns().fresh(), weights: Vec::new() },
+            None => Merged { columns: next.table.columns().fresh(), weights: Vec::new() },
         };
         window.resize(groups + self.beyond);
-        let in_end = |number: &u32| window.weights[*number as usize] > 0;
-        let mut numbers: Vec<u32> = self.sequence.iter().copied().filter(in_end).collect();
-        let of_next = |slot: &u32| self.of_next[*slot as usize];
-        let in_next = (0..self.of_next.len() as u32).filter(|slot| !in_end(&of_next(slot)));
+        let in_end = |at: &usize| self.sequence[*at].1 >= start;
+        let mut of_end: Vec<usize> = (0..self.sequence.len()).filter(in_end).collect();
+        let mut is_in_end = vec![false; groups + self.beyond];
+        of_end.iter().for_each(|at| is_in_end[self.sequence[*at].0 as usize] = true);
+        let of_next = |slot: &u32| self.of_next[*slot as usize] as usize;
+        let in_next = (0..self.of_next.len() as u32).filter(|slot| !is_in_end[of_next(slot)]);
         let mut slots: Vec<u32> = in_next.collect();
-        window.add(&self.of_next, next)?;
+        window.add(&self.of_next, &next.table)?;
 
-        let is_present = |number: &u32| window.weights[*number as usize] > 0;
-        numbers.retain(is_present);
-        slots.retain(|slot| is_present(&of_next(slot)));
-        let mut columns = self.whole.table.keys(&numbers)?;
+        of_end.retain(|at| window.weights[self.sequence[*at].0 as usize] > 0);
+        slots.retain(|slot| window.weights[of_next(slot)] > 0);
+        if !windows.is_read_once {
+            slots.sort_unstable_by_key(|slot| next.origins[*slot as usize]);
+        }
+        let mut numbers: Vec<u32> = of_end.iter().map(|at| self.sequence[*at].0).collect();
+        let mut columns = self.whole.merged.table.keys(&numbers)?;
         if !slots.is_empty() {
-            let others = next.keys(&slots)?;
+            let others = next.table.keys(&slots)?;
             let both = columns.iter().zip(&others).map(|(a, b)| concat(&[a as &dyn Array, b]));
             columns = both.collect::<Result<Vec<ArrayRef>, _>>().map_err(arrow_error)?;
         }
-        numbers.extend(slots.iter().map(of_next));
+        numbers.extend(slots.iter().map(|slot| of_next(slot) as u32));
         columns.extend(window.columns.evaluate(&numbers)?);
         self.give_back(window);
-        batch(&windows.schema, windows.with_bounds(columns, end, numbers.len())?)
+        let rows = batch(&windows.schema, windows.with_bounds(columns, end, numbers.len())?)?;
+        if windows.is_partition {
+            places.extend(of_end.iter().map(|at| Place::came(end, self.origins[*at])));
+            places.extend(slots.iter().map(|slot| next.place(*slot, end)));
+        }
+        Ok(rows)
     }
 
     /// Numbers the groups that the next block's beginning has got.
     fn number(&mut self, next: &mut AggregateTable) -> Result<()> {
-        let groups = self.whole.table.len();
+        let groups = self.whole.merged.table.len();
         let new: Vec<u32> = (self.of_next.len() as u32..next.len() as u32).collect();
         if new.is_empty() {
             return Ok(());
         }
         let mut numbers = Vec::new();
-        self.whole.table.slots_of(&next.keys(&new)?, new.len(), &mut numbers)?;
+        self.whole.merged.table.slots_of(&next.keys(&new)?, new.len(), &mut numbers)?;
         for number in numbers {
             if number == NO_SLOT {
                 self.of_next.push((groups + self.beyond) as u32);
@@ -160,21 +176,40 @@ impl Ends {
 
     pub(super) fn state_bytes(&self) -> usize {
         let merged = self.merged.values().chain(&self.spare).map(Merged::state_bytes);
-        let numbers = self.sequence.capacity() + self.of_next.capacity();
-        self.whole.table.state_bytes() + merged.sum::<usize>() + numbers * size_of::<u32>()
+        let sequence = self.sequence.capacity() * size_of::<(u32, i64)>()
+            + self.origins.capacity() * size_of::<Origin>();
+        let numbers = self.of_next.capacity() * size_of::<u32>();
+        self.whole.merged.state_bytes() + merged.sum::<usize>() + sequence + numbers
     }
 }
 
-/// The numbers below `groups` in the order in which these panes first have them.
-fn sequence<'a>(groups: usize, panes: impl Iterator<Item = &'a Vec<u32>>) -> Vec<u32> {
-    let mut sequence = Vec::with_capacity(groups);
+/// The numbers of the groups of these panes of a block, in their order, with the last pane that each is
+/// in; and what they come from.
+fn sequence<'a>(
+    windows: &Windows,
+    whole: &Beginning,
+    panes: impl DoubleEndedIterator<Item = (&'a i64, &'a AggregateTable)>,
+) -> (Vec<(u32, i64)>, Vec<Origin>) {
+    let groups = whole.merged.table.len();
+    let (mut sequence, mut origins) = (Vec::with_capacity(groups), Vec::new());
     let mut is_in = vec![false; groups];
-    for number in panes.flatten() {
-        if !std::mem::replace(&mut is_in[*number as usize], true) {
-            sequence.push(*number);
+    for (pane, table) in panes.rev() {
+        let Some(numbers) = whole.numbers.get(pane) else { continue };
+        let mut of_pane: Vec<(u64, u32)> = Vec::new();
+        for (number, slot) in numbers.iter().zip(table.all_slots()) {
+            if !std::mem::replace(&mut is_in[*number as usize], true) {
+                of_pane.push((table.birth(slot), *number));
+            }
+        }
+        if !windows.is_read_once {
+            of_pane.sort_unstable();
+        }
+        sequence.extend(of_pane.iter().map(|(_, number)| (*number, *pane)));
+        if windows.is_partition {
+            origins.extend(of_pane.iter().map(|(birth, _)| PartOf::End.origin(*pane, *birth)));
         }
     }
-    sequence
+    (sequence, origins)
 }
 
 impl Merged {

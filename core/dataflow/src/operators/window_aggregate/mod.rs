@@ -6,6 +6,7 @@
 
 mod blocks;
 mod ends;
+mod merged;
 mod panes;
 mod updates;
 
@@ -145,7 +146,7 @@ impl WindowAggregate {
         })
     }
 
-    /// The same as a partition of several. Its windows do not overlap where they are final.
+    /// The same as a partition of several.
     pub fn as_partition(mut self) -> Self {
         self.windows.is_partition = true;
         self
@@ -166,17 +167,42 @@ impl WindowAggregate {
 
     /// Adds rows that are all of one pane.
     fn add(&mut self, pane: i64, rows: Delta, cx: &mut Context<'_>) -> Result<()> {
-        let spec = &self.windows.spec;
-        if !spec.covers(pane) {
+        if !self.windows.spec.covers(pane) {
             return Ok(());
-        }
-        if spec.last_end(pane) <= self.limit && !mutant!(LateRowReopensWindow) {
-            return self.late.take(rows, cx);
         }
         match &mut self.state {
             State::Final(panes) => panes.add(&self.windows, pane, &rows, cx),
             State::Updates(open) => open.add(&self.windows, pane, &rows, self.limit, cx),
         }
+    }
+
+    /// Whether all windows of a pane are closed, of which there is one.
+    fn is_late(&self, pane: i64) -> bool {
+        let spec = &self.windows.spec;
+        spec.covers(pane) && spec.last_end(pane) <= self.limit && !mutant!(LateRowReopensWindow)
+    }
+
+    /// Leaves out the rows that are late: what of these runs is not, numbered anew.
+    fn without_late(
+        &mut self,
+        delta: Delta,
+        runs: Vec<Run>,
+        cx: &mut Context<'_>,
+    ) -> Result<(Delta, Vec<Run>, Option<Vec<u32>>)> {
+        let (late, kept): (Vec<Run>, Vec<Run>) =
+            runs.into_iter().partition(|run| self.is_late(run.pane));
+        if late.is_empty() {
+            return Ok((delta, kept, None));
+        }
+        let rows = |runs: &[Run]| -> Vec<u32> { runs.iter().flat_map(Run::rows).collect() };
+        self.late.take(select(&delta, &rows(&late))?, cx)?;
+        let rows = rows(&kept);
+        let mut offset = 0;
+        let anew = kept.into_iter().map(|run| {
+            offset += run.rows;
+            Run { offset: offset - run.rows, ..run }
+        });
+        Ok((select(&delta, &rows)?, anew.collect(), Some(rows)))
     }
 }
 
@@ -191,7 +217,7 @@ impl Windows {
     /// Whether the rows that make groups are known, in tables of panes: in a partition, and where
     /// groups vanish, whose places others take.
     fn has_births(&self) -> bool {
-        self.is_partition || (!self.is_read_once && self.spec.is_tumbling())
+        self.is_partition || !self.is_read_once
     }
 
     /// The groups of an open window.
@@ -204,11 +230,6 @@ impl Windows {
     /// A table that panes are merged into.
     fn merged_table(&self) -> Result<AggregateTable> {
         Ok(self.grouping.table(&self.input)?.untracked().weighted())
-    }
-
-    /// The rows of the table of the window that ends at a time.
-    fn rows(&self, table: &AggregateTable, end: i64) -> Result<RecordBatch> {
-        self.rows_of(table, &table.live_slots().collect::<Vec<u32>>(), end)
     }
 
     /// The rows of some groups of the table of the window that ends at a time.
@@ -253,12 +274,17 @@ impl Operator for WindowAggregate {
         let first_letter = cx.dead_letters.len();
         // Rows are added pane by pane; of those that fail it is told row by row.
         let is_numbered = ordinals::of(&delta.batch).is_some();
+        let runs = runs(&self.windows.spec, times.values());
+        let (delta, runs, kept) = self.without_late(delta, runs, cx)?;
+        if runs.is_empty() {
+            return Ok(());
+        }
         let number = |cx: &mut Context<'_>, from: usize, row: &dyn Fn(usize) -> usize| {
+            let came_as = |row: usize| kept.as_ref().map_or(row as u64, |kept| kept[row].into());
             let letters = cx.dead_letters[from..].iter_mut().filter(|_| !is_numbered);
-            letters.for_each(|letter| letter.ordinal = row(letter.ordinal as usize) as u64);
+            letters.for_each(|letter| letter.ordinal = came_as(row(letter.ordinal as usize)));
         };
         let spec = &self.windows.spec;
-        let runs = runs(spec, times.values());
         // Pane by pane where windows overlap: whatever other rows there are, those of a group then
         // are added in the same order.
         let are_in_order = spec.is_tumbling() || runs.is_sorted_by(|a, b| a.pane < b.pane);
@@ -274,8 +300,7 @@ impl Operator for WindowAggregate {
         // Panes alternate: bring the rows of each together, in the order of arrival.
         let mut by_pane: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for run in runs {
-            let rows = run.offset as u32..(run.offset + run.rows) as u32;
-            by_pane.entry(run.pane).or_default().extend(rows);
+            by_pane.entry(run.pane).or_default().extend(run.rows());
         }
         for (pane, rows) in by_pane {
             let from = cx.dead_letters.len();
@@ -377,6 +402,12 @@ struct Run {
     pane: i64,
     offset: usize,
     rows: usize,
+}
+
+impl Run {
+    fn rows(&self) -> std::ops::Range<u32> {
+        self.offset as u32..(self.offset + self.rows) as u32
+    }
 }
 
 fn runs(spec: &WindowSpec, times: &[i64]) -> Vec<Run> {

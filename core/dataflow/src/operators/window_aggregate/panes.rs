@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use laminar_types::{Delta, Error, Result, code, mutant};
 
 use super::Windows;
-use super::blocks::Blocks;
+use super::blocks::{Blocks, PaneTables};
+use super::merged::{Failed, MergedPanes};
 use crate::aggregate::AggregateTable;
 use crate::operator::Context;
 use crate::operators::partitioned::{Place, ordinals};
@@ -88,15 +90,21 @@ impl Panes {
         Ok(())
     }
 
-    /// How many groups the panes have whose first window ends at or before a time.
+    /// How many groups the panes have whose first window ends at or before a time, if a window does
+    /// that was not given yet.
     pub(super) fn due_rows(&self, windows: &Windows, limit: i64) -> usize {
+        let Some((first, _)) = self.panes.first_key_value() else { return 0 };
+        if windows.spec.first_end(*first).max(self.next_end) > limit {
+            return 0;
+        }
         let panes = self.panes.iter();
         let due = panes.take_while(|(pane, _)| windows.spec.first_end(**pane) <= limit);
         due.map(|(_, table)| table.len()).sum()
     }
 
     /// The rows of every window that ends at or before `limit` and was not given yet, in the order
-    /// of their ends and, in a window, of the rows that made their groups. A partition puts their
+    /// of their ends and, in a window, of the rows that made their groups; where windows overlap, as
+    /// [`MergedPanes`] has them. A partition puts their
     /// places into `places`.
     pub(super) fn close(
         &mut self,
@@ -127,17 +135,13 @@ impl Panes {
                 self.give_back(table);
             } else {
                 let Self { panes, blocks, .. } = self;
-                match blocks.window(windows, panes, end) {
-                    Ok(rows) => closed.push(rows),
+                let rows = match blocks.window(windows, panes, end, places) {
                     Err(error) if error.code() == code::EXECUTION => {
-                        let (rows, failed) = Blocks::window_apart(windows, panes, end)?;
-                        closed.push(rows);
-                        for (text, error) in failed {
-                            cx.dead_letter_at_close(0, text, error.message().to_string());
-                        }
+                        window_apart(windows, panes, end, places, cx)?
                     }
-                    Err(error) => return Err(error),
-                }
+                    rows => rows?,
+                };
+                closed.push(rows);
                 self.drop_panes(windows, end);
             }
             self.next_end = spec.next_end(end);
@@ -191,4 +195,30 @@ impl Panes {
         let panes = self.panes.values().chain(&self.spare).map(AggregateTable::state_bytes);
         panes.sum::<usize>() + self.blocks.state_bytes()
     }
+}
+
+/// The rows of a window whose panes do not add up in some groups, of which each has a sum that is past
+/// the range of its type: those of the others. Of these the keys are told, with what failed.
+fn window_apart(
+    windows: &Windows,
+    panes: &PaneTables,
+    end: i64,
+    places: &mut Vec<Place>,
+    cx: &mut Context<'_>,
+) -> Result<RecordBatch> {
+    let mut failed = Failed::new();
+    let merged = MergedPanes::apart(windows, panes, end, &mut failed)?;
+    let slots = merged.slots(windows);
+    let (failing, kept): (Vec<u32>, Vec<u32>) =
+        slots.into_iter().partition(|slot| failed.contains_key(slot));
+    let rows = windows.rows_of(&merged.table, &kept, end)?;
+    if windows.is_partition {
+        places.extend(kept.iter().map(|slot| merged.place(*slot, end)));
+    }
+    for slot in failing {
+        let Some(error) = failed.remove(&slot) else { continue };
+        let text = windows.text(&merged.table, slot, end)?;
+        cx.dead_letter_at_place(merged.place(slot, end), text, error.message().to_string());
+    }
+    Ok(rows)
 }
