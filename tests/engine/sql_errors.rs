@@ -206,6 +206,27 @@ fn names_types_and_arguments_are_told_with_a_place() {
     let batch = ErrorKind::BatchSchemaMismatch;
     check(&db, "INSERT INTO tt (id, ^m) VALUES (1, 'a')", batch, &["there are id, n"]);
     check(&db, "INSERT INTO tt VALUES (1, 'a'), (^2)", batch, &["1 columns, and 2 of `tt`"]);
+    // A value that does not fit, and one that is missing, at its place.
+    let unfit = ErrorKind::IngestionFailed;
+    execute(
+        &db,
+        "CREATE TABLE days (id BIGINT PRIMARY KEY, d DATE, n SMALLINT, s VARCHAR NOT NULL)",
+    );
+    for (marked, kind, words) in [
+        ("INSERT INTO tt VALUES (1, 'a'),\n  (^'b', 'c')", query, &["row 1", "`id`"][..]),
+        ("INSERT INTO days VALUES (1, ^'some day', 1, 'a')", unfit, &["row 0", "`d`"]),
+        ("INSERT INTO days VALUES (1, '2024-01-31', ^40000, 'a')", unfit, &["row 0", "`n`"]),
+        (
+            "INSERT INTO days (n, s, id) VALUES (1, 'a', 2), (^40000, 'a', 3)",
+            unfit,
+            &["row 1", "`n`"],
+        ),
+        ("INSERT INTO days (s, id) VALUES ('a', 1), ('b', ^NULL)", unfit, &["row 1", "`id`"]),
+        ("INSERT INTO days VALUES (1, NULL, NULL, ^NULL)", unfit, &["row 0", "`s`"]),
+    ] {
+        check(&db, marked, kind, words);
+    }
+    assert!(content(&db, "days").is_empty());
 }
 
 #[test]

@@ -81,10 +81,19 @@ impl LaminarDB {
                 let collected = adhoc::collect(&self.shared, &query, snapshot);
                 let (_, batches) = collected.map_err(|error| {
                     let found = || FailingRow::find(&self.shared, &query, snapshot);
-                    let place = |failing| insert.place(&rules, &failing);
-                    placed(error, || found().map(place))
+                    let (known, mut cell) = (error.position(), None);
+                    let place = |failing: FailingRow| {
+                        cell = failing.column.map(|column| (failing.number, column));
+                        insert.place(&rules, &failing)
+                    };
+                    let error = placed(error, || found().map(place));
+                    match (known, cell) {
+                        (Some(known), _) => error.at(known),
+                        (None, Some((row, column))) => insert.at_cell(error, row, column),
+                        (None, None) => error,
+                    }
                 })?;
-                batches.iter().map(|batch| insert.fit(&rules, batch)).collect::<Result<Vec<_>>>()
+                insert.fit(&rules, &batches)
             },
             |core, batches| {
                 batches.iter().try_for_each(|batch| rules.check(batch))?;

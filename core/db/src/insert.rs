@@ -1,5 +1,6 @@
 //! `INSERT INTO source|table [(columns)] VALUES ... | SELECT ...`.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -141,8 +142,53 @@ impl Insert {
     }
 
     /// Rows of the query as rows of the source or table.
-    pub(crate) fn fit(&self, rules: &Rules, batch: &RecordBatch) -> Result<RecordBatch> {
-        fit_rows(rules, &self.columns, batch)
+    pub(crate) fn fit(&self, rules: &Rules, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
+        let mut first = 0;
+        let mut fit = |batch: &RecordBatch| {
+            let rows =
+                fit_rows(rules, &self.columns, batch, first).map_err(|NoFit { error, cell }| {
+                    match cell {
+                        Some((row, column)) => self.at_cell(error, row, column),
+                        None => error,
+                    }
+                })?;
+            if let Some((row, column)) = rules.missing(&rows) {
+                let name = rules.schema.field(column).name();
+                let from = match self.columns.is_empty() {
+                    true => Some(column),
+                    false => self.columns.iter().position(|column| column == name),
+                };
+                let checked = rules.check(&rows);
+                return checked.map(|()| rows).map_err(|error| match from {
+                    Some(from) => self.at_cell(error, first + row, from),
+                    None => error,
+                });
+            }
+            first += batch.num_rows();
+            Ok(rows)
+        };
+        batches.iter().map(&mut fit).collect()
+    }
+
+    /// An error at the value of a row and a column of `VALUES`, which keep their order.
+    pub(crate) fn at_cell(&self, error: Error, row: usize, column: usize) -> Error {
+        let ast::SetExpr::Values(values) = self.rows.body.as_ref() else { return error };
+        let is_all = self.rows.order_by.is_none() && self.rows.limit_clause.is_none();
+        let cell = values.rows.get(row).and_then(|row| row.get(column)).filter(|_| is_all);
+        cell.map_or(error.clone(), |cell| at(error, cell.span().start))
+    }
+}
+
+/// Rows that do not fit.
+pub(crate) struct NoFit {
+    pub(crate) error: Error,
+    /// The row and the column of the value that does not, if it is one.
+    cell: Option<(usize, usize)>,
+}
+
+impl From<Error> for NoFit {
+    fn from(error: Error) -> Self {
+        Self { error, cell: None }
     }
 }
 
@@ -161,21 +207,22 @@ fn at(error: Error, place: Location) -> Error {
 }
 
 /// Rows that fill some columns, or all if none is named, as rows of a source or table: cast to its
-/// types, columns not named as NULL.
+/// types, columns not named as NULL. `first` is the number of the first one.
 pub(crate) fn fit_rows(
     rules: &Rules,
     named: &[String],
     batch: &RecordBatch,
-) -> Result<RecordBatch> {
+    first: usize,
+) -> Result<RecordBatch, NoFit> {
     let fields = rules.schema.fields();
     let expected = if named.is_empty() { fields.len() } else { named.len() };
     let least = if named.is_empty() { rules.least_columns } else { named.len() };
     if batch.num_columns() < least || batch.num_columns() > expected {
-        return Err(other_width(rules, batch.num_columns(), expected));
+        return Err(other_width(rules, batch.num_columns(), expected).into());
     }
     for column in named {
         if rules.schema.index_of(column).is_err() {
-            return Err(rules.no_column(column));
+            return Err(rules.no_column(column).into());
         }
     }
     let columns = fields.iter().enumerate().map(|(index, field)| {
@@ -184,15 +231,23 @@ pub(crate) fn fit_rows(
             false => named.iter().position(|column| column == field.name()),
         };
         match from {
-            Some(from) => fit_column(rules, field, batch.column(from), |row| format!("row {row}")),
+            Some(from) => {
+                let failing = Cell::new(first);
+                let name = |row: usize| {
+                    failing.set(first + row);
+                    format!("row {}", first + row)
+                };
+                let fitted = fit_column(rules, field, batch.column(from), name);
+                fitted.map_err(|error| NoFit { error, cell: Some((failing.get(), from)) })
+            }
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         }
     });
-    let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+    let columns = columns.collect::<Result<Vec<ArrayRef>, NoFit>>()?;
     let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
     let schema = Schema::new(nullable.collect::<Vec<_>>());
     RecordBatch::try_new(Arc::new(schema), columns)
-        .map_err(|error| Error::internal(format!("rows to insert do not line up: {error}")))
+        .map_err(|error| Error::internal(format!("rows to insert do not line up: {error}")).into())
 }
 
 /// Values cast to the type of a column; `row_name` says which row one of them stands in.

@@ -394,30 +394,36 @@ impl Rules {
                     own.data_type()
                 )));
             }
-            let column = batch.column(index);
-            let is_event_time = self.event_time == Some(index);
-            if (is_event_time || !own.is_nullable()) && column.null_count() > 0 {
-                let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
-                let why = match (is_event_time, self.key.contains(&index)) {
-                    (true, _) => "carries the watermark",
-                    (_, true) => "belongs to the primary key",
-                    _ => "is NOT NULL",
-                };
-                return Err(Error::new(
-                    code::NULL_VALUE,
-                    format!(
-                        "row {row} has no value in column `{}` of `{}`, which {why}: nothing of \
-                         the push was taken",
-                        own.name(),
-                        self.name
-                    ),
-                ));
-            }
+        }
+        if let Some((row, index)) = self.missing(batch) {
+            let why = match (self.event_time == Some(index), self.key.contains(&index)) {
+                (true, _) => "carries the watermark",
+                (_, true) => "belongs to the primary key",
+                _ => "is NOT NULL",
+            };
+            return Err(Error::new(
+                code::NULL_VALUE,
+                format!(
+                    "row {row} has no value in column `{}` of `{}`, which {why}: nothing of the \
+                     push was taken",
+                    own[index].name(),
+                    self.name
+                ),
+            ));
         }
         match (self.event_time, self.max_future_ms) {
             (Some(column), Some(max_future_ms)) => self.check_future(batch, column, max_future_ms),
             _ => Ok(()),
         }
+    }
+
+    /// The row and the column of the first value that is missing where there must be one.
+    pub(crate) fn missing(&self, batch: &RecordBatch) -> Option<(usize, usize)> {
+        batch.columns().iter().enumerate().find_map(|(index, column)| {
+            let must = self.event_time == Some(index) || !self.schema.field(index).is_nullable();
+            let row = (0..column.len()).find(|row| must && column.is_null(*row))?;
+            Some((row, index))
+        })
     }
 
     /// Refuses event times that are too far ahead of the clock.

@@ -160,9 +160,11 @@ impl LaminarDB {
                     None => schema_of(&given, &table.name)?,
                 };
                 let rules = new(Arc::clone(&schema))?.rules(&self.shared.clock)?;
+                let mut first = 0;
                 let batches = batches.iter().map(|batch| {
-                    let batch = fit_rows(&rules, &[], batch)?;
-                    rules.check(&batch).map(|()| batch)
+                    let rows = fit_rows(&rules, &[], batch, first).map_err(|no| no.error)?;
+                    first += batch.num_rows();
+                    rules.check(&rows).map(|()| rows)
                 });
                 Ok((schema, batches.collect::<Result<Vec<_>>>()?))
             },
