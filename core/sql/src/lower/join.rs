@@ -36,7 +36,6 @@ impl Lowering<'_> {
         // Joins of one input can share what they keep of it, whichever of its columns each takes.
         let takes_columns = band.is_none()
             && self.state_ttl.is_none()
-            && self.workers == 1
             && !may_be_of_multisets(join);
         let left = self.join_side(&join.left, band.is_some(), takes_columns)?;
         let right = self.join_side(&join.right, band.is_some(), takes_columns)?;
