@@ -34,9 +34,8 @@ impl Lowering<'_> {
     ) -> Result<Lowered> {
         let kind = kind(join)?;
         // Joins of one input can share what they keep of it, whichever of its columns each takes.
-        let takes_columns = band.is_none()
-            && self.state_ttl.is_none()
-            && !may_be_of_multisets(join);
+        let takes_columns =
+            band.is_none() && self.state_ttl.is_none() && !may_be_of_multisets(join);
         let left = self.join_side(&join.left, band.is_some(), takes_columns)?;
         let right = self.join_side(&join.right, band.is_some(), takes_columns)?;
         if let Some(quantity) = multiset_quantity(join, &left) {
