@@ -509,7 +509,7 @@ const OF_USERS: [(&str, &str); 6] = [
         "silent",
         "SELECT id, name FROM users WHERE id NOT IN (SELECT user_id FROM clicks WHERE user_id IS NOT NULL)",
     ),
-    ("pairs", "SELECT a.id, b.name FROM users AS a JOIN users AS b ON a.city = b.city"),
+    ("pairs", "SELECT a.id, b.id AS other FROM users AS a JOIN users AS b ON a.city = b.city"),
 ];
 
 /// What a plan tells of rows that others read.

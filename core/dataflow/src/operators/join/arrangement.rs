@@ -78,9 +78,15 @@ impl Arranged {
         self.is_like(other) && other.kept.iter().all(|column| self.kept.contains(column))
     }
 
-    /// Whether it is the same but for the columns.
+    /// Whether it is the same but for the columns. Where several rows of a key change, their order
+    /// among them follows from the columns: a row stays in its place while those that are kept do not
+    /// change. So there the columns are the same, too.
     pub fn is_like(&self, other: &Self) -> bool {
-        let wide = |of: &Self| Self { kept: Vec::new(), ..of.clone() };
+        let kept = |of: &Self| match self.keeping {
+            Keeping::AppendOnly | Keeping::UniqueKey => Vec::new(),
+            Keeping::Updating => of.kept.clone(),
+        };
+        let wide = |of: &Self| Self { kept: kept(of), ..of.clone() };
         wide(self) == wide(other)
     }
 

@@ -16,6 +16,13 @@ struct Reader {
     content: BTreeMap<Joined, i64>,
 }
 
+/// Where all were at one moment: the joins, the rows of the inputs, and what each gave.
+struct Past {
+    parts: Vec<Snapshot>,
+    rows: [Vec<Row>; 2],
+    contents: Vec<BTreeMap<Joined, i64>>,
+}
+
 impl Reader {
     fn random(kind: JoinKind, of: &Case, inputs: Inputs, random: &mut Random) -> Self {
         let reads = [random.below(2) as usize, random.below(2) as usize];
@@ -112,7 +119,7 @@ fn joins_that_share_sides_agree_with_nested_loops() {
         let keepings = of.keeping;
         let mut inputs: [Vec<Row>; 2] = [Vec::new(), Vec::new()];
         let (mut readers, mut step): (Vec<Reader>, u64) = (Vec::new(), 0);
-        let mut past: Option<(Vec<Snapshot>, [Vec<Row>; 2], Vec<BTreeMap<Joined, i64>>)> = None;
+        let mut past: Option<Past> = None;
         for round in 0..20 {
             if readers.len() < 4 && random.below(3) == 0 {
                 let kind = KINDS[random.below(KINDS.len() as u64) as usize];
@@ -152,10 +159,10 @@ fn joins_that_share_sides_agree_with_nested_loops() {
                     let parts = readers.iter_mut().map(|reader| reader.join.snapshot().unwrap());
                     let parts = parts.collect();
                     let contents = readers.iter().map(|reader| reader.content.clone()).collect();
-                    past = Some((parts, inputs.clone(), contents));
+                    past = Some(Past { parts, rows: inputs.clone(), contents });
                 }
                 1 => {
-                    let Some((parts, rows, contents)) = &past else { continue };
+                    let Some(Past { parts, rows, contents }) = &past else { continue };
                     inputs = rows.clone();
                     for (at, reader) in readers.iter_mut().enumerate() {
                         reader.join.restore(&parts[at]).unwrap();
