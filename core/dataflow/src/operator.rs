@@ -355,7 +355,9 @@ impl Context<'_> {
     /// The same, of a row that is given at a place.
     pub(crate) fn dead_letter_at_place(&mut self, place: Place, row: String, error: String) {
         self.note(row, error, 0, Noticed::Given);
-        self.dead_letters.iter_mut().rev().take(1).for_each(|letter| letter.place = place);
+        if let Some(letter) = self.dead_letters.last_mut() {
+            letter.place = place;
+        }
     }
 
     fn note(&mut self, row: String, error: String, ordinal: u64, noticed: Noticed) {

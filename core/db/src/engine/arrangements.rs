@@ -11,7 +11,7 @@ use laminar_dataflow::{NodeId, Operator};
 use laminar_sql::plan::{InputRef, StreamPlan};
 use laminar_types::{Delta, Result};
 
-use super::sharing::{Shared, Usage, relations_under};
+use super::sharing::{Shared, Usage, reads_relation, relations_under};
 use super::{Core, Terms};
 
 /// A plan in the course of its installation.
@@ -61,16 +61,12 @@ impl Installing<'_> {
 impl Core {
     /// Where the rows that come to each operator of a plan are from, by port.
     pub(super) fn origins(&self, plan: &StreamPlan, usages: &[Usage]) -> Vec<Vec<Origin>> {
-        let origin = |input: &InputRef| match input {
-            InputRef::Node(index) => Origin {
-                is_relation: false,
-                follows_content: usages[*index].follows_content,
-                relations: relations_under(plan, *index),
-            },
-            InputRef::Relation(name) => Origin {
-                is_relation: true,
-                follows_content: self.follows_content(name),
-                relations: vec![name.clone()],
+        let origin = |input: &InputRef| Origin {
+            is_relation: reads_relation(input),
+            follows_content: self.follows_content(input, usages),
+            relations: match input {
+                InputRef::Node(index) => relations_under(plan, *index),
+                InputRef::Relation(name) => vec![name.clone()],
             },
         };
         plan.nodes.iter().map(|node| node.inputs.iter().map(origin).collect()).collect()

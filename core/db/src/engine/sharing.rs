@@ -40,7 +40,7 @@ pub(crate) struct Usage {
     /// The epoch in which it was made.
     begun: Epoch,
     /// Whether what it holds follows from what the relations behind it hold now.
-    pub(super) follows_content: bool,
+    follows_content: bool,
     /// Whether it has left out a row on which an expression failed: a new one would tell of those
     /// that are there still.
     pub(super) left_out_rows: bool,
@@ -236,11 +236,15 @@ impl Core {
             && self.inputs_behind(relations.to_vec()).into_iter().all(is_unchanged)
     }
 
-    /// Whether all that a relation gave is what it holds now, which whoever begins to read it gets.
-    pub(super) fn follows_content(&self, name: &str) -> bool {
-        self.relation(name).is_some_and(|(_, traits)| {
-            traits.changes != Changes::AppendOnly && traits.times.is_empty()
-        })
+    /// Whether all that an input gave is what it holds now, which whoever begins to read it gets; where
+    /// it is one of a plan, `usages` are those of the operators before its reader.
+    pub(super) fn follows_content(&self, input: &InputRef, usages: &[Usage]) -> bool {
+        match input {
+            InputRef::Node(index) => usages[*index].follows_content,
+            InputRef::Relation(name) => self.relation(name).is_some_and(|(_, traits)| {
+                traits.changes != Changes::AppendOnly && traits.times.is_empty()
+            }),
+        }
     }
 
     /// Whether what begins to read an append-only relation now begins with nothing.
@@ -274,16 +278,12 @@ impl Core {
     ) -> Vec<Usage> {
         let mut usages: Vec<Usage> = Vec::with_capacity(plan.nodes.len());
         for (node, shared) in plan.nodes.iter().zip(found) {
-            let follows = |input: &InputRef| match input {
-                InputRef::Node(index) => usages[*index].follows_content,
-                InputRef::Relation(name) => self.follows_content(name),
-            };
             let follows_content = match shared.and_then(|shared| self.usage.get(&shared.node)) {
                 Some(usage) => usage.follows_content,
                 None => {
                     node.operator.follows_content()
                         && !node.inputs.is_empty()
-                        && node.inputs.iter().all(follows)
+                        && node.inputs.iter().all(|input| self.follows_content(input, &usages))
                 }
             };
             usages.push(Usage {
@@ -418,7 +418,7 @@ pub(super) fn relations_under(plan: &StreamPlan, index: usize) -> Vec<String> {
     names
 }
 
-fn reads_relation(input: &InputRef) -> bool {
+pub(super) fn reads_relation(input: &InputRef) -> bool {
     matches!(input, InputRef::Relation(_))
 }
 

@@ -82,12 +82,10 @@ impl Arranged {
     /// among them follows from the columns: a row stays in its place while those that are kept do not
     /// change. So there the columns are the same, too.
     pub fn is_like(&self, other: &Self) -> bool {
-        let kept = |of: &Self| match self.keeping {
-            Keeping::AppendOnly | Keeping::UniqueKey => Vec::new(),
-            Keeping::Updating => of.kept.clone(),
-        };
-        let wide = |of: &Self| Self { kept: kept(of), ..of.clone() };
-        wide(self) == wide(other)
+        let Self { schema, keys, keeping, null_matches, kept } = self;
+        (schema, keys, keeping, null_matches)
+            == (&other.schema, &other.keys, &other.keeping, &other.null_matches)
+            && (*keeping != Keeping::Updating || *kept == other.kept)
     }
 
     /// Rows kept so, of which there are none yet.
